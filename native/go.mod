@@ -1,0 +1,3 @@
+module straddle/native
+
+go 1.26
