@@ -1,0 +1,54 @@
+"""Accounts: the plain values of an account leaf (docs/protocol/state.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+NULL_ACCOUNT = 0
+FEE_ACCOUNT = 1
+INSURANCE_ACCOUNT = 2
+FIRST_USER_ACCOUNT = 3
+
+
+class Slot(NamedTuple):
+    """One order slot: the newest nonce that it has seen filled, its revision, and lots filled so far."""
+
+    nonce: int
+    revision: int
+    filled: int
+
+
+EMPTY_SLOT = Slot(0, 0, 0)
+
+
+class PublicKey(NamedTuple):
+    """A point in affine coordinates; (0, 0) is the unset key."""
+
+    x: int
+    y: int
+
+
+NO_KEY = PublicKey(0, 0)
+
+
+@dataclass(slots=True)
+class Account:
+    """Mutable account; the transition is the only writer. Key multiples (2^64 A) are derived where they are needed."""
+
+    id: int
+    owner: int = 0
+    key: PublicKey = NO_KEY
+    key_epoch: int = 0
+    cash: int = 0
+    positions: dict[int, int] = field(default_factory=dict)
+    """instrument id -> signed lots; never zero."""
+    slots: dict[int, Slot] = field(default_factory=dict)
+    """slot index -> slot; untouched slots are absent."""
+    min_nonce: int = 0
+    withdrawal_nonce: int = 0
+
+    def copy(self) -> Account:
+        """An independent copy (a snapshot for the batch)."""
+        return Account(self.id, self.owner, self.key, self.key_epoch, self.cash, dict(self.positions), dict(self.slots),
+                       self.min_nonce, self.withdrawal_nonce)

@@ -1,0 +1,75 @@
+"""Commands: the only way to change the exchange's state. Immutable; one class per operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from straddle.core.accounts import PublicKey
+from straddle.core.instruments import Instrument
+from straddle.core.orders import OrderSet, Signature
+from straddle.core.risk_table import RiskTable
+
+
+@dataclass(frozen=True, slots=True)
+class L1Deposit:
+    """Queue entry `queue_index` of layer 1: `amount` micro-dollars for `account`, which belongs to `owner`."""
+
+    queue_index: int
+    account: int
+    owner: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class L1SetKey:
+    """Queue entry `queue_index` of layer 1: a new trading key for `account`, or NO_KEY to revoke."""
+
+    queue_index: int
+    account: int
+    owner: int
+    key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class L2Trade:
+    """A signed order set is submitted: each order in turn matches, then rests if it may."""
+
+    order_set: OrderSet
+
+
+@dataclass(frozen=True, slots=True)
+class L2Withdraw:
+    """A signed withdrawal to the account's owner on layer 1."""
+
+    account: int
+    key_epoch: int
+    nonce: int
+    amount: int
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class L2Cancel:
+    """Signed: every order with a nonce below `min_nonce` is dead."""
+
+    account: int
+    key_epoch: int
+    min_nonce: int
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class InternalList:
+    """New instruments, ids continuing the listing count. They trade from the next epoch's table on."""
+
+    instruments: tuple[Instrument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InternalEpoch:
+    """A new risk table takes effect."""
+
+    table: RiskTable
+
+
+Command = L1Deposit | L1SetKey | L2Trade | L2Withdraw | L2Cancel | InternalList | InternalEpoch
