@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from straddle.primitives.points import NO_KEY, PublicKey
+
+__all__ = ["EMPTY_SLOT", "FEE_ACCOUNT", "FIRST_USER_ACCOUNT", "INSURANCE_ACCOUNT", "NO_KEY", "NULL_ACCOUNT", "Account", "PublicKey", "Slot"]
+
 NULL_ACCOUNT = 0
 FEE_ACCOUNT = 1
 INSURANCE_ACCOUNT = 2
@@ -20,16 +24,6 @@ class Slot(NamedTuple):
 
 
 EMPTY_SLOT = Slot(0, 0, 0)
-
-
-class PublicKey(NamedTuple):
-    """A point in affine coordinates; (0, 0) is the unset key."""
-
-    x: int
-    y: int
-
-
-NO_KEY = PublicKey(0, 0)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,8 @@ class OrderUse:
     fee: int = 0
     sequence: int = 0
     """Log sequence of the last fill."""
+    set_root: int = 0
+    """Root of `order_set`: the payload of its signature row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Fill:
 
 @dataclass(slots=True)
 class OpenBatch:
-    """The batch under construction. Everything in it happened on `table`."""
+    """The batch under construction, or the finished record of it. Everything in it happened on `table`."""
 
     number: int
     table: RiskTable | None
@@ -65,3 +67,5 @@ class OpenBatch:
     cancels: dict[int, L2Cancel] = field(default_factory=dict)
     """account id -> the highest cancel of this batch."""
     listings: list[Instrument] = field(default_factory=list)
+    end: dict[int, Account] = field(default_factory=dict)
+    """account id -> its state after the batch, for every account touched. Filled in when the batch is closed."""

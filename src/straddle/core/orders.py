@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from straddle.primitives.points import Signature
+
+__all__ = ["FLAG_IMMEDIATE_OR_CANCEL", "MAX_ORDERS_PER_SET", "Order", "OrderSet", "Side", "Signature"]
+
 MAX_ORDERS_PER_SET = 64
 FLAG_IMMEDIATE_OR_CANCEL = 1
 
@@ -46,15 +50,6 @@ class Order:
     def immediate(self) -> bool:
         """Whether the rest is cancelled at once."""
         return bool(self.flags & FLAG_IMMEDIATE_OR_CANCEL)
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """A Schnorr signature: R's coordinates and s."""
-
-    r_x: int
-    r_y: int
-    s: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,172 @@
+// Package batch is the netting statement of docs/protocol/statement.md as a circuit: flat tables of accounts, positions, instruments, listings,
+// signatures, orders, fills, queue entries and withdrawals, tied together by the argument layer.
+//
+// Each table has its file, which opens with what it proves. circuit.go holds the inputs and the order of things; witness.go and its neighbours make
+// the inputs from a witness file.
+package batch
+
+import (
+	"github.com/consensys/gnark/frontend"
+
+	"straddle/native/circuit"
+	"straddle/native/circuit/argument"
+	"straddle/native/circuit/schnorr"
+)
+
+// Scenarios is the number of scenarios of a risk row.
+const Scenarios = 48
+
+const (
+	feeAccount  = 1
+	setDepth    = 6 // an order set's tree
+	feeBits     = 63
+	bpsInWhole  = 10_000
+	maxOddsBits = 40 // sizes, values, deltas and prices
+)
+
+type variable = frontend.Variable
+
+// Public are the public inputs, in the order of layer 1.
+type Public struct {
+	C           variable // sponge of effects and body
+	Z           variable // layer 1's challenge
+	YEffects    variable // effects at Z
+	YBody       variable // body at Z
+	Beneficiary variable // address, 160 bits
+}
+
+// Private is the rest of the witness: the tables.
+type Private struct {
+	Header      HeaderRow
+	Accounts    []AccountRow
+	Positions   []PositionRow
+	Instruments []InstrumentRow
+	Listings    []ListingRow
+	Signatures  []SignatureRow
+	Orders      []OrderRow
+	Fills       []FillRow
+	Queue       []QueueRow
+	Withdrawals []WithdrawalRow
+}
+
+// Circuit is the batch circuit of one preset.
+type Circuit struct {
+	Public  Public `gnark:",public"`
+	Private Private
+
+	Preset  circuit.Preset        `gnark:"-"`
+	Options []argument.Option     `gnark:"-"` // for tests
+	Inspect func(*argument.Layer) `gnark:"-"` // for tests and reports: called before sealing
+}
+
+// New makes an unassigned circuit with the preset's rows.
+func New(p circuit.Preset) *Circuit {
+	c := &Circuit{Preset: p}
+	w := &c.Private
+	w.Accounts = make([]AccountRow, p.Accounts)
+	w.Positions = make([]PositionRow, p.Positions)
+	w.Instruments = make([]InstrumentRow, p.Instruments)
+	w.Listings = make([]ListingRow, p.Listings)
+	w.Signatures = make([]SignatureRow, p.Signatures)
+	w.Orders = make([]OrderRow, p.Orders)
+	w.Fills = make([]FillRow, p.Fills)
+	w.Queue = make([]QueueRow, p.Queue)
+	w.Withdrawals = make([]WithdrawalRow, p.Withdrawals)
+	plan := planRisk(p)
+	for i := range w.Accounts {
+		w.Accounts[i].Path = make([]variable, p.AccountDepth)
+	}
+	for i := range w.Positions {
+		w.Positions[i].Risk = make([]variable, len(plan.lanes))
+	}
+	for i := range w.Orders {
+		w.Orders[i].SlotPath = make([]variable, p.SlotDepth)
+		w.Orders[i].SlotBits = make([]variable, p.SlotDepth)
+	}
+	return c
+}
+
+// builder carries what the tables share while the circuit is defined.
+type builder struct {
+	api    frontend.API
+	l      *argument.Layer
+	preset circuit.Preset
+	plan   riskPlan
+	public Public
+	ties   ties
+
+	header      headerTable
+	accounts    accountTable
+	positions   positionTable
+	instruments instrumentTable
+	listings    listingTable
+	signatures  signatureTable
+	orders      orderTable
+	fills       fillTable
+	queue       queueTable
+	withdrawals withdrawalTable
+}
+
+// Define states the batch. All cells are allocated before anything is stated about them, so that tables may refer to each other.
+func (c *Circuit) Define(api frontend.API) error {
+	l := argument.New(api, c.Options...)
+	b := &builder{api: api, l: l, preset: c.Preset, plan: planRisk(c.Preset), public: c.Public}
+	w := &c.Private
+	b.header = allocateHeader(l, &w.Header)
+	b.accounts = allocateAccounts(l, b.plan, c.Preset, w.Accounts)
+	b.positions = allocatePositions(l, b.plan, w.Positions)
+	b.instruments = allocateInstruments(l, w.Instruments)
+	b.listings = allocateListings(l, w.Listings)
+	b.signatures = allocateSignatures(l, w.Signatures)
+	b.orders = allocateOrders(l, c.Preset, w.Orders)
+	b.fills = allocateFills(l, c.Preset, w.Fills)
+	b.queue = allocateQueue(l, w.Queue)
+	b.withdrawals = allocateWithdrawals(l, w.Withdrawals)
+	b.stateRowRules()
+	b.ties = makeTies(b)
+
+	b.stateHeader()
+	b.stateListings()
+	b.stateInstruments()
+	b.stateAccounts()
+	b.statePositions()
+	gadget := schnorr.New(l)
+	b.stateSignatures(gadget)
+	b.stateOrders()
+	b.stateFills()
+	b.stateQueue()
+	b.stateWithdrawals()
+	b.stateVector()
+	gadget.Close()
+	if c.Inspect != nil {
+		c.Inspect(l)
+	}
+	return l.Seal()
+}
+
+// stateRowRules states the order of rows, on which unique keys rest.
+func (b *builder) stateRowRules() {
+	b.l.Group("rows: used first, keys ascending")
+	b.accounts.table.UsedFirst(b.accounts.used)
+	b.accounts.table.Ascending(b.accounts.id)
+	b.positions.table.UsedFirst(b.positions.used)
+	b.positions.table.AscendingPairs(b.positions.continues, b.positions.account, b.positions.instrument)
+	b.instruments.table.UsedFirst(b.instruments.used)
+	b.instruments.table.Ascending(b.instruments.id)
+	b.listings.table.UsedFirst(b.listings.used)
+	b.orders.table.UsedFirst(b.orders.used)
+	b.orders.table.AscendingPairs(b.orders.continues, b.orders.account, b.orders.step)
+	b.orders.table.Indexed()
+	b.queue.table.UsedFirst(b.queue.used)
+	b.withdrawals.table.UsedFirst(b.withdrawals.used)
+	b.withdrawals.table.Ascending(b.withdrawals.account)
+}
+
+// column collects one field of every row.
+func column[R any](rows []R, get func(*R) variable) []variable {
+	vs := make([]variable, len(rows))
+	for i := range rows {
+		vs[i] = get(&rows[i])
+	}
+	return vs
+}

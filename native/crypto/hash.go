@@ -1,0 +1,111 @@
+// Package crypto holds the hashes, trees, keys and signatures of docs/protocol/hashing.md, natively. It is the reference that the circuits are
+// tested against, and the code that the Python side calls through native/clib.
+package crypto
+
+import (
+	"fmt"
+	"math/big"
+	"sync"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr/poseidon2"
+)
+
+// Round numbers of the two Poseidon2 permutations.
+const (
+	NarrowWidth   = 2
+	NarrowFull    = 6
+	NarrowPartial = 50
+
+	WideWidth   = 16
+	WideFull    = 8
+	WidePartial = 57
+
+	// SpongeRate is the number of words that one wide permutation absorbs; element 0 is the capacity.
+	SpongeRate = WideWidth - 1
+)
+
+const (
+	maxTagBytes = 24
+	// lengthShift is the bit of the capacity element at which the number of words sits, clear of the longest tag's 192 bits.
+	lengthShift = 200
+	// maxWords keeps ascii(tag) + words * 2^200 below the modulus.
+	maxWords = 1 << 48
+)
+
+var narrow = sync.OnceValue(func() *poseidon2.Permutation {
+	return poseidon2.NewPermutation(NarrowWidth, NarrowFull, NarrowPartial)
+})
+
+var wide = sync.OnceValue(func() *poseidon2.Permutation {
+	return poseidon2.NewPermutation(WideWidth, WideFull, WidePartial)
+})
+
+// Compress hashes two elements into one: perm([l, r])[1] + r.
+func Compress(l, r fr.Element) fr.Element {
+	state := [NarrowWidth]fr.Element{l, r}
+	permute(narrow(), state[:])
+	var out fr.Element
+	out.Add(&state[1], &r)
+	return out
+}
+
+// Sponge hashes one or more words under a tag of 1 to 24 ASCII bytes. It panics on a bad tag or no words: both are programming errors.
+func Sponge(tag string, words ...fr.Element) fr.Element {
+	if len(words) == 0 {
+		panic(fmt.Sprintf("crypto: sponge %q of no words", tag))
+	}
+	var state [WideWidth]fr.Element
+	state[0] = TagElement(tag, len(words))
+	for start := 0; start < len(words); start += SpongeRate {
+		chunk := words[start:min(start+SpongeRate, len(words))]
+		for i := range chunk {
+			state[1+i].Add(&state[1+i], &chunk[i])
+		}
+		permute(wide(), state[:])
+	}
+	return state[1]
+}
+
+// TagElement is the sponge's initial capacity: ascii(tag) + n * 2^200 for n words.
+func TagElement(tag string, n int) fr.Element {
+	if n < 1 || n >= maxWords {
+		panic(fmt.Sprintf("crypto: sponge %q of %d words, expected 1 to 2^48 - 1", tag, n))
+	}
+	var length big.Int
+	length.Lsh(length.SetInt64(int64(n)), lengthShift)
+	var out, capacity fr.Element
+	capacity = AsciiElement(tag)
+	out.SetBigInt(&length)
+	out.Add(&out, &capacity)
+	return out
+}
+
+// AsciiElement reads the tag's bytes as a big-endian integer.
+func AsciiElement(tag string) fr.Element {
+	if err := CheckTag(tag); err != nil {
+		panic(err)
+	}
+	var out fr.Element
+	out.SetBytes([]byte(tag))
+	return out
+}
+
+// CheckTag says whether a tag is 1 to 24 ASCII bytes.
+func CheckTag(tag string) error {
+	if len(tag) < 1 || len(tag) > maxTagBytes {
+		return fmt.Errorf("crypto: tag %q has %d bytes, expected 1 to %d", tag, len(tag), maxTagBytes)
+	}
+	for i := range len(tag) {
+		if tag[i] < 0x20 || tag[i] > 0x7e {
+			return fmt.Errorf("crypto: tag %q is not printable ASCII", tag)
+		}
+	}
+	return nil
+}
+
+func permute(permutation *poseidon2.Permutation, state []fr.Element) {
+	if err := permutation.Permutation(state); err != nil {
+		panic(err) // only a state of the wrong width fails
+	}
+}

@@ -1,0 +1,30 @@
+"""Who may act for an account: the one check behind every signed command."""
+
+from __future__ import annotations
+
+from straddle.core.messages import MessageKind, signed_words
+from straddle.core.orders import Signature
+from straddle.core.rejections import Rejection, RejectionCode
+from straddle.core.state import Exchange
+from straddle.primitives import keys
+
+
+def check_signed(exchange: Exchange, account: int, key_epoch: int, kind: MessageKind, payload: int, signature: Signature) -> Rejection | None:
+    """None when the account's key signed the message and acts in the open batch.
+
+    A key that was set in the open batch acts from the next one on; that is said only of good signatures, so nobody else can force a batch to be cut.
+    """
+    owner = exchange.accounts.get(account)
+    if owner is None:
+        return Rejection(RejectionCode.UNKNOWN_ACCOUNT, "account", account, "an account that exists")
+    if key_epoch != owner.key_epoch:
+        return Rejection(RejectionCode.KEY_EPOCH, "key_epoch", key_epoch, f"{owner.key_epoch}, that of the account's key")
+    if not any(owner.key):
+        return Rejection(RejectionCode.NO_KEY, "account", account, "an account with a trading key")
+    words = signed_words(exchange.domain, kind, account, key_epoch, payload)
+    if not keys.verify(owner.key, words, signature):
+        return Rejection(RejectionCode.SIGNATURE, "signature", signature, "one by the account's key over this message")
+    start = exchange.open_batch.start.get(account)
+    if start is not None and start.key_epoch != owner.key_epoch:
+        return Rejection(RejectionCode.BATCH_BOUNDARY, "key_epoch", key_epoch, "a key set before the open batch")
+    return None

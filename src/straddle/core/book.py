@@ -1,0 +1,93 @@
+"""One instrument's price-time book: the best price first, at one price the earliest order first. O(1) cancel."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from straddle.core.orders import Order, OrderSet, Side
+
+OrderKey = tuple[int, int]
+"""account, nonce: at most one live order has it."""
+
+
+@dataclass(slots=True)
+class RestingOrder:
+    """An order in a book (or about to be): what its owner signed and how much of it is left."""
+
+    account: int
+    order: Order
+    order_set: OrderSet
+    set_index: int
+    set_root: int
+    left_lots: int
+
+    @property
+    def key(self) -> OrderKey:
+        """Its identity among live orders."""
+        return self.account, self.order.nonce
+
+
+class BookSide:
+    """The bids or the asks: levels by price, each an insertion-ordered dict of orders."""
+
+    __slots__ = ("_descending", "_levels", "_prices")
+
+    def __init__(self, side: Side) -> None:
+        self._descending = side is Side.BUY
+        self._prices: list[int] = []  # ascending
+        self._levels: dict[int, dict[OrderKey, RestingOrder]] = {}
+
+    def add(self, resting: RestingOrder) -> None:
+        """Queue an order behind its price level. A key that is already at that price is exchanged in place: it keeps its turn."""
+        price = resting.order.limit_ticks
+        level = self._levels.get(price)
+        if level is None:
+            self._levels[price] = {resting.key: resting}
+            insort(self._prices, price)
+        else:
+            level[resting.key] = resting
+
+    def remove(self, resting: RestingOrder) -> None:
+        """Take an order out; KeyError when it is not there."""
+        price = resting.order.limit_ticks
+        level = self._levels[price]
+        del level[resting.key]
+        if not level:
+            del self._levels[price]
+            del self._prices[bisect_left(self._prices, price)]
+
+    def __iter__(self) -> Iterator[RestingOrder]:
+        """Orders in the order in which a taker meets them."""
+        for price in self.prices():
+            yield from self._levels[price].values()
+
+    def __len__(self) -> int:
+        return sum(len(level) for level in self._levels.values())
+
+    def prices(self) -> Iterator[int]:
+        """Price levels, best first."""
+        return reversed(self._prices) if self._descending else iter(self._prices)
+
+    def best_ticks(self) -> int | None:
+        """Best price, None when empty."""
+        return self._prices[-1 if self._descending else 0] if self._prices else None
+
+    def depth(self, levels: int) -> list[tuple[int, int]]:
+        """The best `levels` as (price_ticks, total left_lots)."""
+        return [(price, sum(resting.left_lots for resting in self._levels[price].values())) for price, _ in zip(self.prices(), range(levels), strict=False)]
+
+
+class Book:
+    """Both sides of one instrument."""
+
+    __slots__ = ("asks", "bids")
+
+    def __init__(self) -> None:
+        self.bids = BookSide(Side.BUY)
+        self.asks = BookSide(Side.SELL)
+
+    def side(self, side: Side) -> BookSide:
+        """The side on which orders of `side` rest."""
+        return self.bids if side is Side.BUY else self.asks

@@ -1,0 +1,143 @@
+"""What an accepted command did: immutable facts for receipts, market data and clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from straddle.core.accounts import PublicKey
+from straddle.core.orders import Order, Side
+from straddle.core.rejections import Rejection
+
+
+class CancelReason(StrEnum):
+    """Why an order, or its unfilled rest, left the market."""
+
+    IMMEDIATE = "immediate"
+    """Immediate or cancel: nothing more crossed."""
+    SELF_TRADE = "self_trade"
+    """The owner's own incoming order reached it."""
+    REPLACED = "replaced"
+    """A newer nonce took its slot."""
+    AMENDED = "amended"
+    """A higher revision took its place, or reduced its total to what had filled."""
+    MIN_NONCE = "min_nonce"
+    """The account cancelled every order below a nonce."""
+    KEY_CHANGED = "key_changed"
+    """The key that signed it is no longer the account's."""
+    EXPIRED = "expired"
+    """Its own expiry, or its instrument's, has come."""
+    PRICE_BAND = "price_band"
+    """Met at a price outside the table's band."""
+    FEE_CAP = "fee_cap"
+    """Its cap no longer covers the fee."""
+    MARGIN = "margin"
+    """Its account cannot carry it, or failed the rule when it was met."""
+    CASH_BOUND = "cash_bound"
+    """Cash would leave its 64 bits."""
+    MAX_FILLS = "max_fills"
+    """It met the largest number of makers that one order may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One fill. Sizes left are what the two orders still want after it."""
+
+    instrument: int
+    price_ticks: int
+    size_lots: int
+    taker_side: Side
+    taker: int
+    taker_nonce: int
+    taker_revision: int
+    taker_left_lots: int
+    taker_fee: int
+    maker: int
+    maker_nonce: int
+    maker_revision: int
+    maker_left_lots: int
+    maker_fee: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResting:
+    """An order, or its unfilled rest, is in the book. A resting order of the same nonce is amended in place when only its size fell."""
+
+    account: int
+    order: Order
+    left_lots: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCancelled:
+    """`left_lots` of an order will never fill."""
+
+    account: int
+    order: Order
+    left_lots: int
+    reason: CancelReason
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRejected:
+    """One order of an accepted set was refused; it changed nothing."""
+
+    account: int
+    order: Order
+    set_index: int
+    rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Deposited:
+    """Money arrived from layer 1; `created` tells a new account."""
+
+    account: int
+    owner: int
+    amount: int
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """A trading key was set, or revoked (NO_KEY). It acts from the next batch."""
+
+    account: int
+    key: PublicKey
+    key_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Money is on its way to the owner on layer 1."""
+
+    account: int
+    owner: int
+    amount: int
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinNonceRaised:
+    """Orders with lower nonces are dead."""
+
+    account: int
+    min_nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An instrument was listed; it trades from the next epoch on."""
+
+    instrument: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochStarted:
+    """A risk table took effect."""
+
+    epoch: int
+    time_ms: int
+
+
+Event = Trade | OrderResting | OrderCancelled | OrderRejected | Deposited | KeySet | Withdrawn | MinNonceRaised | Listed | EpochStarted

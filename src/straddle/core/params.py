@@ -1,0 +1,54 @@
+"""The exchange's parameters: fixed while a rollup lives (`Params`) or chosen by its operator (`Limits`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BPS = 10_000
+"""Basis points in one."""
+
+SIZE_LOTS_MAX = 2**40 - 1
+"""Largest size of an order or position, in lots."""
+
+TICKS_MAX = 2**39 - 1
+"""Largest absolute value, mark, funding, scenario delta or limit, in ticks."""
+
+CASH_MAX = 2**63 - 1
+"""Largest absolute cash, in micro-dollars."""
+
+POSITION_VALUE_BOUND = 2**52
+"""|size| * max(|value|, |delta|) of a position stays below this (docs/protocol/state.md, Limits)."""
+
+MAX_FILLS_PER_ORDER = 64
+"""An order meets at most this many makers; what then still crosses the book is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """What params_hash commits to (docs/protocol/state.md)."""
+
+    account_depth: int
+    slot_depth: int
+    k_im_bps: int
+    k_mm_bps: int
+    risk_digest: int = 0
+
+    @property
+    def accounts_max(self) -> int:
+        """Accounts have ids below this."""
+        return 1 << self.account_depth
+
+    @property
+    def slots(self) -> int:
+        """Order slots of an account."""
+        return 1 << self.slot_depth
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The engine's own limits on one account; the circuit does not know them."""
+
+    positions: int
+    """P_max: instruments that an account may hold or have orders in."""
+    open_orders: int = 1024
+    """Orders that may rest at once."""

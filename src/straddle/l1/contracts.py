@@ -1,0 +1,199 @@
+"""Contracts: Vyper sources compiled once per content, and their ABI: calls, results, constructor arguments, events."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from eth_abi.abi import decode, encode
+from eth_utils.crypto import keccak
+
+NAMES = ("Groth16Verifier", "Rollup", "TestUSDC", "Vault")
+"""Contracts of the exchange. Tests compile others by path."""
+
+
+class ContractError(Exception):
+    """Sources are missing or do not compile, or a call does not fit the ABI."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """A decoded event: its name and its fields by name."""
+
+    name: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A compiled contract. Addresses are '0x' strings, integers are int, byte strings are bytes, structs are tuples in field order."""
+
+    name: str
+    abi: tuple[Mapping[str, Any], ...]
+    bytecode: bytes
+
+    @cached_property
+    def _functions(self) -> dict[str, Mapping[str, Any]]:
+        return {item["name"]: item for item in self.abi if item["type"] == "function"}
+
+    @cached_property
+    def _by_selector(self) -> dict[bytes, str]:
+        return {self.selector(name): name for name in self._functions}
+
+    @cached_property
+    def _events(self) -> dict[bytes, Mapping[str, Any]]:
+        return {keccak(_signature(item).encode()): item for item in self.abi if item["type"] == "event"}
+
+    def _function(self, name: str) -> Mapping[str, Any]:
+        try:
+            return self._functions[name]
+        except KeyError:
+            raise ContractError(f"{self.name} has no function {name!r}; it has {', '.join(sorted(self._functions))}") from None
+
+    def selector(self, function: str) -> bytes:
+        """First four bytes of a call's data."""
+        return bytes(keccak(_signature(self._function(function)).encode())[:4])
+
+    def encode_call(self, function: str, *args: Any) -> bytes:
+        """Calldata of `function(*args)`."""
+        return self.selector(function) + self._encode(function, self._function(function)["inputs"], args)
+
+    def encode_deployment(self, *args: Any) -> bytes:
+        """Data of the transaction that creates the contract."""
+        inputs = next((item["inputs"] for item in self.abi if item["type"] == "constructor"), [])
+        return self.bytecode + self._encode("constructor", inputs, args)
+
+    def decode_call(self, calldata: bytes) -> tuple[str, dict[str, Any]]:
+        """Function name and arguments by name of a call to this contract. Raises ContractError when it is none."""
+        name = self._by_selector.get(calldata[:4])
+        if name is None:
+            raise ContractError(f"calldata with selector 0x{calldata[:4].hex()} calls no function of {self.name}")
+        return name, self._decode(f"arguments of {name}", self._functions[name]["inputs"], calldata[4:])
+
+    def decode_result(self, function: str, data: bytes) -> Any:
+        """Result of a call: None, the one value, or a tuple."""
+        outputs = self._function(function)["outputs"]
+        values = tuple(self._decode(f"result of {function}", outputs, data, by_position=True).values())
+        return None if not values else values[0] if len(values) == 1 else values
+
+    def decode_log(self, topics: Sequence[bytes], data: bytes) -> Log | None:
+        """The event of this contract that a log records, or None for another contract's event."""
+        item = self._events.get(topics[0]) if topics else None
+        if item is None:
+            return None
+        indexed = [field for field in item["inputs"] if field["indexed"]]
+        plain = [field for field in item["inputs"] if not field["indexed"]]
+        fields = self._decode(f"event {item['name']}", plain, data)
+        for field, topic in zip(indexed, topics[1:], strict=True):
+            fields[field["name"]] = decode([_type(field)], topic)[0]
+        return Log(item["name"], {field["name"]: fields[field["name"]] for field in item["inputs"]})
+
+    def event_topic(self, name: str) -> bytes:
+        """First topic of the event `name`."""
+        for topic, item in self._events.items():
+            if item["name"] == name:
+                return topic
+        raise ContractError(f"{self.name} has no event {name!r}")
+
+    def _encode(self, what: str, inputs: Sequence[Mapping[str, Any]], args: Sequence[Any]) -> bytes:
+        if len(args) != len(inputs):
+            raise ContractError(f"{self.name}.{what} takes {len(inputs)} arguments ({', '.join(i['name'] for i in inputs)}), got {len(args)}")
+        try:
+            return bytes(encode([_type(field) for field in inputs], args))
+        except Exception as error:  # eth_abi has no common base for its errors
+            raise ContractError(f"{self.name}.{what}: {error}") from error
+
+    def _decode(self, what: str, fields: Sequence[Mapping[str, Any]], data: bytes, *, by_position: bool = False) -> dict[str, Any]:
+        try:
+            values = decode([_type(field) for field in fields], data)
+        except Exception as error:
+            raise ContractError(f"{self.name}: cannot decode {what}: {error}") from error
+        return {str(i) if by_position else field["name"]: value for i, (field, value) in enumerate(zip(fields, values, strict=True))}
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    kind: str = field["type"]
+    if kind.startswith("tuple"):
+        return "(" + ",".join(_type(part) for part in field["components"]) + ")" + kind[len("tuple") :]
+    return kind
+
+
+def _signature(item: Mapping[str, Any]) -> str:
+    return f"{item['name']}({','.join(_type(field) for field in item['inputs'])})"
+
+
+def contracts_directory() -> Path:
+    """Where the Vyper sources are: inside the installed package, or `contracts/` of the source checkout."""
+    here = Path(__file__).resolve()
+    for candidate in (here.parents[1] / "contracts", here.parents[3] / "contracts"):
+        if (candidate / "Rollup.vy").is_file():
+            return candidate
+    raise ContractError(f"contract sources not found: expected Rollup.vy in {here.parents[1] / 'contracts'} or {here.parents[3] / 'contracts'}")
+
+
+def load(name: str, cache_directory: Path | None = None) -> Contract:
+    """One of `NAMES`, compiled, or read from the cache when its sources have not changed."""
+    if name not in NAMES:
+        raise ContractError(f"no contract {name!r}; expected one of {', '.join(NAMES)}")
+    return load_path(contracts_directory() / f"{name}.vy", cache_directory)
+
+
+@cache
+def load_path(path: Path, cache_directory: Path | None = None) -> Contract:
+    """The contract in the file `path`. Its imports are looked up beside it and in `contracts_directory()`."""
+    if not path.is_file():
+        raise ContractError(f"no contract source {path}")
+    directory = cache_directory or platformdirs.user_cache_path("straddle") / "contracts"
+    cached = directory / f"{path.stem}-{_digest(path)}.json"
+    if cached.is_file():
+        try:
+            return _from_json(cached.read_text())
+        except (ValueError, KeyError):
+            cached.unlink(missing_ok=True)  # a damaged entry is worth no more than a missing one
+    compiled = _compile(path)
+    directory.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed: a concurrent reader sees all of it or nothing.
+    with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".tmp", delete=False) as file:
+        json.dump({"name": compiled.name, "abi": compiled.abi, "bytecode": compiled.bytecode.hex()}, file)
+    os.replace(file.name, cached)
+    return compiled
+
+
+def _from_json(text: str) -> Contract:
+    record = json.loads(text)
+    return Contract(record["name"], tuple(record["abi"]), bytes.fromhex(record["bytecode"]))
+
+
+def _digest(path: Path) -> str:
+    """Digest of everything that the bytecode may depend on: the file, all sources that it may import, the compiler."""
+    import vyper
+
+    hasher = hashlib.sha256(f"vyper {vyper.__long_version__}\0".encode())
+    root = contracts_directory()
+    for source in [path, *sorted(root.rglob("*.vy")), *sorted(root.rglob("*.vyi"))]:
+        label = source.relative_to(root).as_posix() if source.is_relative_to(root) else source.name
+        text = source.read_bytes()
+        hasher.update(f"{label}\0{len(text)}\0".encode() + text)
+    return hasher.hexdigest()[:32]
+
+
+def _compile(path: Path) -> Contract:
+    # Imported here: the compiler takes most of a second to load, and a warm cache never needs it.
+    from vyper.compiler import compile_from_file_input
+    from vyper.compiler.input_bundle import FilesystemInputBundle
+    from vyper.exceptions import VyperException
+
+    bundle = FilesystemInputBundle([path.parent, contracts_directory()])
+    try:
+        output = compile_from_file_input(bundle.load_file(path.name), input_bundle=bundle, output_formats=["abi", "bytecode"])
+    except VyperException as error:
+        raise ContractError(f"{path} does not compile: {error}") from error
+    return Contract(path.stem, tuple(output["abi"]), bytes.fromhex(output["bytecode"].removeprefix("0x")))

@@ -1,0 +1,121 @@
+"""internal_epoch: a new risk table takes effect, in a batch without rows (other than listings).
+
+Orders that the table leaves behind are cancelled before matching goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from straddle.core.book import RestingOrder
+from straddle.core.capacity import NO_ADDITIONS, Additions
+from straddle.core.commands import InternalEpoch
+from straddle.core.events import CancelReason, EpochStarted, Event, OrderCancelled
+from straddle.core.exposure import Exposure, RiskContext
+from straddle.core.instruments import Instrument
+from straddle.core.params import TICKS_MAX
+from straddle.core.rejections import Rejection, RejectionCode
+from straddle.core.risk_table import SCENARIOS, RiskRow, RiskTable
+from straddle.core.state import Exchange
+
+EPOCH_MAX = (1 << 64) - 1
+TIME_MS_MAX = (1 << 48) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The table, every account valued on it, the orders to cancel."""
+
+    table: RiskTable
+    exposures: dict[int, Exposure]
+    cancelled: tuple[tuple[RestingOrder, CancelReason], ...]
+    additions: Additions = NO_ADDITIONS
+
+
+def check(exchange: Exchange, command: InternalEpoch) -> Plan | Rejection:
+    """A later epoch, not an earlier time, one row in range for each listed instrument, a batch without rows."""
+    table, current = command.table, exchange.table
+    epoch_min, time_min = (current.epoch + 1, current.time_ms) if current else (1, 1)
+    if not epoch_min <= table.epoch <= EPOCH_MAX:
+        return Rejection(RejectionCode.EPOCH_ORDER, "epoch", table.epoch, f"{epoch_min} to {EPOCH_MAX}")
+    if not time_min <= table.time_ms <= TIME_MS_MAX:
+        return Rejection(RejectionCode.EPOCH_ORDER, "time_ms", table.time_ms, f"{time_min} to {TIME_MS_MAX}")
+    ids = tuple(row.instrument for row in table.rows)
+    if ids != tuple(exchange.instruments):
+        return Rejection(RejectionCode.TABLE_ROWS, "rows", ids, f"instruments 1 to {exchange.listing_count}, ascending, each once")
+    if not 0 < table.index_ticks <= TICKS_MAX:
+        return Rejection(RejectionCode.TABLE_FIELD, "index_ticks", table.index_ticks, f"1 to {TICKS_MAX}")
+    for row in table.rows:
+        rejection = _check_row(exchange.instruments[row.instrument], row)
+        if rejection is not None:
+            return rejection
+    if exchange.open_batch.start:
+        return Rejection(RejectionCode.BATCH_BOUNDARY, "epoch", table.epoch, "one table a batch")
+    return _plan(exchange, table)
+
+
+def _check_row(instrument: Instrument, row: RiskRow) -> Rejection | None:
+    """A row against its listing and the widths of docs/protocol/risk.md."""
+    if (row.expiry_ms, row.linear) != (instrument.expiry_ms, instrument.linear):
+        got = f"expiry_ms {row.expiry_ms}, linear {row.linear}"
+        return Rejection(RejectionCode.TABLE_FIELD, f"rows[{row.instrument}]", got, f"as listed: {instrument.expiry_ms}, {instrument.linear}")
+    if len(row.deltas) != SCENARIOS:
+        return Rejection(RejectionCode.TABLE_FIELD, f"rows[{row.instrument}].deltas", len(row.deltas), f"{SCENARIOS} scenarios")
+    signed = (("value", row.value), ("funding", row.funding), ("mark", row.mark), *(("deltas", delta) for delta in row.deltas))
+    charges = (("band", row.band), ("long_im", row.long_im), ("long_mm", row.long_mm), ("short_im", row.short_im), ("short_mm", row.short_mm))
+    for fields, low in ((signed, -TICKS_MAX), (charges, 0)):
+        for name, value in fields:
+            if not low <= value <= TICKS_MAX:
+                return Rejection(RejectionCode.TABLE_FIELD, f"rows[{row.instrument}].{name}", value, f"{low} to {TICKS_MAX}")
+    return None
+
+
+def _plan(exchange: Exchange, table: RiskTable) -> Plan:
+    """Values every account with positions or orders anew, ascending, and lets its orders in again, oldest first."""
+    context = RiskContext(table, exchange.params, exchange.fees)
+    exposures: dict[int, Exposure] = {}
+    cancelled: list[tuple[RestingOrder, CancelReason]] = []
+    for account in sorted(exchange.accounts):
+        positions, orders = exchange.positions_of(account), exchange.open_orders.get(account, {})
+        if positions or orders:
+            exposure = Exposure.build(context, positions, ())
+            dropped = _readmit(context, exposure, exchange.accounts[account].cash, orders.values(), positions)
+            cancelled.extend(dropped)
+            if positions or len(dropped) < len(orders):
+                exposures[account] = exposure
+    return Plan(table, exposures, tuple(cancelled))
+
+
+def _readmit(context: RiskContext, exposure: Exposure, cash: int, orders: Iterable[RestingOrder],
+             positions: Mapping[int, int]) -> list[tuple[RestingOrder, CancelReason]]:
+    """Reserves the orders of an account that still hold and that it still carries, in the order in which they came to rest; returns the others."""
+    time_ms = context.table.time_ms
+    dropped: list[tuple[RestingOrder, CancelReason]] = []
+    for resting in orders:
+        order = resting.order
+        if order.expiry_ms <= time_ms or context.table[order.instrument].expiry_ms <= time_ms:
+            dropped.append((resting, CancelReason.EXPIRED))
+            continue
+        position, before = positions.get(order.instrument, 0), exposure.reserved_surplus_scaled(cash)
+        exposure.reserve(context, order, resting.left_lots, position)
+        after = exposure.reserved_surplus_scaled(cash)
+        if after < 0 and after < before:  # as at entry: carried, or not worsened
+            exposure.reserve(context, order, -resting.left_lots, position)
+            dropped.append((resting, CancelReason.MARGIN))
+    return dropped
+
+
+def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:
+    """The table, the exposures on it, the cancels; trading is open."""
+    for resting, _ in plan.cancelled:
+        order = resting.order
+        exchange.books[order.instrument].side(order.side).remove(resting)
+        orders = exchange.open_orders[resting.account]
+        del orders[order.nonce % exchange.params.slots]
+        exchange.set_open_orders(resting.account, orders)
+    exchange.table = exchange.open_batch.table = plan.table
+    exchange.exposures = plan.exposures
+    exchange.trading_open = True
+    cancels = (OrderCancelled(resting.account, resting.order, resting.left_lots, reason) for resting, reason in plan.cancelled)
+    return (EpochStarted(plan.table.epoch, plan.table.time_ms), *cancels)

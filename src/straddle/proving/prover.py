@@ -1,0 +1,162 @@
+"""Client of the prover binary (native/cmd/straddle-prover): one subprocess a command, JSON in and out, progress on the way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import platformdirs
+
+from straddle.proving.keys import Proof, ProverOutputError, VerifyingKey
+from straddle.proving.witness import Witness
+
+BINARY = "straddle-prover"
+PACKAGED = Path(__file__).resolve().parents[1] / "_native" / BINARY
+CHECKOUT = Path(__file__).resolve().parents[3] / "native" / "bin" / BINARY
+
+_TAIL_LINES = 20
+"""How many lines of the prover's log an error repeats."""
+
+
+class ProverError(RuntimeError):
+    """The prover is missing or failed; the message holds what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A report on the way; `done` is between 0 and 1 where a fraction is known."""
+
+    stage: str
+    done: float | None = None
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Whether the circuit accepts a witness, and if not, why (the reader's or the solver's error)."""
+
+    ok: bool
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProveResult:
+    """A proof and what it cost."""
+
+    proof: Proof
+    cpu_seconds: float
+    wall_seconds: float
+
+
+def default_cache() -> Path:
+    """Directory of proving keys: keys of every circuit lie in a folder named by its digest."""
+    return platformdirs.user_cache_path("straddle", appauthor=False) / "keys"
+
+
+def find_binary() -> Path | None:
+    """The prover of this checkout or package, or the one on PATH."""
+    found = shutil.which(BINARY)
+    return next((path for path in (CHECKOUT, PACKAGED, Path(found) if found else None) if path is not None and path.exists()), None)
+
+
+class Prover:
+    """The prover's commands. ProverError when it is missing or fails; ProverOutputError when it prints nonsense."""
+
+    def __init__(self, binary: Path | None = None, cache: Path | None = None) -> None:
+        found = binary or find_binary()
+        if found is None or not found.exists():
+            raise ProverError(f"{BINARY}: not found at {binary or CHECKOUT}, build it with `make setup`")
+        self.binary = found
+        self.cache = cache or default_cache()
+
+    def circuit(self, preset: str, progress: ProgressCallback | None = None) -> dict[str, Any]:
+        """Compile: constraints, digest, constraints by row kind."""
+        return self._run(["circuit", "--preset", preset], progress)
+
+    def setup(self, preset: str, progress: ProgressCallback | None = None) -> VerifyingKey:
+        """Make the preset's keys, or find them in the cache."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        return VerifyingKey.from_json(self._run(["setup", "--preset", preset, "--cache", str(self.cache)], progress))
+
+    def check(self, witness: Witness, progress: ProgressCallback | None = None) -> CheckResult:
+        """Whether the circuit accepts the witness; no keys needed."""
+        raw = self._run_with_witness(["check"], witness, progress, verdict=True)
+        if not isinstance(raw.get("ok"), bool):
+            raise ProverOutputError(f"check: {raw!r}, expected a key ok with true or false")
+        return CheckResult(raw["ok"], str(raw.get("error", "")))
+
+    def prove(self, witness: Witness, progress: ProgressCallback | None = None) -> ProveResult:
+        """Prove with the keys in the cache (`setup` first)."""
+        raw = self._run_with_witness(["prove", "--cache", str(self.cache)], witness, progress)
+        proof = Proof.from_json(raw)
+        expected = witness.public
+        if proof.public != (expected.c, expected.z, expected.y_effects, expected.y_body, expected.beneficiary):
+            raise ProverOutputError("prove: the proof is for other public inputs than the witness's")
+        return ProveResult(proof, float(raw.get("cpu_seconds", 0.0)), float(raw.get("wall_seconds", 0.0)))
+
+    def _run_with_witness(self, command: list[str], witness: Witness, progress: ProgressCallback | None, *, verdict: bool = False) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="straddle-") as directory:
+            path = Path(directory) / "witness.json"
+            path.write_text(witness.to_json())
+            return self._run([*command, "--witness", str(path)], progress, verdict=verdict)
+
+    def _run(self, arguments: list[str], progress: ProgressCallback | None, *, verdict: bool = False) -> dict[str, Any]:
+        """Run one command. With `verdict`, an exit code other than 0 is an answer as long as the output is one."""
+        process = subprocess.Popen([str(self.binary), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None and process.stderr is not None
+        tail: list[str] = []
+        # Both pipes are read at once: a full one would stop the prover.
+        reader = threading.Thread(target=_follow, args=(process.stderr, progress, tail), daemon=True)
+        try:
+            reader.start()
+            output = process.stdout.read()
+            code = process.wait()
+            reader.join()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if code != 0 and not (verdict and output.strip()):
+            raise ProverError(f"{BINARY} {arguments[0]}: exit code {code}\n" + "\n".join([*tail, output.strip()]).strip())
+        try:
+            raw = json.loads(output)
+        except ValueError:
+            raise ProverOutputError(f"{BINARY} {arguments[0]}: {output[:200]!r}, expected a JSON object") from None
+        if not isinstance(raw, dict):
+            raise ProverOutputError(f"{BINARY} {arguments[0]}: {output[:200]!r}, expected a JSON object")
+        return raw
+
+
+def _follow(stream: IO[str] | Iterable[str], progress: ProgressCallback | None, tail: list[str]) -> None:
+    """Pass progress lines on; keep the last other lines for an error message."""
+    for line in stream:
+        report = _parse_progress(line)
+        if report is None:
+            tail.append(line.rstrip())
+            del tail[:-_TAIL_LINES]
+        elif progress is not None:
+            try:
+                progress(report)
+            except Exception as error:  # a broken display must not stop the reading, or the prover would hang on a full pipe
+                tail.append(f"progress callback failed: {error!r}")
+                progress = None
+
+
+def _parse_progress(line: str) -> Progress | None:
+    try:
+        raw = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(raw, dict) or not isinstance(raw.get("stage"), str):
+        return None
+    done = raw.get("done")
+    return Progress(raw["stage"], float(done) if isinstance(done, int | float) else None)

@@ -1,0 +1,226 @@
+"""The journal: an append-only log of accepted commands in SQLite, each chained to all before it, with a mark where each batch ends.
+
+An append returns only when its entries are on disk (write-ahead log, synchronous FULL), many entries for one sync. What is read back is checked
+against the chain, so that a missing, torn or altered entry stops the node with its number instead of giving another history.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from straddle.primitives.hashing import keccak256
+from straddle.sequencer.receipts import LogIdentity, LogPlace
+
+SCHEMA_VERSION = 1
+MAX_GROUP = 4096
+"""Entries of one append at most."""
+
+_SCHEMA = """
+CREATE TABLE identity (version INTEGER NOT NULL, chain_id TEXT NOT NULL, rollup TEXT NOT NULL);
+CREATE TABLE log (
+    sequence INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    deadline_ms INTEGER NOT NULL,
+    command BLOB NOT NULL,
+    previous_hash BLOB NOT NULL,
+    hash BLOB NOT NULL
+);
+CREATE TABLE marks (
+    batch_number INTEGER PRIMARY KEY,
+    last_sequence INTEGER NOT NULL,
+    state_root BLOB NOT NULL,
+    hash BLOB NOT NULL
+);
+CREATE TABLE head (only INTEGER PRIMARY KEY CHECK (only = 1), sequence INTEGER NOT NULL, hash BLOB NOT NULL, batches INTEGER NOT NULL);
+CREATE TRIGGER log_keeps_values BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER log_keeps_entries BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER marks_keep_values BEFORE UPDATE ON marks BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+CREATE TRIGGER marks_keep_entries BEFORE DELETE ON marks BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
+"""
+
+
+_MARK_TAG = b"straddle.mark".ljust(32, b"\0")
+_ENTRY_COLUMNS = "sequence, epoch, deadline_ms, command, previous_hash, hash"
+
+
+class JournalError(RuntimeError):
+    """The journal cannot be used as it is. The message says where and why; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An entry to append."""
+
+    epoch: int
+    deadline_ms: int
+    command: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMark:
+    """The end of a batch: a replay cuts at the same place and must reach the same root. It takes no place in the log."""
+
+    batch_number: int
+    last_sequence: int
+    """The batch ends after this entry."""
+    state_root: int
+    """State root after the batch."""
+
+    def hash(self, head: bytes) -> bytes:
+        """Binds the mark to the log up to it; `head` is the hash of entry `last_sequence`."""
+        return keccak256(_MARK_TAG + b"".join(value.to_bytes(32, "big") for value in (self.batch_number, self.last_sequence, self.state_root)) + head)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A command on disk."""
+
+    place: LogPlace
+    hash: bytes
+    command: bytes
+
+
+class Journal:
+    """The log of one rollup in one file. One process at a time may have it open."""
+
+    def __init__(self, path: Path, identity: LogIdentity) -> None:
+        """Open or create. JournalError: another process has it, another rollup's, not a journal, or its last entry is not what was written."""
+        self.path = path
+        self.identity = identity
+        self.sequence = 0
+        """Number of the last entry, 0 when there is none."""
+        self.head = identity.genesis_hash
+        """Hash of the last entry."""
+        self.batches = 0
+        """Number of the last batch that ended, 0 when none did."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise JournalError(_explain(path, error)) from error
+        except JournalError:
+            self._db.close()
+            raise
+
+    def append(self, items: Sequence[Pending | BatchMark]) -> list[JournalEntry]:
+        """Append in order and return the new entries once all is durable; all or none. A mark stands after the entry that it names."""
+        if len(items) > MAX_GROUP:
+            raise JournalError(f"journal {self.path}: {len(items)} entries in one append, expected at most {MAX_GROUP}")
+        entries: list[JournalEntry] = []
+        marks: list[tuple[int, int, bytes, bytes]] = []
+        sequence, head, batches = self.sequence, self.head, self.batches
+        for item in items:
+            if isinstance(item, BatchMark):
+                batches += 1
+                if (item.batch_number, item.last_sequence) != (batches, sequence):
+                    raise JournalError(f"journal {self.path}: batch {item.batch_number} ends after entry {item.last_sequence}, expected batch {batches}, entry {sequence}")
+                marks.append((item.batch_number, sequence, item.state_root.to_bytes(32, "big"), item.hash(head)))
+                continue
+            sequence += 1
+            place = LogPlace(self.identity, item.epoch, sequence, head, keccak256(item.command), item.deadline_ms)
+            head = place.hash
+            entries.append(JournalEntry(place, head, item.command))
+        if items:
+            self._write(entries, marks, (sequence, head, batches))
+            self.sequence, self.head, self.batches = sequence, head, batches
+        return entries
+
+    def items(self) -> Iterator[JournalEntry | BatchMark]:
+        """Every entry and mark in order, each checked against the chain, and the end against the head."""
+        sequence, head = 0, self.identity.genesis_hash
+        try:
+            marks = list(self._db.execute("SELECT batch_number, last_sequence, state_root, hash FROM marks ORDER BY batch_number DESC"))
+            batches = len(marks)
+            for row in self._db.execute(f"SELECT {_ENTRY_COLUMNS} FROM log ORDER BY sequence"):
+                entry = self._checked(row, sequence + 1, head)
+                sequence, head = entry.place.sequence, entry.hash
+                yield entry
+                if marks and marks[-1][1] == sequence:
+                    yield self._checked_mark(marks.pop(), batches - len(marks), head)
+        except sqlite3.DatabaseError as error:
+            raise JournalError(_explain(self.path, error)) from error
+        if (sequence, head) != (self.sequence, self.head):
+            raise JournalError(f"journal {self.path}: ends at entry {sequence}, expected entry {self.sequence}: its tail is missing")
+        if marks or batches != self.batches:
+            raise JournalError(f"journal {self.path}: {batches - len(marks)} batches end within the log, expected {self.batches}")
+
+    def entry(self, sequence: int) -> JournalEntry:
+        """One entry, checked by itself. KeyError when there is none."""
+        row = self._db.execute(f"SELECT {_ENTRY_COLUMNS} FROM log WHERE sequence = ?", (sequence,)).fetchone()
+        if row is None:
+            raise KeyError(f"journal entry {sequence}: the log ends at {self.sequence}")
+        return self._checked(row, sequence, row[4])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _prepare(self) -> None:
+        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
+            self._db.execute(f"PRAGMA {pragma}")
+        if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            self._create()
+        else:
+            self._db.execute("BEGIN IMMEDIATE")  # takes the lock now: a second process fails here and not at its first append
+            self._db.execute("COMMIT")
+        self._check_identity()
+        self.sequence, self.head, self.batches = self._db.execute("SELECT sequence, hash, batches FROM head").fetchone()
+        last = self._db.execute("SELECT max(sequence) FROM log").fetchone()[0] or 0
+        if last != self.sequence:
+            raise JournalError(f"journal {self.path}: ends at entry {last}, expected entry {self.sequence}: its tail is missing or was added to")
+
+    def _create(self) -> None:
+        self._db.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("INSERT INTO identity VALUES (?, ?, ?)", (SCHEMA_VERSION, str(self.identity.chain_id), hex(self.identity.rollup)))
+        self._db.execute("INSERT INTO head VALUES (1, 0, ?, 0)", (self.head,))
+        self._db.execute("COMMIT")
+
+    def _check_identity(self) -> None:
+        row = self._db.execute("SELECT version, chain_id, rollup FROM identity").fetchone()
+        expected = (SCHEMA_VERSION, str(self.identity.chain_id), hex(self.identity.rollup))
+        for name, found, wanted in zip(("version", "chain_id", "rollup"), row or ("none",) * 3, expected, strict=True):
+            if found != wanted:
+                raise JournalError(f"journal {self.path}: {name} {found}, expected {wanted}")
+
+    def _write(self, entries: Sequence[JournalEntry], marks: Sequence[tuple[int, int, bytes, bytes]], head: tuple[int, bytes, int]) -> None:
+        rows = [(e.place.sequence, e.place.epoch, e.place.deadline_ms, e.command, e.place.previous_hash, e.hash) for e in entries]
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)", rows)
+                self._db.executemany("INSERT INTO marks VALUES (?, ?, ?, ?)", marks)
+                self._db.execute("UPDATE head SET sequence = ?, hash = ?, batches = ?", head)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except (sqlite3.DatabaseError, OverflowError) as error:
+            raise JournalError(f"journal {self.path}: what follows entry {self.sequence} was not written: {error}") from error
+
+    def _checked_mark(self, row: tuple[int, int, bytes, bytes], batch_number: int, head: bytes) -> BatchMark:
+        mark = BatchMark(row[0], row[1], int.from_bytes(row[2], "big"))
+        if mark.batch_number != batch_number or mark.hash(head) != row[3]:
+            raise JournalError(f"journal {self.path}: the end of batch {mark.batch_number} is not as written: altered")
+        return mark
+
+    def _checked(self, row: tuple[int, int, int, bytes, bytes, bytes], sequence: int, previous: bytes) -> JournalEntry:
+        found, epoch, deadline_ms, command, previous_hash, stored = row
+        if found != sequence:
+            raise JournalError(f"journal {self.path}: entry {found} follows entry {sequence - 1}, expected entry {sequence}: a gap")
+        place = LogPlace(self.identity, epoch, sequence, previous, keccak256(bytes(command)), deadline_ms)
+        if previous_hash != previous or stored != place.hash:
+            raise JournalError(f"journal {self.path}: entry {sequence} does not follow from its content and the entries before it: torn or altered")
+        return JournalEntry(place, stored, command)
+
+
+def _explain(path: Path, error: sqlite3.DatabaseError) -> str:
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        return f"journal {path}: another process has it open"
+    return f"journal {path}: cannot be read: {error}"

@@ -1,0 +1,229 @@
+"""The single writer. A command is run by the engine, journaled when it was accepted, and only then answered with a receipt.
+
+Running first keeps the journal free of refused commands and of anything that the engine could not survive; nothing leaves before the disk has it
+(docs/decisions/0006-journal-of-inputs.md). Batches are cut when the engine says that a command does not fit the open one, or on request; each cut is marked in
+the journal with the state root that it reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from eth_account.signers.local import LocalAccount
+
+from straddle.commitments.ledger import CommittedState, StateChange
+from straddle.core.batch import OpenBatch
+from straddle.core.commands import Command
+from straddle.core.events import Event
+from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
+from straddle.core.state import Exchange, close_batch
+from straddle.sequencer.codec import CodecError, decode_command, encode_command, operation_name
+from straddle.sequencer.journal import BatchMark, Journal, JournalEntry, JournalError, Pending
+from straddle.sequencer.receipts import LogPlace, Receipt, log_root, sign_receipt
+from straddle.transition import transition
+
+MAX_COMMANDS = 1024
+"""Commands of one `submit_many` at most: one disk sync for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The command changed the state, is on disk, and stands at the receipt's place in the log."""
+
+    receipt: Receipt
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBatch:
+    """A finished batch with the change of the committed state: what a proof is made from."""
+
+    batch: OpenBatch
+    change: StateChange
+    log_root: int
+    """Lowest 248 bits of the hash of the batch's last entry."""
+
+
+class ReplayError(RuntimeError):
+    """The journal does not lead where it led before: the engine changed, or the journal is not this exchange's."""
+
+
+class SequencerStopped(RuntimeError):
+    """An earlier failure left memory and disk apart; a restart replays the journal."""
+
+
+class Sequencer:
+    """Owns the exchange, the committed state and the journal. Not for several threads."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        committed: CommittedState,
+        journal: Journal,
+        signer: LocalAccount,
+        *,
+        clock_ms: Callable[[], int],
+        inclusion_ms: int,
+        on_batch: Callable[[ClosedBatch], None],
+    ) -> None:
+        """`exchange` and `committed` are at genesis; the journal is replayed before the constructor returns.
+
+        `clock_ms` gives the time from which a receipt's deadline is `inclusion_ms` away. `on_batch` is told of every closed batch, the replayed ones too, in order.
+        ReplayError, JournalError: see there.
+        """
+        self.exchange = exchange
+        self.committed = committed
+        self._journal = journal
+        self._signer = signer
+        self._clock_ms = clock_ms
+        self._inclusion_ms = inclusion_ms
+        self._on_batch = on_batch
+        self._stopped: str | None = None
+        self._replay()
+
+    @property
+    def state_root(self) -> int:
+        """State root after the last closed batch."""
+        return self.committed.root
+
+    @property
+    def sequence(self) -> int:
+        """Number of the last entry in the log."""
+        return self._journal.sequence
+
+    def submit(self, command: Command) -> Accepted | Rejection:
+        """Run one command. A rejection changed nothing and takes no place in the log; the batch may have been cut before the command was tried again."""
+        return self.submit_many([command])[0]
+
+    def submit_many(self, commands: Sequence[Command]) -> list[Accepted | Rejection]:
+        """Run commands in order with one sync to disk; the answers in the same order."""
+        if len(commands) > MAX_COMMANDS:
+            raise ValueError(f"commands: {len(commands)} at once, expected at most {MAX_COMMANDS}")
+        with _StopOnError(self):
+            group = _Group(self._journal.sequence)
+            outcomes = [self._run(command, group) for command in commands]
+            entries, closed = self._commit(group)
+            places = iter(entries)
+            answers = [outcome if isinstance(outcome, Rejection) else Accepted(self._receipt(next(places).place), outcome) for outcome in outcomes]
+        self._announce(closed)
+        return answers
+
+    def close_batch(self) -> ClosedBatch:
+        """End the open batch now. ValueError when no entry was added since the last one."""
+        if self.exchange.open_batch.first_sequence == self.exchange.next_sequence:
+            raise ValueError(f"batch {self.exchange.open_batch.number}: no command since the last batch")
+        with _StopOnError(self):
+            group = _Group(self._journal.sequence)
+            self._cut(group)
+            _, closed = self._commit(group)
+        self._announce(closed)
+        return closed[0]
+
+    def receipt(self, sequence: int) -> Receipt:
+        """The receipt of an earlier entry, signed anew (Ethereum signatures here are deterministic). KeyError when there is none."""
+        return self._receipt(self._journal.entry(sequence).place)
+
+    def _run(self, command: Command, group: _Group) -> tuple[Event, ...] | Rejection:
+        outcome = transition(self.exchange, command)
+        if isinstance(outcome, Rejection) and outcome.code is RejectionCode.BATCH_BOUNDARY:
+            self._cut(group)
+            outcome = transition(self.exchange, command)
+            if isinstance(outcome, Rejection) and outcome.code is RejectionCode.BATCH_BOUNDARY:
+                raise InvariantBroken(f"{operation_name(command)}: does not fit an empty batch either ({outcome.message})")
+        if isinstance(outcome, Rejection):
+            return outcome
+        table = self.exchange.table
+        group.add(Pending(table.epoch if table else 0, self._clock_ms() + self._inclusion_ms, encode_command(command)))
+        if self.exchange.next_sequence != group.sequence + 1:
+            raise InvariantBroken(f"next_sequence: {self.exchange.next_sequence} after entry {group.sequence}, expected {group.sequence + 1}")
+        return tuple(outcome)
+
+    def _cut(self, group: _Group) -> None:
+        finished = close_batch(self.exchange)
+        change = self.committed.apply_batch(finished, finished.end)
+        group.cut(finished, change)
+
+    def _commit(self, group: _Group) -> tuple[list[JournalEntry], list[ClosedBatch]]:
+        """Make the group durable; its entries, and its batches with the log roots that are known only now."""
+        entries = self._journal.append(group.items)
+        hashes = {entry.place.sequence: entry.hash for entry in entries}
+        closed = []
+        for finished, change in group.closed:
+            head = hashes.get(finished.last_sequence) or self._journal.entry(finished.last_sequence).hash
+            closed.append(ClosedBatch(finished, change, log_root(head)))
+        return entries, closed
+
+    def _announce(self, closed: Sequence[ClosedBatch]) -> None:
+        for batch in closed:
+            self._on_batch(batch)
+
+    def _receipt(self, place: LogPlace) -> Receipt:
+        return sign_receipt(place, self._signer)
+
+    def _replay(self) -> None:
+        head = b""
+        for item in self._journal.items():
+            if isinstance(item, BatchMark):
+                self._replay_cut(item, head)
+            else:
+                self._replay_entry(item)
+                head = item.hash
+
+    def _replay_entry(self, entry: JournalEntry) -> None:
+        where = f"journal {self._journal.path}: entry {entry.place.sequence}"
+        try:
+            outcome = transition(self.exchange, decode_command(entry.command))
+        except CodecError as error:
+            raise ReplayError(f"{where}: {error}") from error
+        if isinstance(outcome, Rejection):
+            raise ReplayError(f"{where} was accepted once and is refused now: {outcome.code.value}, {outcome.message}")
+        if self.exchange.next_sequence != entry.place.sequence + 1:
+            raise ReplayError(f"{where}: the engine is at {self.exchange.next_sequence}, expected {entry.place.sequence + 1}")
+
+    def _replay_cut(self, mark: BatchMark, head: bytes) -> None:
+        finished = close_batch(self.exchange)
+        change = self.committed.apply_batch(finished, finished.end)
+        if finished.number != mark.batch_number or change.after.root != mark.state_root:
+            raise ReplayError(
+                f"journal {self._journal.path}: batch {finished.number} replayed to state root {change.after.root:#x}, "
+                f"expected batch {mark.batch_number} and {mark.state_root:#x}"
+            )
+        self._on_batch(ClosedBatch(finished, change, log_root(head)))
+
+
+class _Group:
+    """Entries and marks that go to disk together."""
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
+        self.items: list[Pending | BatchMark] = []
+        self.closed: list[tuple[OpenBatch, StateChange]] = []
+
+    def add(self, pending: Pending) -> None:
+        """One more entry."""
+        self.items.append(pending)
+        self.sequence += 1
+
+    def cut(self, finished: OpenBatch, change: StateChange) -> None:
+        """The end of a batch after the entries so far."""
+        self.items.append(BatchMark(finished.number, self.sequence, change.after.root))
+        self.closed.append((finished, change))
+
+
+class _StopOnError:
+    """A failure between the engine's step and the disk's answer leaves them apart: nothing more is accepted."""
+
+    def __init__(self, sequencer: Sequencer) -> None:
+        self._sequencer = sequencer
+
+    def __enter__(self) -> None:
+        if self._sequencer._stopped is not None:
+            raise SequencerStopped(f"stopped after: {self._sequencer._stopped}; restart to replay the journal")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if error is not None:
+            self._sequencer._stopped = f"{type(error).__name__}: {error}"
+
+
+__all__ = ["MAX_COMMANDS", "Accepted", "ClosedBatch", "JournalError", "ReplayError", "Sequencer", "SequencerStopped"]

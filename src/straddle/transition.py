@@ -1,0 +1,51 @@
+"""The state transition of the exchange: the one way in which its state changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from straddle.core.commands import Command, InternalEpoch, InternalList, L1Deposit, L1SetKey, L2Cancel, L2Trade, L2Withdraw
+from straddle.core.events import Event
+from straddle.core.rejections import Rejection
+from straddle.core.state import Exchange
+from straddle.operations import internal_epoch, internal_list, l1_deposit, l1_set_key, l2_cancel, l2_trade, l2_withdraw
+from straddle.operations.plan import check_capacity
+
+OPERATIONS: dict[type[Command], Any] = {
+    L1Deposit: l1_deposit,
+    L1SetKey: l1_set_key,
+    L2Trade: l2_trade,
+    L2Withdraw: l2_withdraw,
+    L2Cancel: l2_cancel,
+    InternalList: internal_list,
+    InternalEpoch: internal_epoch,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command: its log sequence and events, or why it was refused."""
+
+    sequence: int | None
+    events: tuple[Event, ...] = ()
+    rejection: Rejection | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the command took effect. Single orders of an accepted set may still be refused: see its events."""
+        return self.rejection is None
+
+
+def transition(exchange: Exchange, command: Command) -> Outcome:
+    """Check, then apply. A refused command changes nothing and takes no sequence; after BATCH_BOUNDARY close the batch and submit it again."""
+    operation = OPERATIONS[type(command)]
+    plan = operation.check(exchange, command)
+    rejection = plan if isinstance(plan, Rejection) else check_capacity(exchange, plan.additions)
+    if rejection is not None:
+        return Outcome(None, rejection=rejection)
+    sequence = exchange.next_sequence
+    events = operation.apply(exchange, plan)
+    exchange.next_sequence = sequence + 1
+    exchange.open_batch.last_sequence = sequence
+    return Outcome(sequence, events)

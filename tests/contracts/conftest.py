@@ -1,0 +1,361 @@
+"""Layer 1 in memory (pyrevm): a chain, and an exchange deployed on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_abi.abi import decode, encode
+from eth_keys import keys
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from pyrevm import EVM, BlockEnv
+
+from straddle.commitments import challenge
+from straddle.commitments.preset import Preset
+from straddle.core.messages import domain
+from straddle.l1.contracts import Contract, Log, load, load_path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+GENESIS_TIME_S = 1_590_105_600
+MODULUS = 21888242871839275222246405745257275088548364400416034343698204186575808495617
+ZERO_ADDRESS = "0x" + "00" * 20
+
+
+class Reverted(Exception):
+    """A call reverted; the text is its reason, or empty."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    contract: Contract
+    address: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    result: Any
+    gas_used: int
+    logs: list[Log]
+
+    def log(self, name: str) -> Mapping[str, Any]:
+        return next(log.fields for log in self.logs if log.name == name)
+
+
+def address(number: int) -> str:
+    return to_checksum_address(number.to_bytes(20, "big"))
+
+
+class Chain:
+    """An EVM whose clock only the test moves."""
+
+    chain_id = 1
+
+    def __init__(self) -> None:
+        self.evm = EVM()
+        self.time_s = GENESIS_TIME_S
+        self._contracts: list[Contract] = []
+        self._block = 0
+        self.warp(0)
+
+    def warp(self, seconds: int) -> None:
+        self.time_s += seconds
+        self._block += 1
+        self.evm.set_block_env(BlockEnv(timestamp=self.time_s, number=self._block))
+
+    def fund(self, who: str, wei: int = 10**20) -> str:
+        self.evm.set_balance(who, wei)
+        return who
+
+    def deploy(self, contract: Contract, *args: Any, sender: str = address(0xDE9107)) -> Deployed:
+        self.fund(sender)
+        at = self._run(lambda: self.evm.deploy(sender, contract.encode_deployment(*args)))
+        if contract not in self._contracts:
+            self._contracts.append(contract)
+        return Deployed(contract, to_checksum_address(at))
+
+    def send_raw(self, sender: str, to: str, calldata: bytes, *, value_wei: int = 0, gas: int | None = None) -> tuple[bytes, int, list[Log]]:
+        self.evm.reset_transient_storage()
+        data = self._run(lambda: self.evm.message_call(sender, to, calldata=calldata, value=value_wei, gas=gas))
+        result = self.evm.result
+        return bytes(data), result.gas_used, [log for raw in result.logs if (log := self._log(raw))]
+
+    def send(self, sender: str, target: Deployed, function: str, *args: Any, value_wei: int = 0, gas: int | None = None) -> Receipt:
+        data, gas_used, logs = self.send_raw(sender, target.address, target.contract.encode_call(function, *args), value_wei=value_wei, gas=gas)
+        return Receipt(target.contract.decode_result(function, data), gas_used, logs)
+
+    def call(self, target: Deployed, function: str, *args: Any) -> Any:
+        data = self._run(lambda: self.evm.message_call(ZERO_ADDRESS, target.address, calldata=target.contract.encode_call(function, *args), is_static=True))
+        return target.contract.decode_result(function, bytes(data))
+
+    def _log(self, raw: Any) -> Log | None:
+        topics, data = raw.data
+        for contract in self._contracts:
+            if log := contract.decode_log([bytes(topic) for topic in topics], bytes(data)):
+                return log
+        return None
+
+    def _run(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except RuntimeError as error:
+            raise Reverted(_reason(str(error))) from None
+
+
+def _reason(message: str) -> str:
+    """The text of Error(string) in pyrevm's message, or the message itself when the EVM halted."""
+    if "output: 0x" not in message:
+        return message
+    output = bytes.fromhex(message.split("output: 0x")[1].split(" ")[0])
+    return str(decode(["string"], output[4:])[0]) if output[:4] == bytes.fromhex("08c379a0") else ""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What Rollup's constructor takes, in its order."""
+
+    vault: str
+    verifier: str
+    sequencer: str
+    operator: str
+    oracles: list[str]
+    threshold: int
+    genesis_root: int
+    params_hash: int
+    account_depth: int
+    queue_rows: int
+    withdrawal_rows: int
+    body_cells: int
+    key_fee_wei: int
+
+    def as_tuple(self) -> tuple[Any, ...]:
+        return tuple(vars(self).values())
+
+
+@dataclass
+class Batch:
+    """A batch as its sequencer posts it, made step by step so that a test can spoil any part."""
+
+    number: int
+    effects: list[int]
+    body: list[int]
+    c: int
+
+    @property
+    def effects_bytes(self) -> bytes:
+        return words_bytes(self.effects)
+
+    @property
+    def body_bytes(self) -> bytes:
+        return words_bytes(self.body)
+
+
+def words_bytes(words: Sequence[int]) -> bytes:
+    return b"".join(word.to_bytes(32, "big") for word in words)
+
+
+@dataclass
+class Exchange:
+    """Token, vault, verifier and rollup of the nano preset, with everybody's keys. Keeps its own, independent model of the queue and the headers."""
+
+    chain: Chain
+    token: Deployed
+    vault: Deployed
+    verifier: Deployed
+    rollup: Deployed
+    config: Config
+    preset: Preset
+    oracle_keys: list[keys.PrivateKey]
+    mocked: bool = True
+    epoch: int = 0
+    risk_root: int = 0
+    time_ms: int = 0
+    roots: list[int] = field(default_factory=list)
+    headers: list[bytes] = field(default_factory=list)
+    queue: list[tuple[int, int, str, int, int]] = field(default_factory=list)
+    queue_ends: list[int] = field(default_factory=lambda: [0])
+    last_sequences: list[int] = field(default_factory=lambda: [0])
+
+    @property
+    def sequencer(self) -> str:
+        return self.config.sequencer
+
+    def read(self, function: str, *args: Any) -> Any:
+        return self.chain.call(self.rollup, function, *args)
+
+    def send(self, sender: str, function: str, *args: Any, value_wei: int = 0) -> Receipt:
+        receipt = self.chain.send(sender, self.rollup, function, *args, value_wei=value_wei)
+        self._note(receipt)
+        return receipt
+
+    def _note(self, receipt: Receipt) -> None:
+        for log in receipt.logs:
+            if log.name == "QueueEntryAdded":
+                f = log.fields
+                self.queue.append((f["kind"], f["account"], f["owner"], f["word_1"], f["word_2"]))
+
+    def deposit(self, who: str, amount: int, account: int = 0) -> Receipt:
+        self.chain.fund(who)
+        self.chain.send(who, self.token, "mint", who, amount)
+        self.chain.send(who, self.token, "approve", self.vault.address, amount)
+        receipt = self.chain.send(who, self.vault, "deposit", self.rollup.address, account, amount)
+        self._note(receipt)
+        return receipt
+
+    # ---- epochs
+
+    def epoch_digest(self, epoch: int, time_ms: int, risk_root: int, inputs: bytes, rollup: str | None = None) -> bytes:
+        items = [b"straddle.epoch".ljust(32, b"\0"), self.chain.chain_id.to_bytes(32, "big"), bytes.fromhex((rollup or self.rollup.address)[2:]).rjust(32, b"\0")]
+        items += [value.to_bytes(32, "big") for value in (epoch, time_ms, self.config.params_hash, risk_root)]
+        return keccak(b"".join([*items, keccak(inputs)]))
+
+    def sign(self, digest: bytes, signers: Sequence[int] | None = None) -> list[tuple[int, int, int]]:
+        chosen = [self.oracle_keys[i] for i in (range(self.config.threshold) if signers is None else signers)]
+        signatures = [key.sign_msg_hash(digest) for key in chosen]
+        return [(signature.v + 27, signature.r, signature.s) for signature in signatures]
+
+    def submit_epoch(self, epoch: int | None = None, time_ms: int | None = None, risk_root: int = 77, inputs: bytes = b"feeds") -> Receipt:
+        epoch = self.epoch + 1 if epoch is None else epoch
+        time_ms = self.chain.time_s * 1000 if time_ms is None else time_ms
+        signatures = self.sign(self.epoch_digest(epoch, time_ms, risk_root, inputs))
+        receipt = self.send(address(0xE9), "submit_epoch", epoch, time_ms, risk_root, inputs, signatures)
+        self.epoch, self.time_ms, self.risk_root = epoch, time_ms, risk_root
+        return receipt
+
+    # ---- batches
+
+    def batch(self, *, new_root: int | None = None, withdrawals: Sequence[tuple[int, str, int]] = (), entries: int | None = None, body: Sequence[int] = (5, 6, 7)) -> Batch:
+        """The next proposal: answers `entries` queue entries (all that fit when None), pays (account, owner, amount)."""
+        number = len(self.roots)
+        queue_first = self.queue_ends[-1]
+        count = min(self.preset.queue, len(self.queue) - queue_first) if entries is None else entries
+        sequence = self.last_sequences[-1] + 1
+        effects = [
+            domain(self.chain.chain_id, int(self.rollup.address, 16)),
+            number,
+            self.roots[-1],
+            1000 + number if new_root is None else new_root,
+            self.epoch | self.time_ms << 64,
+            self.config.params_hash,
+            self.risk_root,
+            sequence | (sequence + 4) << 64,
+            4242,
+            queue_first | count << 64,
+        ]
+        for kind, account, owner, word_1, word_2 in self.queue[queue_first : queue_first + count]:
+            effects += [kind | account << 8 | int(owner, 16) << 40 | 1 << 200, word_1, word_2]
+        effects += [0] * (10 + 3 * self.preset.queue - len(effects))
+        effects += [int(owner, 16) | amount << 160 | account << 224 for account, owner, amount in withdrawals]
+        effects += [0] * (self.preset.effects_words - len(effects))
+        return Batch(number, effects, list(body), 31337 + number)
+
+    def public_inputs(self, batch: Batch, beneficiary: str, parent: bytes | None = None) -> list[int]:
+        rollup = int(self.rollup.address, 16)
+        vk_id = self.chain.call(self.verifier, "vk_id")
+        parent = self.headers[batch.number - 1] if parent is None else parent
+        z = challenge.challenge(self.chain.chain_id, rollup, vk_id, batch.number, parent, batch.effects, batch.body, batch.c)
+        return [batch.c, z, challenge.evaluate(batch.effects, z), challenge.evaluate(batch.body, z), int(beneficiary, 16)]
+
+    def header(self, batch: Batch) -> tuple[bytes, int, int, int, int]:
+        c, z, y_effects, y_body, _ = self.public_inputs(batch, ZERO_ADDRESS)
+        return (challenge.hash_words(batch.body), c, z, y_effects, y_body)
+
+    def mock_proof(self, batch: Batch, beneficiary: str) -> list[int]:
+        public = self.public_inputs(batch, beneficiary)
+        return [int.from_bytes(keccak(encode(["uint256[5]"], [public])), "big")] + [0] * 11
+
+    def propose(self, batch: Batch) -> Receipt:
+        receipt = self.send(self.sequencer, "propose", batch.effects_bytes, batch.body_bytes, batch.c)
+        self._proposed(batch)
+        return receipt
+
+    def _proposed(self, batch: Batch) -> None:
+        _, c, z, y_effects, y_body = self.header(batch)
+        self.headers.append(challenge.header_hash(self.headers[-1], batch.number, batch.effects, batch.body, c, z, y_effects, y_body))
+        self.roots.append(batch.effects[3])
+        self.queue_ends.append((batch.effects[9] & (2**64 - 1)) + (batch.effects[9] >> 64))
+        self.last_sequences.append(batch.effects[7] >> 64)
+
+    def prove(self, batch: Batch, beneficiary: str = address(0xBEEF), proof: Sequence[int] | None = None, sender: str = address(0x9407)) -> Receipt:
+        chosen = self.mock_proof(batch, beneficiary) if proof is None else proof
+        return self.send(sender, "prove", batch.effects_bytes, self.header(batch), chosen, beneficiary)
+
+    def propose_and_prove(self, batch: Batch, beneficiary: str = address(0xBEEF)) -> Receipt:
+        receipt = self.send(
+            self.sequencer, "propose_and_prove", batch.effects_bytes, batch.body_bytes, batch.c, self.mock_proof(batch, beneficiary), beneficiary
+        )
+        self._proposed(batch)
+        return receipt
+
+    def void(self) -> Receipt:
+        receipt = self.send(address(0x501D), "void")
+        keep = self.read("proven_batch") + 1
+        del self.headers[keep:], self.roots[keep:], self.queue_ends[keep:], self.last_sequences[keep:]
+        return receipt
+
+
+def preset(name: str) -> Preset:
+    return Preset(name=name, **json.loads((ROOT / "native" / "circuit" / "presets.json").read_text())[name])
+
+
+def oracle_keys(count: int = 4) -> list[keys.PrivateKey]:
+    """Ascending by address."""
+    made = [keys.PrivateKey(keccak(b"oracle %d" % i)) for i in range(count)]
+    return sorted(made, key=lambda key: key.public_key.to_canonical_address())
+
+
+def deploy_exchange(chain: Chain, *, token: Deployed | None = None, verifier: Deployed | None = None, size: str = "nano", **changes: Any) -> Exchange:
+    """An exchange with a mock verifier unless one is given; `changes` replace fields of the rollup's configuration."""
+    sizes = preset(size)
+    committee = oracle_keys()
+    mocked = verifier is None
+    token = token or chain.deploy(load("TestUSDC"))
+    vault = chain.deploy(load("Vault"), token.address)
+    verifier = verifier or chain.deploy(load_path(HERE / "mocks" / "MockVerifier.vy"))
+    config = Config(
+        vault=vault.address,
+        verifier=verifier.address,
+        sequencer=chain.fund(address(0x5E9)),
+        operator=chain.fund(address(0x09E8)),
+        oracles=[key.public_key.to_checksum_address() for key in committee],
+        threshold=3,
+        genesis_root=999,
+        params_hash=888,
+        account_depth=sizes.account_depth,
+        queue_rows=sizes.queue,
+        withdrawal_rows=sizes.withdrawals,
+        body_cells=sizes.body_words,
+        key_fee_wei=10**12,
+    )
+    config = replace(config, **changes)
+    rollup = chain.deploy(load("Rollup"), config.as_tuple())
+    return Exchange(
+        chain, token, vault, verifier, rollup, config, sizes, committee, mocked,
+        roots=[config.genesis_root], headers=[challenge.genesis_header_hash(config.genesis_root)],
+    )
+
+
+@pytest.fixture
+def chain() -> Chain:
+    return Chain()
+
+
+@pytest.fixture
+def exchange(chain: Chain) -> Exchange:
+    return deploy_exchange(chain)
+
+
+@pytest.fixture
+def new_exchange() -> Callable[..., Exchange]:
+    """Deploys an exchange on a chain, with changes."""
+    return deploy_exchange
+
+
+@pytest.fixture
+def mock() -> Callable[[str], Contract]:
+    return lambda name: load_path(HERE / "mocks" / f"{name}.vy")

@@ -1,0 +1,209 @@
+"""The journal keeps what it acknowledged, and refuses what it did not write."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from straddle.sequencer.journal import MAX_GROUP, BatchMark, Journal, JournalEntry, JournalError, Pending
+from straddle.sequencer.receipts import LogIdentity
+
+
+def tamper(path: Path, *statements: str) -> None:
+    """Change the file as an accident or an attacker would: without the triggers."""
+    with sqlite3.connect(path) as db:
+        for trigger in TRIGGERS:
+            db.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            db.execute(statement)
+    db.close()
+
+
+TRIGGERS = ("log_keeps_values", "log_keeps_entries", "marks_keep_values", "marks_keep_entries")
+
+
+def read(path: Path, identity: LogIdentity) -> list[bytes]:
+    journal = Journal(path, identity)
+    try:
+        return [item.command if isinstance(item, JournalEntry) else b"end of batch %d" % item.batch_number for item in journal.items()]
+    finally:
+        journal.close()
+
+
+def test_entries_come_back_in_order(written: Path, identity: LogIdentity) -> None:
+    journal = Journal(written, identity)
+    entries = [item for item in journal.items() if isinstance(item, JournalEntry)]
+    assert [entry.command for entry in entries] == [b"command 0", b"command 1", b"command 2", b"more 0", b"more 1"]
+    assert [entry.place.sequence for entry in entries] == [1, 2, 3, 4, 5]
+    assert [(entry.place.epoch, entry.place.deadline_ms) for entry in entries] == [(1, 1000), (1, 1001), (1, 1002), (2, 2000), (2, 2001)]
+    journal.close()
+
+
+def test_chain_links_each_entry_to_the_one_before(written: Path, identity: LogIdentity) -> None:
+    journal = Journal(written, identity)
+    entries = [item for item in journal.items() if isinstance(item, JournalEntry)]
+    assert [entry.place.previous_hash for entry in entries] == [identity.genesis_hash, *(entry.hash for entry in entries[:-1])]
+    assert (journal.sequence, journal.head) == (5, entries[-1].hash)
+    assert journal.entry(4) == entries[3]
+    with pytest.raises(KeyError, match="journal entry 6: the log ends at 5"):
+        journal.entry(6)
+    journal.close()
+
+
+def test_appends_continue_after_a_restart(written: Path, identity: LogIdentity) -> None:
+    journal = Journal(written, identity)
+    (entry,) = journal.append([Pending(3, 5, b"later")])
+    assert entry.place.sequence == 6
+    journal.close()
+    assert read(written, identity)[-1] == b"later"
+
+
+def test_each_field_of_a_place_changes_its_hash(written: Path, identity: LogIdentity) -> None:
+    journal = Journal(written, identity)
+    place = journal.entry(3).place
+    journal.close()
+    changes: dict[str, object] = {
+        "identity": dataclasses.replace(identity, chain_id=1),
+        "epoch": place.epoch + 1,
+        "sequence": place.sequence + 1,
+        "previous_hash": bytes(32),
+        "command_hash": bytes(32),
+        "deadline_ms": place.deadline_ms + 1,
+    }
+    assert set(changes) == {field.name for field in dataclasses.fields(place)}
+    hashes = {place.hash, *(dataclasses.replace(place, **{name: value}).hash for name, value in changes.items())}
+    assert len(hashes) == 1 + len(changes)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("UPDATE log SET command = x'00' WHERE sequence = 2", "entry 2 does not follow"),
+        ("UPDATE log SET epoch = 9 WHERE sequence = 5", "entry 5 does not follow"),
+        ("UPDATE log SET deadline_ms = 0 WHERE sequence = 1", "entry 1 does not follow"),
+        ("UPDATE log SET hash = zeroblob(32) WHERE sequence = 4", "entry 4 does not follow"),
+        ("UPDATE log SET previous_hash = zeroblob(32) WHERE sequence = 4", "entry 4 does not follow"),
+        ("DELETE FROM log WHERE sequence = 3", "entry 4 follows entry 2, expected entry 3: a gap"),
+        ("DELETE FROM log WHERE sequence = 1", "entry 2 follows entry 0, expected entry 1: a gap"),
+        ("DELETE FROM log WHERE sequence = 5", "ends at entry 4, expected entry 5: its tail is missing"),
+        ("UPDATE head SET hash = zeroblob(32)", "ends at entry 5, expected entry 5: its tail is missing"),
+        ("UPDATE marks SET state_root = zeroblob(32)", "the end of batch 1 is not as written"),
+        ("UPDATE marks SET last_sequence = 2", "the end of batch 1 is not as written"),
+        ("UPDATE marks SET last_sequence = 9", "0 batches end within the log, expected 1"),
+        ("DELETE FROM marks", "0 batches end within the log, expected 1"),
+        ("UPDATE identity SET version = 99", "version 99, expected 1"),
+    ],
+)
+def test_a_changed_journal_is_refused(written: Path, identity: LogIdentity, statement: str, message: str) -> None:
+    tamper(written, statement)
+    with pytest.raises(JournalError, match=message):
+        read(written, identity)
+
+
+def test_consistently_rewritten_hash_of_one_entry_is_found_by_the_next(written: Path, identity: LogIdentity) -> None:
+    journal = Journal(written, identity)
+    place = dataclasses.replace(journal.entry(2).place, deadline_ms=7)
+    journal.close()
+    tamper(written, f"UPDATE log SET deadline_ms = 7, hash = x'{place.hash.hex()}' WHERE sequence = 2")
+    with pytest.raises(JournalError, match="entry 3 does not follow"):
+        read(written, identity)
+
+
+def test_the_database_refuses_to_change_entries(written: Path) -> None:
+    with sqlite3.connect(written) as db:
+        for statement in ("UPDATE log SET epoch = 2", "DELETE FROM log", "UPDATE marks SET state_root = zeroblob(32)", "DELETE FROM marks"):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                db.execute(statement)
+    db.close()
+
+
+def test_another_rollups_journal_is_refused(written: Path, identity: LogIdentity) -> None:
+    with pytest.raises(JournalError, match=r"chain_id 31337, expected 1"):
+        Journal(written, dataclasses.replace(identity, chain_id=1))
+    with pytest.raises(JournalError, match="rollup 0x"):
+        Journal(written, dataclasses.replace(identity, rollup=5))
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"not a database" * 400, lambda data: data[:4096] + b"\xff" * (len(data) - 4096)], ids=["foreign", "overwritten"])
+def test_a_damaged_file_is_refused(written: Path, identity: LogIdentity, damage: Callable[[bytes], bytes]) -> None:
+    written.write_bytes(damage(written.read_bytes()))
+    with pytest.raises(JournalError, match="cannot be read"):
+        read(written, identity)
+
+
+def test_a_second_process_is_refused(written: Path, identity: LogIdentity) -> None:
+    journal = Journal(written, identity)
+    code = (
+        "import sys; from pathlib import Path; from straddle.sequencer.journal import Journal; from straddle.sequencer.receipts import LogIdentity\n"
+        "Journal(Path(sys.argv[1]), LogIdentity(int(sys.argv[2]), int(sys.argv[3])))"
+    )
+    arguments = [sys.executable, "-c", code, str(written), str(identity.chain_id), str(identity.rollup)]
+    second = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert "another process has it open" in second.stderr
+    journal.close()
+    assert subprocess.run(arguments, capture_output=True, timeout=60).returncode == 0
+
+
+def test_an_append_is_all_or_nothing(written: Path, identity: LogIdentity) -> None:
+    journal = Journal(written, identity)
+    head = journal.head
+    with pytest.raises(JournalError, match="what follows entry 5 was not written"):
+        journal.append([Pending(1, 1, b"good"), Pending(1, 2**64, b"too late")])
+    assert (journal.sequence, journal.head) == (5, head)
+    journal.append([Pending(1, 1, b"after")])
+    journal.close()
+    assert read(written, identity)[6:] == [b"after"]
+
+
+def test_marks_stand_where_they_were_set(written: Path, identity: LogIdentity) -> None:
+    assert read(written, identity) == [b"command 0", b"command 1", b"command 2", b"end of batch 1", b"more 0", b"more 1"]
+    journal = Journal(written, identity)
+    assert journal.batches == 1
+    with pytest.raises(JournalError, match="batch 3 ends after entry 5, expected batch 2, entry 5"):
+        journal.append([BatchMark(3, 5, 0)])
+    with pytest.raises(JournalError, match="batch 2 ends after entry 4, expected batch 2, entry 6"):
+        journal.append([Pending(1, 1, b"lost"), BatchMark(2, 4, 0)])
+    journal.append([Pending(1, 1, b"last"), BatchMark(2, 6, 9)])
+    journal.close()
+    journal = Journal(written, identity)
+    assert list(journal.items())[-1] == BatchMark(2, 6, 9)
+    journal.close()
+
+
+def test_a_group_has_a_named_maximum(path: Path, identity: LogIdentity) -> None:
+    journal = Journal(path, identity)
+    with pytest.raises(JournalError, match=f"{MAX_GROUP + 1} entries in one append"):
+        journal.append([Pending(1, 1, b"")] * (MAX_GROUP + 1))
+    assert journal.append([]) == []
+    assert journal.sequence == 0
+    journal.close()
+
+
+def test_appends_survive_kill_minus_nine(path: Path, identity: LogIdentity) -> None:
+    """A process is killed while it appends; everything that it had reported as durable is there, and the chain holds."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from straddle.sequencer.journal import Journal, Pending; from straddle.sequencer.receipts import LogIdentity\n"
+        "journal = Journal(Path(sys.argv[1]), LogIdentity(int(sys.argv[2]), int(sys.argv[3])))\n"
+        "while True:\n"
+        "    print(journal.append([Pending(1, 1, b'x' * 100)] * 5)[-1].hash.hex(), flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path), str(identity.chain_id), str(identity.rollup)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    reported = [process.stdout.readline().strip() for _ in range(20)]
+    process.kill()
+    reported += [line for line in process.stdout.read().splitlines() if len(line) == 64]
+    process.wait()
+    journal = Journal(path, identity)
+    hashes = [item.hash.hex() for item in journal.items() if isinstance(item, JournalEntry)]
+    journal.close()
+    assert len(hashes) % 5 == 0
+    assert hashes[4::5][: len(reported)] == reported
