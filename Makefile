@@ -129,6 +129,6 @@ node_modules/.package-lock.json: package.json package-lock.json requirements-too
 	    chmod +x $(VENV)/bin/npm; \
 	fi
 	@$(say) 'anvil'
-	@npm ci --loglevel=error --no-audit --no-fund --ignore-scripts
+	@npm ci --loglevel=error --no-audit --no-fund --ignore-scripts > /dev/null
 	@[ -x node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil ] || { echo 'anvil is packaged for Linux on x86-64 only here: elsewhere put anvil 1.7.1 on PATH'; command -v anvil; }
 	@touch $@

@@ -94,11 +94,12 @@ LOW_248: constant(uint256) = 2**248
 CHALLENGE_TAG: constant(bytes32) = keccak256("straddle.z.calldata")
 EPOCH_TAG: constant(bytes32) = 0x7374726164646c652e65706f6368000000000000000000000000000000000000  # "straddle.epoch"
 
+# Bounds of every loop and list. The arrays lie in memory at full length, so generous bounds cost gas in every proposal.
 MAX_ORACLES: constant(uint256) = 16
-MAX_QUEUE_ROWS: constant(uint256) = 64
-MAX_WITHDRAWAL_ROWS: constant(uint256) = 32
+MAX_QUEUE_ROWS: constant(uint256) = 32
+MAX_WITHDRAWAL_ROWS: constant(uint256) = 16
 MAX_EFFECTS: constant(uint256) = 10 + 3 * MAX_QUEUE_ROWS + MAX_WITHDRAWAL_ROWS
-MAX_BODY_CELLS: constant(uint256) = 768
+MAX_BODY_CELLS: constant(uint256) = 512
 MAX_INPUTS_BYTES: constant(uint256) = 32768
 BATCH_SLOTS: constant(uint256) = 256
 
@@ -151,9 +152,9 @@ def __init__(config: Config):
     assert config.genesis_root > 0 and config.genesis_root < R, "Rollup: genesis root is not a field element above 0"
     assert config.params_hash > 0 and config.params_hash < R, "Rollup: params hash is not a field element above 0"
     assert config.account_depth >= 3 and config.account_depth <= 24, "Rollup: account depth must be 3 to 24"
-    assert config.queue_rows > 0 and config.queue_rows <= MAX_QUEUE_ROWS, "Rollup: queue rows must be 1 to 64"
-    assert config.withdrawal_rows > 0 and config.withdrawal_rows <= MAX_WITHDRAWAL_ROWS, "Rollup: withdrawal rows must be 1 to 32"
-    assert config.body_cells > 0 and config.body_cells <= MAX_BODY_CELLS, "Rollup: body cells must be 1 to 768"
+    assert config.queue_rows > 0 and config.queue_rows <= MAX_QUEUE_ROWS, "Rollup: queue rows must be 1 to 32"
+    assert config.withdrawal_rows > 0 and config.withdrawal_rows <= MAX_WITHDRAWAL_ROWS, "Rollup: withdrawal rows must be 1 to 16"
+    assert config.body_cells > 0 and config.body_cells <= MAX_BODY_CELLS, "Rollup: body cells must be 1 to 512"
 
     VAULT = config.vault
     VERIFIER = config.verifier

@@ -145,6 +145,7 @@ class Batch:
     effects: list[int]
     body: list[int]
     c: int
+    withdrawals: Sequence[tuple[int, str, int]] = ()
 
     @property
     def effects_bytes(self) -> bytes:
@@ -210,7 +211,8 @@ class Exchange:
     # ---- epochs
 
     def epoch_digest(self, epoch: int, time_ms: int, risk_root: int, inputs: bytes, rollup: str | None = None) -> bytes:
-        items = [b"straddle.epoch".ljust(32, b"\0"), self.chain.chain_id.to_bytes(32, "big"), bytes.fromhex((rollup or self.rollup.address)[2:]).rjust(32, b"\0")]
+        items = [b"straddle.epoch".ljust(32, b"\0"), self.chain.chain_id.to_bytes(32, "big")]
+        items += [bytes.fromhex((rollup or self.rollup.address)[2:]).rjust(32, b"\0")]
         items += [value.to_bytes(32, "big") for value in (epoch, time_ms, self.config.params_hash, risk_root)]
         return keccak(b"".join([*items, keccak(inputs)]))
 
@@ -229,7 +231,14 @@ class Exchange:
 
     # ---- batches
 
-    def batch(self, *, new_root: int | None = None, withdrawals: Sequence[tuple[int, str, int]] = (), entries: int | None = None, body: Sequence[int] = (5, 6, 7)) -> Batch:
+    def batch(
+        self,
+        *,
+        new_root: int | None = None,
+        withdrawals: Sequence[tuple[int, str, int]] = (),
+        entries: int | None = None,
+        body: Sequence[int] = (5, 6, 7),
+    ) -> Batch:
         """The next proposal: answers `entries` queue entries (all that fit when None), pays (account, owner, amount)."""
         number = len(self.roots)
         queue_first = self.queue_ends[-1]
@@ -252,7 +261,7 @@ class Exchange:
         effects += [0] * (10 + 3 * self.preset.queue - len(effects))
         effects += [int(owner, 16) | amount << 160 | account << 224 for account, owner, amount in withdrawals]
         effects += [0] * (self.preset.effects_words - len(effects))
-        return Batch(number, effects, list(body), 31337 + number)
+        return Batch(number, effects, list(body), 31337 + number, withdrawals)
 
     def public_inputs(self, batch: Batch, beneficiary: str, parent: bytes | None = None) -> list[int]:
         rollup = int(self.rollup.address, 16)
@@ -309,14 +318,14 @@ def oracle_keys(count: int = 4) -> list[keys.PrivateKey]:
     return sorted(made, key=lambda key: key.public_key.to_canonical_address())
 
 
-def deploy_exchange(chain: Chain, *, token: Deployed | None = None, verifier: Deployed | None = None, size: str = "nano", **changes: Any) -> Exchange:
+def deploy_exchange(chain: Chain, *, token: Deployed | None = None, verifier_contract: Deployed | None = None, size: str = "nano", **changes: Any) -> Exchange:
     """An exchange with a mock verifier unless one is given; `changes` replace fields of the rollup's configuration."""
     sizes = preset(size)
     committee = oracle_keys()
-    mocked = verifier is None
+    mocked = verifier_contract is None
     token = token or chain.deploy(load("TestUSDC"))
     vault = chain.deploy(load("Vault"), token.address)
-    verifier = verifier or chain.deploy(load_path(HERE / "mocks" / "MockVerifier.vy"))
+    verifier = verifier_contract or chain.deploy(load_path(HERE / "mocks" / "MockVerifier.vy"))
     config = Config(
         vault=vault.address,
         verifier=verifier.address,

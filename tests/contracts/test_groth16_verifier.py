@@ -66,7 +66,7 @@ def test_accepts_real_proofs(chain, verifier, index):
 
 
 def test_vk_id_is_the_hash_of_the_keys_words(chain, verifier):
-    words = [word for name in KEY_FIELDS for word in (sum(KEY[name], []) if name == "k" else KEY[name])]
+    words = [word for name in KEY_FIELDS for word in ([word for point in KEY[name] for word in point] if name == "k" else KEY[name])]
     assert len(words) == 36
     assert chain.call(verifier, "vk_id") == keccak(b"".join(word.to_bytes(32, "big") for word in words))
 
@@ -105,7 +105,7 @@ def test_refuses_other_proofs(chain, verifier):
     assert not accepts(chain, verifier, [0] * 12, [0] * 5)
     assert not accepts(chain, verifier, PROOF[:8] + PROOF[10:] + PROOF[8:10], PUBLIC)  # commitment and its proof of knowledge swapped
     assert not accepts(chain, verifier, PROOF[:8] + [0] * 4, PUBLIC)
-    assert not accepts(chain, verifier, PROOF[:10] + [0, 0], PUBLIC)
+    assert not accepts(chain, verifier, [*PROOF[:10], 0, 0], PUBLIC)
     assert not accepts(chain, verifier, PROOF[:10] + other[10:], PUBLIC)
     assert not accepts(chain, verifier, PROOF[:8] + other[8:], PUBLIC)
     # A on the curve but B's coordinates in the wrong order.
@@ -125,7 +125,7 @@ def test_the_two_folded_equations_cannot_pay_for_each_other(chain, verifier):
 def test_too_little_gas_never_passes(chain, verifier):
     """At every gas limit below what a verification takes: a revert or False. At every limit: a wrong proof is not accepted."""
     good = verifier.contract.encode_call("verify", PROOF, PUBLIC)
-    bad = verifier.contract.encode_call("verify", PROOF[:6] + [1, 2] + PROOF[8:], PUBLIC)
+    bad = verifier.contract.encode_call("verify", [*PROOF[:6], 1, 2, *PROOF[8:]], PUBLIC)
     chain.send_raw(chain.fund("0x" + "77" * 20), verifier.address, good)
     needed = chain.evm.result.gas_used
     accepted_at = []

@@ -153,7 +153,7 @@ def test_a_risk_root_at_or_above_r_is_refused(exchange, now_ms):
 def test_inputs_may_be_empty_or_large(exchange, now_ms):
     for epoch, inputs in ((1, b""), (2, bytes(32768))):
         submit(exchange, epoch, now_ms, 77, inputs, signed(exchange, epoch, now_ms, inputs=inputs))
-    with pytest.raises(Exception, match="^$"):
+    with pytest.raises(Exception, match=r"^$"):
         submit(exchange, 3, now_ms, 77, bytes(32769), signed(exchange, 3, now_ms, inputs=bytes(32769)))
 
 

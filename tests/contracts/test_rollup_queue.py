@@ -11,7 +11,10 @@ USDC = 1_000_000
 FEE_WEI = 10**12
 R = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 D = 12181644023421730124874158521699555681764249180949974110617291017600649128846
-G = (9671717474070082183213120605117400219616337014328744928644933853176787189663, 16950150798460657717958625567821834550301663161624707787222815936182638968203)
+G = (
+    9671717474070082183213120605117400219616337014328744928644933853176787189663,
+    16950150798460657717958625567821834550301663161624707787222815936182638968203,
+)
 ORDER = 2736030358979909402780800718157159386076813972158567259200215660948447373041
 IDENTITY = (0, 1)
 
@@ -56,12 +59,12 @@ def multiply(k, p=G):
         ({"params_hash": R}, "params hash is not a field element above 0"),
         ({"account_depth": 2}, "account depth must be 3 to 24"),
         ({"account_depth": 25}, "account depth must be 3 to 24"),
-        ({"queue_rows": 0}, "queue rows must be 1 to 64"),
-        ({"queue_rows": 65}, "queue rows must be 1 to 64"),
-        ({"withdrawal_rows": 0}, "withdrawal rows must be 1 to 32"),
-        ({"withdrawal_rows": 33}, "withdrawal rows must be 1 to 32"),
-        ({"body_cells": 0}, "body cells must be 1 to 768"),
-        ({"body_cells": 769}, "body cells must be 1 to 768"),
+        ({"queue_rows": 0}, "queue rows must be 1 to 32"),
+        ({"queue_rows": 33}, "queue rows must be 1 to 32"),
+        ({"withdrawal_rows": 0}, "withdrawal rows must be 1 to 16"),
+        ({"withdrawal_rows": 17}, "withdrawal rows must be 1 to 16"),
+        ({"body_cells": 0}, "body cells must be 1 to 512"),
+        ({"body_cells": 513}, "body cells must be 1 to 512"),
         ({"oracles": [BOB, ALICE], "threshold": 1}, "oracles must ascend strictly and not be zero"),
         ({"oracles": [ALICE, ALICE], "threshold": 1}, "oracles must ascend strictly and not be zero"),
         ({"oracles": ["0x" + "00" * 20, ALICE], "threshold": 1}, "oracles must ascend strictly and not be zero"),
@@ -83,7 +86,8 @@ def test_deployment_publishes_its_configuration(exchange):
         assert exchange.read(getter) == value, getter
     for getter, value in {"VAULT": config.vault, "VERIFIER": config.verifier, "SEQUENCER": config.sequencer}.items():
         assert exchange.read(getter) == value.lower()
-    assert [exchange.read("owner_of", account) for account in range(4)] == ["0x" + "00" * 20, config.operator.lower(), config.operator.lower(), "0x" + "00" * 20]
+    nobody, operator = "0x" + "00" * 20, config.operator.lower()
+    assert [exchange.read("owner_of", account) for account in range(4)] == [nobody, operator, operator, nobody]
     assert all(exchange.read("is_oracle", oracle) for oracle in config.oracles)
     assert exchange.read("batch", 0)[0] == exchange.headers[0]
 

@@ -64,7 +64,7 @@ def test_a_deposit_to_something_that_is_no_rollup_is_refused(exchange):
     exchange.chain.send(ALICE, exchange.token, "mint", ALICE, USDC)
     exchange.chain.send(ALICE, exchange.token, "approve", exchange.vault.address, USDC)
     for target in (BOB, exchange.token.address):
-        with pytest.raises(Exception, match="^$"):
+        with pytest.raises(Exception, match=r"^$"):
             exchange.chain.send(ALICE, exchange.vault, "deposit", target, 0, USDC)
     assert exchange.chain.call(exchange.token, "balanceOf", ALICE) == USDC
 
@@ -141,7 +141,7 @@ def test_a_token_that_calls_back_is_refused(odd, reentry, on_transfer_out):
     odd.chain.send(ALICE, odd.token, "configure", 0, True, reentry, on_transfer_out, odd.rollup.address)
     before = odd.chain.call(odd.token, "balanceOf", odd.vault.address)
     # Vyper's lock reverts without a reason.
-    with pytest.raises(Exception, match="^$"):
+    with pytest.raises(Exception, match=r"^$"):
         if on_transfer_out:
             odd.chain.send(BOB, odd.vault, "pull")
         else:

@@ -17,11 +17,10 @@ import (
 const Scenarios = 48
 
 const (
-	feeAccount  = 1
-	setDepth    = 6 // an order set's tree
-	feeBits     = 63
-	bpsInWhole  = 10_000
-	maxOddsBits = 40 // sizes, values, deltas and prices
+	feeAccount = 1
+	setDepth   = 6 // an order set's tree
+	feeBits    = 63
+	bpsInWhole = 10_000
 )
 
 type variable = frontend.Variable

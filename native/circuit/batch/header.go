@@ -13,13 +13,13 @@ import (
 
 // HeaderRow is the one row of the header.
 type HeaderRow struct {
-	Domain, BatchNumber, Epoch, TimeMs     variable
-	FirstSequence, LastSequence, LogRoot   variable
-	KIm, KMm, RiskDigest                   variable // basis points
-	OldAccountsRoot, NewAccountsRoot       variable
-	OldListingsRoot, NewListingsRoot       variable
-	OldListingCount, OldQueuePointer       variable
-	RiskRoot                               variable
+	Domain, BatchNumber, Epoch, TimeMs   variable
+	FirstSequence, LastSequence, LogRoot variable
+	KIm, KMm, RiskDigest                 variable // basis points
+	OldAccountsRoot, NewAccountsRoot     variable
+	OldListingsRoot, NewListingsRoot     variable
+	OldListingCount, OldQueuePointer     variable
+	RiskRoot                             variable
 }
 
 type headerTable struct {
@@ -40,7 +40,7 @@ func allocateHeader(l *argument.Layer, r *HeaderRow) headerTable {
 		epoch: bits("epoch", 64, r.Epoch), timeMs: bits("time_ms", 48, r.TimeMs),
 		firstSequence: bits("first_sequence", 64, r.FirstSequence), lastSequence: bits("last_sequence", 64, r.LastSequence),
 		logRoot: element("log_root", r.LogRoot), kIm: bits("k_im_bps", 16, r.KIm), kMm: bits("k_mm_bps", 16, r.KMm),
-		riskDigest: element("risk_digest", r.RiskDigest),
+		riskDigest:   element("risk_digest", r.RiskDigest),
 		accountsRoot: [2]argument.Expr{element("old_accounts_root", r.OldAccountsRoot), element("new_accounts_root", r.NewAccountsRoot)},
 		listingsRoot: [2]argument.Expr{element("old_listings_root", r.OldListingsRoot), element("new_listings_root", r.NewListingsRoot)},
 		listingCount: bits("old_listing_count", 32, r.OldListingCount), queuePointer: bits("old_queue_pointer", 64, r.OldQueuePointer),

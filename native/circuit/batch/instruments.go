@@ -29,7 +29,9 @@ type instrumentTable struct {
 
 func allocateInstruments(l *argument.Layer, rows []InstrumentRow) instrumentTable {
 	t := l.Table("instruments", len(rows))
-	charge := func(name string, get func(*InstrumentRow) variable) argument.Column { return t.Bits(name, weightBits, column(rows, get)) }
+	charge := func(name string, get func(*InstrumentRow) variable) argument.Column {
+		return t.Bits(name, weightBits, column(rows, get))
+	}
 	signed := func(name string, get func(*InstrumentRow) variable) argument.Column {
 		return t.Signed(name, weightBits+1, column(rows, get))
 	}
@@ -64,14 +66,15 @@ func (b *builder) stateInstruments() {
 
 	l.Group("instruments: looked up")
 	for i, used := range t.used {
-		b.ties.riskRows.Provide(used, l.Tuple(t.id[i]).Then(l.Tuple(t.risk(l, b.plan, i)...)))
+		row := t.risk(l, b.plan, i)
+		b.ties.riskRows.Provide(used, l.Tuple(append([]argument.Expr{t.id[i]}, row[laneLong:]...)...).Then(l.Tuple(row[:laneLong]...)))
 		b.ties.quotes.Provide(used, l.Tuple(t.id[i], t.expiryMs[i], t.value[i].Plus(t.funding[i]), t.funding[i], t.band[i]))
 	}
-	null := make([]argument.Expr, laneCount)
+	null := make([]argument.Expr, 1+laneCount)
 	for k := range null {
 		null[k] = l.Const(0)
 	}
-	b.ties.riskRows.Provide(l.Const(1), l.Tuple(l.Const(0)).Then(l.Tuple(null...)))
+	b.ties.riskRows.Provide(l.Const(1), l.Tuple(null...))
 }
 
 // words are w0 .. w9 of docs/protocol/risk.md.
@@ -101,5 +104,5 @@ func (t *instrumentTable) risk(l *argument.Layer, plan riskPlan, i int) []argume
 		row = append(row, l.Pack(plan.lanes[laneDeltas], t.deltas[s][i], t.deltas[s+1][i]))
 	}
 	return append(row, l.Pack(plan.lanes[laneLong], t.longIM[i], t.longMM[i]), l.Pack(plan.lanes[laneShort], t.shortIM[i], t.shortMM[i]),
-		l.Pack(plan.lanes[laneOption], t.value[i].Minus(settled)))
+		l.Pack(plan.lanes[laneOption], t.linear[i].Not().Times(t.value[i])))
 }

@@ -16,7 +16,7 @@ type ListingRow struct {
 }
 
 type listingTable struct {
-	table                                                            *argument.Table
+	table                                                             *argument.Table
 	used, kind, expiryMs, strikeTicks, tickTicks, minLots, cap, words argument.Column
 }
 

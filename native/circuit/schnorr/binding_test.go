@@ -9,6 +9,9 @@ import (
 	"github.com/consensys/gnark/constraint"
 	bn254 "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
+
+	"straddle/native/circuit/argument"
+	"straddle/native/crypto"
 )
 
 // unboundWires lists the wires from before the commitment that enter a constraint together with a wire from after it without being committed. A prover
@@ -106,4 +109,37 @@ func TestGroth16(t *testing.T) {
 	if _, err := prove(s); err == nil {
 		t.Fatal("a wrong message is proved")
 	}
+}
+
+// layerCircuit runs the gadget on the real argument layer.
+type layerCircuit struct {
+	Account   account
+	Message   [crypto.MessageWords]frontend.Variable
+	Signature Signature
+}
+
+func (c *layerCircuit) Define(api frontend.API) error {
+	layer := argument.New(api)
+	var binder Binder = layer
+	gadget := New(binder)
+	gadget.Verify(c.Account.Key, c.Account.Multiple, c.Message, c.Signature)
+	gadget.Close()
+	return layer.Seal()
+}
+
+func TestWithArgumentLayer(t *testing.T) {
+	ccs := compile(t, &layerCircuit{})
+	crossings, err := argument.Audit(ccs)
+	if err != nil || len(crossings) > 0 {
+		t.Fatal(err, crossings)
+	}
+	r := rand.New(rand.NewSource(31))
+	s := signRandom(r, randomSecret(r))
+	filled := assign(s)
+	a := &layerCircuit{filled.Accounts[0], filled.Messages[0], filled.Signatures[0]}
+	if err := solve(t, ccs, a); err != nil {
+		t.Fatal(err)
+	}
+	a.Message[5] = 1
+	mustRefuse(t, "wrong message", solve(t, ccs, a))
 }

@@ -24,8 +24,9 @@
 //  1. Suppose that the committed values are not a valid signature. Either (a) some query is not in its table, or (b) all are, and the equation of
 //     point 5 is false. Which one holds is a fact about committed values: no challenge changes it.
 //  2. In case (a) the two sums differ as rational functions. Two different rows fold alike for at most 3 values of y, and then x is a root of a
-//     non-zero polynomial of degree at most entries + queries: with N of both, the error is below (3 N^2 + N) / r, about 2^-229 for N = 5,000. The
-//     point x is a hash of the challenge, drawn after everything. A multiplicity 0 whose denominator is 0 falls under the same count.
+//     non-zero polynomial of degree at most entries + queries (a row queried n times keeps its pole, as 0 < n < r): with N of both, the error is below
+//     (3 N^2 + N) / r, about 2^-227 for N = 6,000. The point x is a hash of the challenge, drawn after everything. A multiplicity 0 over a
+//     denominator 0 falls under the same count.
 //  3. In case (b) the committed points are what their digits say. If no addition below is exceptional the two sides of point 5 are the true group
 //     elements and differ. The exceptional offsets are counted below: about 2^-244 for a signature.
 //  4. Cases (a) and (b) are bounded separately and the errors add. So it does not matter that both challenges come from one commitment; only each

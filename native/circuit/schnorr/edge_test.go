@@ -315,17 +315,22 @@ func TestAssertMultiple(t *testing.T) {
 		"unset key, M = O":           {unset, one, false},
 		"unset key, M free":          {unset, multiple, false},
 		"identity, M unset":          {one, unset, false},
-		"off the curve":              {te.PointAffine{X: key.X, Y: fr.One()}, multiple, false},
-		"x = 0":                      {te.PointAffine{Y: *new(fr.Element).SetUint64(5)}, unset, false},
-		"y = 0":                      {te.PointAffine{X: key.X}, unset, false},
-		"(x, 0), M = O":              {te.PointAffine{X: key.X}, one, false},
+		// with the selector -1 the unset key would become (0, -1), whose multiple is (0, 1)
+		"unset key, M = (0, 2)": {unset, te.PointAffine{Y: *new(fr.Element).SetUint64(2)}, false},
+		// with the selector 1 the key (0, -2) would become (0, -1)
+		"key (0, -2), M unset": {te.PointAffine{Y: *new(fr.Element).SetInt64(-2)}, unset, false},
+		"off the curve":        {te.PointAffine{X: key.X, Y: fr.One()}, multiple, false},
+		"x = 0":                {te.PointAffine{Y: *new(fr.Element).SetUint64(5)}, unset, false},
+		"y = 0":                {te.PointAffine{X: key.X}, unset, false},
+		"(x, 0), M = O":        {te.PointAffine{X: key.X}, one, false},
 	} {
-		for _, flag := range []int64{-1, 0, 1, 2} { // -1: the honest selector
+		const honestFlag = 99
+		for _, flag := range []int64{honestFlag, 0, 1, 2, -1} {
 			hint := unsetHint
-			if flag >= 0 {
-				hint = func(_ *big.Int, _, out []*big.Int) error { out[0].SetInt64(flag); return nil }
+			if flag != honestFlag {
+				hint = func(m *big.Int, _, out []*big.Int) error { out[0].Mod(big.NewInt(flag), m); return nil }
 			}
-			honest := flag == -1 || (flag == 1) == (c.a == unset) && flag < 2
+			honest := flag == honestFlag || flag == 0 && c.a != unset || flag == 1 && c.a == unset
 			err := solve(t, ccs, &multipleCircuit{pointOf(c.a), pointOf(c.m)}, override(unsetHint, hint))
 			if c.valid && honest {
 				if err != nil {

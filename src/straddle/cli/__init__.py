@@ -1,1 +1,1 @@
-"""."""
+"""The `straddle` command."""

@@ -17,7 +17,7 @@ from straddle.core.capacity import Additions, OrderUseKey
 from straddle.core.events import CancelReason, Event, OrderCancelled, OrderResting
 from straddle.core.exposure import Exposure, RiskContext
 from straddle.core.margin import requirement, rule_met
-from straddle.core.orders import Order
+from straddle.core.orders import Order, Side
 from straddle.core.params import CASH_MAX
 from straddle.core.state import Exchange
 
@@ -110,12 +110,20 @@ class Draft:
         return self.left.get(resting.key, resting.left_lots)
 
     def makers(self, order: Order) -> Iterator[RestingOrder]:
-        """Live orders on the other side, in the order in which `order` meets them. Those placed by this draft come last at their price."""
+        """Live orders on the other side, in the order in which `order` meets them. Those that this draft adds come last at their price."""
         side = order.side.opposite
-        own = [resting for resting in self.rests.values() if resting.order.instrument == order.instrument and resting.order.side is side]
-        book = filter(self.is_live, self.exchange.books[order.instrument].side(side))
-        own.sort(key=_turn)
-        return heapq.merge(book, own, key=_turn)
+        added = [resting for key, resting in self.rests.items()
+                 if resting.order.instrument == order.instrument and resting.order.side is side and key not in self.in_place]
+        added.sort(key=_turn)
+        return heapq.merge(self._in_book(order.instrument, side), added, key=_turn)
+
+    def _in_book(self, instrument: int, side: Side) -> Iterator[RestingOrder]:
+        """Live orders of the exchange's book, those amended in place as amended."""
+        for resting in self.exchange.books[instrument].side(side):
+            if self.in_place.get(resting.key) is resting:
+                yield self.rests[resting.key]
+            elif self.is_live(resting):
+                yield resting
 
     def remove(self, resting: RestingOrder) -> None:
         """A live order leaves the market (filled or cancelled). Its reservation is the caller's business."""

@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError, EncodingError
 from eth_utils.crypto import keccak
 
 NAMES = ("Groth16Verifier", "Rollup", "TestUSDC", "Vault")
@@ -68,7 +70,7 @@ class Contract:
 
     def encode_deployment(self, *args: Any) -> bytes:
         """Data of the transaction that creates the contract."""
-        inputs = next((item["inputs"] for item in self.abi if item["type"] == "constructor"), [])
+        inputs: Sequence[Mapping[str, Any]] = next((item["inputs"] for item in self.abi if item["type"] == "constructor"), [])
         return self.bytecode + self._encode("constructor", inputs, args)
 
     def decode_call(self, calldata: bytes) -> tuple[str, dict[str, Any]]:
@@ -108,13 +110,13 @@ class Contract:
             raise ContractError(f"{self.name}.{what} takes {len(inputs)} arguments ({', '.join(i['name'] for i in inputs)}), got {len(args)}")
         try:
             return bytes(encode([_type(field) for field in inputs], args))
-        except Exception as error:  # eth_abi has no common base for its errors
+        except (EncodingError, TypeError, ValueError) as error:
             raise ContractError(f"{self.name}.{what}: {error}") from error
 
     def _decode(self, what: str, fields: Sequence[Mapping[str, Any]], data: bytes, *, by_position: bool = False) -> dict[str, Any]:
         try:
             values = decode([_type(field) for field in fields], data)
-        except Exception as error:
+        except (DecodingError, ValueError) as error:
             raise ContractError(f"{self.name}: cannot decode {what}: {error}") from error
         return {str(i) if by_position else field["name"]: value for i, (field, value) in enumerate(zip(fields, values, strict=True))}
 
@@ -156,7 +158,7 @@ def load_path(path: Path, cache_directory: Path | None = None) -> Contract:
     if cached.is_file():
         try:
             return _from_json(cached.read_text())
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             cached.unlink(missing_ok=True)  # a damaged entry is worth no more than a missing one
     compiled = _compile(path)
     directory.mkdir(parents=True, exist_ok=True)
@@ -174,9 +176,7 @@ def _from_json(text: str) -> Contract:
 
 def _digest(path: Path) -> str:
     """Digest of everything that the bytecode may depend on: the file, all sources that it may import, the compiler."""
-    import vyper
-
-    hasher = hashlib.sha256(f"vyper {vyper.__long_version__}\0".encode())
+    hasher = hashlib.sha256(f"vyper {version('vyper')}\0".encode())
     root = contracts_directory()
     for source in [path, *sorted(root.rglob("*.vy")), *sorted(root.rglob("*.vyi"))]:
         label = source.relative_to(root).as_posix() if source.is_relative_to(root) else source.name

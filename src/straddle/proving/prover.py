@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -42,10 +42,14 @@ ProgressCallback = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Whether the circuit accepts a witness, and if not, why (the reader's or the solver's error)."""
+    """Whether the circuit accepts a witness, and if not, why (the reader's or the solver's error).
+
+    `solver` is what the solver says by itself, whatever the reader refused; only `check_many` asks, and it is None where the witness cannot reach the solver.
+    """
 
     ok: bool
     error: str = ""
+    solver: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,17 @@ class Prover:
 
     def check(self, witness: Witness, progress: ProgressCallback | None = None) -> CheckResult:
         """Whether the circuit accepts the witness; no keys needed."""
-        raw = self._run_with_witness(["check"], witness, progress, verdict=True)
-        if not isinstance(raw.get("ok"), bool):
-            raise ProverOutputError(f"check: {raw!r}, expected a key ok with true or false")
-        return CheckResult(raw["ok"], str(raw.get("error", "")))
+        return _verdict(self._run_with_witness(["check"], witness, progress, verdict=True))
+
+    def check_many(self, witnesses: Sequence[Witness], progress: ProgressCallback | None = None) -> list[CheckResult]:
+        """`check` of each, compiling each circuit once."""
+        with tempfile.TemporaryDirectory(prefix="straddle-") as directory:
+            path = Path(directory) / "witnesses.jsonl"
+            path.write_text("".join(witness.to_json(indent=None) + "\n" for witness in witnesses))
+            lines = self._output(["check-many", "--witnesses", str(path)], progress).splitlines()
+        if len(lines) != len(witnesses):
+            raise ProverOutputError(f"check-many: {len(lines)} answers, expected {len(witnesses)}")
+        return [_verdict(_json_object("check-many", line)) for line in lines]
 
     def prove(self, witness: Witness, progress: ProgressCallback | None = None) -> ProveResult:
         """Prove with the keys in the cache (`setup` first)."""
@@ -110,7 +121,10 @@ class Prover:
             return self._run([*command, "--witness", str(path)], progress, verdict=verdict)
 
     def _run(self, arguments: list[str], progress: ProgressCallback | None, *, verdict: bool = False) -> dict[str, Any]:
-        """Run one command. With `verdict`, an exit code other than 0 is an answer as long as the output is one."""
+        return _json_object(arguments[0], self._output(arguments, progress, verdict=verdict))
+
+    def _output(self, arguments: list[str], progress: ProgressCallback | None, *, verdict: bool = False) -> str:
+        """What one command prints. With `verdict`, an exit code other than 0 is an answer as long as there is output."""
         process = subprocess.Popen([str(self.binary), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout is not None and process.stderr is not None
         tail: list[str] = []
@@ -125,15 +139,27 @@ class Prover:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+            process.stdout.close()
+            process.stderr.close()
         if code != 0 and not (verdict and output.strip()):
             raise ProverError(f"{BINARY} {arguments[0]}: exit code {code}\n" + "\n".join([*tail, output.strip()]).strip())
-        try:
-            raw = json.loads(output)
-        except ValueError:
-            raise ProverOutputError(f"{BINARY} {arguments[0]}: {output[:200]!r}, expected a JSON object") from None
-        if not isinstance(raw, dict):
-            raise ProverOutputError(f"{BINARY} {arguments[0]}: {output[:200]!r}, expected a JSON object")
-        return raw
+        return output
+
+
+def _json_object(command: str, text: str) -> dict[str, Any]:
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        raw = None
+    if not isinstance(raw, dict):
+        raise ProverOutputError(f"{BINARY} {command}: {text[:200]!r}, expected a JSON object")
+    return raw
+
+
+def _verdict(raw: dict[str, Any]) -> CheckResult:
+    if not isinstance(raw.get("ok"), bool):
+        raise ProverOutputError(f"check: {raw!r}, expected a key ok with true or false")
+    return CheckResult(raw["ok"], str(raw.get("error", "")), raw.get("solver"))
 
 
 def _follow(stream: IO[str] | Iterable[str], progress: ProgressCallback | None, tail: list[str]) -> None:

@@ -213,9 +213,9 @@ class Witness:
     queue: tuple[QueueRow, ...]
     withdrawals: tuple[WithdrawalRow, ...]
 
-    def to_json(self) -> str:
-        """The witness file."""
-        return json.dumps(_plain("", self), indent=1)
+    def to_json(self, *, indent: int | None = 1) -> str:
+        """The witness file; with indent None on one line."""
+        return json.dumps(_plain("", self), indent=indent)
 
     @classmethod
     def from_json(cls, text: str) -> Witness:

@@ -56,7 +56,7 @@ def _fill_between(prices: list[int], left: int, right: int, candle: Candle, draw
 
 @dataclass(slots=True)
 class MarketPath:
-    """The market from the snapshot on. Deterministic in the recordings and the seed."""
+    """The market from the snapshot on. Deterministic in the recordings and the seed. `recording` loses the expiries that the surface refused."""
 
     recording: Recording
     surface: Surface
@@ -70,6 +70,7 @@ class MarketPath:
     def __post_init__(self) -> None:
         self._hours = {candle.open_ms: candle for candle in self.candles.hours}
         self._minutes = {}
+        self.recording = self.surface.covered(self.recording)
         self._forwards = self.recording.forwards()
         self._anchor_ticks = self._candle_ticks(self.start_ms)
 

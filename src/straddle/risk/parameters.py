@@ -21,8 +21,26 @@ class RiskParameters:
     vol_up_bps: int = 5_000
     vol_down_bps: int = 2_500
     vol_term_days: tuple[int, ...] = (1, 2, 3, 4, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 730)
-    vol_term_bps: tuple[int, ...] = (27_742, 22_533, 19_953, 18_303, 17_118, 15_474, 13_904, 12_569, 11_129, 10_000,
-                                     9_487, 9_138, 8_669, 8_351, 7_922, 7_515, 7_226, 6_604)
+    vol_term_bps: tuple[int, ...] = (
+        27_742,
+        22_533,
+        19_953,
+        18_303,
+        17_118,
+        15_474,
+        13_904,
+        12_569,
+        11_129,
+        10_000,
+        9_487,
+        9_138,
+        8_669,
+        8_351,
+        7_922,
+        7_515,
+        7_226,
+        6_604,
+    )
     """(30 days / days to expiry)^p with p = 0.30 below 30 days and 0.13 above, rounded; straight lines between."""
     vol_floor_bps: int = 500
     curve_bps: int = 450
@@ -58,6 +76,41 @@ class RiskParameters:
 
 
 DEFAULT_PARAMETERS = RiskParameters()
+
+REASONS = {
+    "range_bps": "16 %: Deribit's price range for BTC; about four standard deviations of a day at 75 % volatility.",
+    "tail_moves_bps": "From -66 % (12-13 March 2020: -51 %) to +400 %; near ones close the gap to the grid. Each counts range / |move|, as Deribit's.",
+    "vol_up_bps": "+50 % of the vol 30 days out, Deribit's for BTC.",
+    "vol_down_bps": "-25 %, Deribit's for BTC: vol falls slower than it rises.",
+    "vol_term_days": "Knots dense where the power law bends.",
+    "vol_term_bps": "(30 days / days)^0.30 below 30 days, ^0.13 above: the exponents that Deribit and Derive publish. Short vols move more.",
+    "vol_floor_bps": "No scenario takes vol below 5 %; lower vols are not lowered further.",
+    "curve_bps": "4.5 % times 0.5 + 2 tau, Derive's forward contingency: 2.3 % at the front, 11 % a year out.",
+    "profile_days": "Front, a week, a month, a quarter, half a year, a year.",
+    "profile_bps": "One sign at the front, the other at the back, zero where vol shocks are anchored (30 days).",
+    "twist_bps": "25 % front against back: half of a parallel vol shock, so that calendars do not scan to nothing.",
+    "skew_bps": "15 % of vol at full moneyness on each side, opposite ways: risk reversals do not scan to nothing.",
+    "skew_full_moneyness_bps": "0.4 in ln(K/F) at 30 days, about two standard deviations at 75 % volatility.",
+    "short_option_floor_im_bps": "From the search in worst_loss over the recorded chain: with 1.5 % a short option, no vertical, butterfly, strangle, "
+    "risk reversal or calendar "
+    "that expires within a day loses more at expiry within the range than its margin, and none within 15 days more than about twice. "
+    "Later ones lose slowly, and margin follows every epoch.",
+    "short_option_floor_mm_bps": "Two thirds of it, near Derive's 0.3 % against 0.5 %.",
+    "linear_im_bps": "Twice linear_mm_bps: the mark may go from one end of its clamp to the other.",
+    "linear_mm_bps": "The most that the mark may leave the index by (premium_clamp_bps); the 16 % range is in the scenarios.",
+    "band_min_ticks": "$20: four steps of the recorded venue's price grid.",
+    "band_index_bps": "0.5 % of the index, the clamp of the perpetual's premium.",
+    "band_vol_bps": "15 vol points up: with it four fifths of the recorded best quotes lie inside the band; the rest stand far from any price.",
+    "linear_band_index_bps": "2 % of the index: room for the move inside one epoch of a minute, even on 12 March 2020.",
+    "averaging_minutes": "An average over 30 minutes has a third of their variance: 20 minutes less.",
+    "settlement_window_minutes": "Deribit's delivery price: the average of the last 30 minutes.",
+    "funding_interval_minutes": "8 hours, the usual unit of funding rates.",
+    "funding_dampener_bps_e2": "0.05 % of premium costs nothing, as Deribit's.",
+    "funding_cap_bps_e2": "0.5 % an interval, as Deribit's for BTC.",
+    "premium_clamp_bps": "0.5 %, as Deribit's mark: one that is made from our own book cannot be pushed further.",
+    "funding_max_gap_minutes": "60 epochs of the default length.",
+}
+"""Why each default is what it is. Changing a default means changing its reason."""
 
 
 def canonical_json(parameters: RiskParameters) -> bytes:
@@ -106,5 +159,3 @@ def check_parameters(parameters: RiskParameters) -> None:
     for move in parameters.tail_moves_bps:
         if not -9_900 <= move <= 60_000 or move == 0:
             raise ValueError(f"tail_moves_bps: {move}: expected -9900 to 60000, not 0")
-
-

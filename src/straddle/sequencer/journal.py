@@ -118,7 +118,9 @@ class Journal:
             if isinstance(item, BatchMark):
                 batches += 1
                 if (item.batch_number, item.last_sequence) != (batches, sequence):
-                    raise JournalError(f"journal {self.path}: batch {item.batch_number} ends after entry {item.last_sequence}, expected batch {batches}, entry {sequence}")
+                    raise JournalError(
+                        f"journal {self.path}: batch {item.batch_number} ends after entry {item.last_sequence}, expected batch {batches}, entry {sequence}"
+                    )
                 marks.append((item.batch_number, sequence, item.state_root.to_bytes(32, "big"), item.hash(head)))
                 continue
             sequence += 1
@@ -214,10 +216,11 @@ class Journal:
         found, epoch, deadline_ms, command, previous_hash, stored = row
         if found != sequence:
             raise JournalError(f"journal {self.path}: entry {found} follows entry {sequence - 1}, expected entry {sequence}: a gap")
-        place = LogPlace(self.identity, epoch, sequence, previous, keccak256(bytes(command)), deadline_ms)
-        if previous_hash != previous or stored != place.hash:
-            raise JournalError(f"journal {self.path}: entry {sequence} does not follow from its content and the entries before it: torn or altered")
-        return JournalEntry(place, stored, command)
+        if tuple(map(type, row)) == (int, int, int, bytes, bytes, bytes) and epoch >= 0 and deadline_ms >= 0:
+            place = LogPlace(self.identity, epoch, sequence, previous, keccak256(command), deadline_ms)
+            if previous_hash == previous and stored == place.hash:
+                return JournalEntry(place, stored, command)
+        raise JournalError(f"journal {self.path}: entry {sequence} does not follow from its content and the entries before it: torn or altered")
 
 
 def _explain(path: Path, error: sqlite3.DatabaseError) -> str:

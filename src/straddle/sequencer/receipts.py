@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from eth_account import Account as EthereumAccount
 from eth_account.signers.local import LocalAccount
-from eth_utils import to_checksum_address
+from eth_typing import Hash32
+from eth_utils.address import to_checksum_address
 
 from straddle.primitives.hashing import keccak256
 
@@ -73,7 +74,7 @@ class Receipt:
 
 def sign_receipt(place: LogPlace, signer: LocalAccount) -> Receipt:
     """The receipt of a place in the log."""
-    return Receipt(place, bytes(signer.unsafe_sign_hash(place.hash).signature))
+    return Receipt(place, bytes(signer.unsafe_sign_hash(Hash32(place.hash)).signature))
 
 
 def log_root(head: bytes) -> int:

@@ -69,7 +69,8 @@ class Sequencer:
     ) -> None:
         """`exchange` and `committed` are at genesis; the journal is replayed before the constructor returns.
 
-        `clock_ms` gives the time from which a receipt's deadline is `inclusion_ms` away. `on_batch` is told of every closed batch, the replayed ones too, in order.
+        `clock_ms` gives the time from which a receipt's deadline is `inclusion_ms` away. `on_batch` is told of every closed batch,
+        the replayed ones too, in order.
         ReplayError, JournalError: see there.
         """
         self.exchange = exchange
@@ -110,7 +111,9 @@ class Sequencer:
         return answers
 
     def close_batch(self) -> ClosedBatch:
-        """End the open batch now. ValueError when no entry was added since the last one."""
+        """End the open batch now. ValueError when no entry was added since the last one, or when listed instruments wait for their table."""
+        if not self.exchange.trading_open:
+            raise ValueError(f"batch {self.exchange.open_batch.number}: listed instruments have no table yet, expected an epoch first")
         if self.exchange.open_batch.first_sequence == self.exchange.next_sequence:
             raise ValueError(f"batch {self.exchange.open_batch.number}: no command since the last batch")
         with _StopOnError(self):
@@ -124,24 +127,29 @@ class Sequencer:
         """The receipt of an earlier entry, signed anew (Ethereum signatures here are deterministic). KeyError when there is none."""
         return self._receipt(self._journal.entry(sequence).place)
 
+    def close(self) -> None:
+        """Close the journal. Nothing is accepted afterwards."""
+        self._stopped = self._stopped or "close"
+        self._journal.close()
+
     def _run(self, command: Command, group: _Group) -> tuple[Event, ...] | Rejection:
         outcome = transition(self.exchange, command)
-        if isinstance(outcome, Rejection) and outcome.code is RejectionCode.BATCH_BOUNDARY:
+        if outcome.rejection is not None and outcome.rejection.code is RejectionCode.BATCH_BOUNDARY:
             self._cut(group)
             outcome = transition(self.exchange, command)
-            if isinstance(outcome, Rejection) and outcome.code is RejectionCode.BATCH_BOUNDARY:
-                raise InvariantBroken(f"{operation_name(command)}: does not fit an empty batch either ({outcome.message})")
-        if isinstance(outcome, Rejection):
-            return outcome
+            if outcome.rejection is not None and outcome.rejection.code is RejectionCode.BATCH_BOUNDARY:
+                raise InvariantBroken(f"{operation_name(command)}: does not fit an empty batch either ({outcome.rejection.message})")
+        if outcome.rejection is not None:
+            return outcome.rejection
         table = self.exchange.table
         group.add(Pending(table.epoch if table else 0, self._clock_ms() + self._inclusion_ms, encode_command(command)))
-        if self.exchange.next_sequence != group.sequence + 1:
-            raise InvariantBroken(f"next_sequence: {self.exchange.next_sequence} after entry {group.sequence}, expected {group.sequence + 1}")
-        return tuple(outcome)
+        if outcome.sequence != group.sequence:
+            raise InvariantBroken(f"{operation_name(command)}: the engine says entry {outcome.sequence}, expected {group.sequence}")
+        return outcome.events
 
     def _cut(self, group: _Group) -> None:
         finished = close_batch(self.exchange)
-        change = self.committed.apply_batch(finished, finished.end)
+        change = self.committed.apply_batch(finished)
         group.cut(finished, change)
 
     def _commit(self, group: _Group) -> tuple[list[JournalEntry], list[ClosedBatch]]:
@@ -176,14 +184,14 @@ class Sequencer:
             outcome = transition(self.exchange, decode_command(entry.command))
         except CodecError as error:
             raise ReplayError(f"{where}: {error}") from error
-        if isinstance(outcome, Rejection):
-            raise ReplayError(f"{where} was accepted once and is refused now: {outcome.code.value}, {outcome.message}")
-        if self.exchange.next_sequence != entry.place.sequence + 1:
-            raise ReplayError(f"{where}: the engine is at {self.exchange.next_sequence}, expected {entry.place.sequence + 1}")
+        if outcome.rejection is not None:
+            raise ReplayError(f"{where} was accepted once and is refused now: {outcome.rejection.code.value}, {outcome.rejection.message}")
+        if outcome.sequence != entry.place.sequence:
+            raise ReplayError(f"{where}: the engine says {outcome.sequence}")
 
     def _replay_cut(self, mark: BatchMark, head: bytes) -> None:
         finished = close_batch(self.exchange)
-        change = self.committed.apply_batch(finished, finished.end)
+        change = self.committed.apply_batch(finished)
         if finished.number != mark.batch_number or change.after.root != mark.state_root:
             raise ReplayError(
                 f"journal {self._journal.path}: batch {finished.number} replayed to state root {change.after.root:#x}, "

@@ -85,6 +85,8 @@ def test_each_field_of_a_place_changes_its_hash(written: Path, identity: LogIden
     ("statement", "message"),
     [
         ("UPDATE log SET command = x'00' WHERE sequence = 2", "entry 2 does not follow"),
+        ("UPDATE log SET command = 'text' WHERE sequence = 2", "entry 2 does not follow"),
+        ("UPDATE log SET epoch = -1 WHERE sequence = 2", "entry 2 does not follow"),
         ("UPDATE log SET epoch = 9 WHERE sequence = 5", "entry 5 does not follow"),
         ("UPDATE log SET deadline_ms = 0 WHERE sequence = 1", "entry 1 does not follow"),
         ("UPDATE log SET hash = zeroblob(32) WHERE sequence = 4", "entry 4 does not follow"),
@@ -130,7 +132,9 @@ def test_another_rollups_journal_is_refused(written: Path, identity: LogIdentity
         Journal(written, dataclasses.replace(identity, rollup=5))
 
 
-@pytest.mark.parametrize("damage", [lambda data: b"not a database" * 400, lambda data: data[:4096] + b"\xff" * (len(data) - 4096)], ids=["foreign", "overwritten"])
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"not a database" * 400, lambda data: data[:4096] + b"\xff" * (len(data) - 4096)], ids=["foreign", "overwritten"]
+)
 def test_a_damaged_file_is_refused(written: Path, identity: LogIdentity, damage: Callable[[bytes], bytes]) -> None:
     written.write_bytes(damage(written.read_bytes()))
     with pytest.raises(JournalError, match="cannot be read"):
@@ -194,9 +198,7 @@ def test_appends_survive_kill_minus_nine(path: Path, identity: LogIdentity) -> N
         "while True:\n"
         "    print(journal.append([Pending(1, 1, b'x' * 100)] * 5)[-1].hash.hex(), flush=True)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(path), str(identity.chain_id), str(identity.rollup)], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(path), str(identity.chain_id), str(identity.rollup)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     reported = [process.stdout.readline().strip() for _ in range(20)]
     process.kill()

@@ -1,0 +1,234 @@
+package batch
+
+import (
+	"math/bits"
+
+	"straddle/native/circuit"
+	"straddle/native/circuit/argument"
+	"straddle/native/circuit/poseidon"
+)
+
+// Accounts prove:
+//  1. Used rows come first, ids ascend strictly from 1 up; an unused row has id 0, holds the null leaf on both sides and opens nothing.
+//  2. The old leaf opens at id under the running root and the new leaf gives the next one, from the old to the new accounts root.
+//  3. The owner is unchanged, or was 0 and is set by a queue entry (`created`). Key, multiple and key epoch are unchanged, or (`rekeyed`) those of
+//     exactly one queue entry with the key epoch raised by 1. flags and auction are unchanged.
+//  4. min_nonce is unchanged, or (`cancelled`) not lower and signed under the old key. withdrawal_nonce is unchanged, or (`withdrawing`) that of
+//     exactly one withdrawal row and strictly greater.
+//  5. cash_new - cash_old = deposits - withdrawals + fill flows, and all fees for account 1.
+//  6. The margin rule (margin.go).
+//  7. The positions digests are those of the position rows (`has_positions`), or both empty.
+//  8. The slot chain leads from (id, 0, old orders root) to (id, steps, new orders root).
+
+// LeafFields are the fields of an account leaf, in the order of its hash.
+type LeafFields struct {
+	Owner, KeyX, KeyY, MultipleX, MultipleY, KeyEpoch, Cash, PositionsDigest, OrdersRoot variable
+	MinNonce, WithdrawalNonce, Flags, Auction                                            variable
+}
+
+// AccountRow is one touched account.
+type AccountRow struct {
+	Used, ID                                               variable
+	Sides                                                  [2]LeafFields // old, new
+	Path                                                   []variable    // siblings, from the leaf up
+	Created, Rekeyed, Cancelled, Withdrawing, HasPositions variable
+	Deposits, Entries, Withdrawn, Steps                    variable
+	Margin                                                 [2]MarginFields
+	RuleA, RuleB, RuleC                                    variable
+}
+
+type leafColumns struct {
+	owner, keyX, keyY, multipleX, multipleY, keyEpoch, cash, positionsDigest, ordersRoot argument.Column
+	minNonce, withdrawalNonce, flags, auction                                            argument.Column
+}
+
+type accountTable struct {
+	table                                                  *argument.Table
+	rows                                                   []AccountRow
+	used, id                                               argument.Column
+	sides                                                  [2]leafColumns
+	created, rekeyed, cancelled, withdrawing, hasPositions argument.Column
+	deposits, entries, withdrawn, steps                    argument.Column
+	margin                                                 [2]marginColumns
+	ruleA, ruleB, ruleC                                    argument.Column
+}
+
+func allocateAccounts(l *argument.Layer, plan riskPlan, p circuit.Preset, rows []AccountRow) accountTable {
+	t := l.Table("accounts", len(rows))
+	flag := func(name string, get func(*AccountRow) variable) argument.Column {
+		return t.Bool(name, column(rows, get))
+	}
+	number := func(name string, n int, get func(*AccountRow) variable) argument.Column {
+		return t.Bits(name, n, column(rows, get))
+	}
+	a := accountTable{
+		table: t, rows: rows, used: flag("used", func(r *AccountRow) variable { return r.Used }),
+		id:           number("id", 32, func(r *AccountRow) variable { return r.ID }),
+		created:      flag("created", func(r *AccountRow) variable { return r.Created }),
+		rekeyed:      flag("rekeyed", func(r *AccountRow) variable { return r.Rekeyed }),
+		cancelled:    flag("cancelled", func(r *AccountRow) variable { return r.Cancelled }),
+		withdrawing:  flag("withdrawing", func(r *AccountRow) variable { return r.Withdrawing }),
+		hasPositions: flag("has_positions", func(r *AccountRow) variable { return r.HasPositions }),
+		deposits:     number("deposits", 63+bits.Len(uint(p.Queue)), func(r *AccountRow) variable { return r.Deposits }),
+		entries:      number("entries", bits.Len(uint(p.Queue)), func(r *AccountRow) variable { return r.Entries }),
+		withdrawn:    number("withdrawn", 63, func(r *AccountRow) variable { return r.Withdrawn }),
+		steps:        number("steps", stepBits(p), func(r *AccountRow) variable { return r.Steps }),
+		ruleA:        flag("rule_a", func(r *AccountRow) variable { return r.RuleA }),
+		ruleB:        flag("rule_b", func(r *AccountRow) variable { return r.RuleB }),
+		ruleC:        flag("rule_c", func(r *AccountRow) variable { return r.RuleC }),
+	}
+	for side := range sideNames {
+		a.sides[side] = allocateLeaf(t, rows, side)
+		a.margin[side] = allocateMargin(t, plan, rows, side)
+	}
+	return a
+}
+
+// stepBits holds 0 .. number of order rows.
+func stepBits(p circuit.Preset) int { return bits.Len(uint(p.Orders)) }
+
+func allocateLeaf(t *argument.Table, rows []AccountRow, side int) leafColumns {
+	values := func(get func(*LeafFields) variable) []variable {
+		return column(rows, func(r *AccountRow) variable { return get(&r.Sides[side]) })
+	}
+	element := func(name string, get func(*LeafFields) variable) argument.Column {
+		return t.Field(sideNames[side]+" "+name, values(get))
+	}
+	number := func(name string, n int, get func(*LeafFields) variable) argument.Column {
+		return t.Bits(sideNames[side]+" "+name, n, values(get))
+	}
+	return leafColumns{
+		owner: number("owner", 160, func(f *LeafFields) variable { return f.Owner }),
+		keyX:  element("key_x", func(f *LeafFields) variable { return f.KeyX }), keyY: element("key_y", func(f *LeafFields) variable { return f.KeyY }),
+		multipleX:       element("multiple_x", func(f *LeafFields) variable { return f.MultipleX }),
+		multipleY:       element("multiple_y", func(f *LeafFields) variable { return f.MultipleY }),
+		keyEpoch:        number("key_epoch", 32, func(f *LeafFields) variable { return f.KeyEpoch }),
+		cash:            t.Signed(sideNames[side]+" cash", 64, values(func(f *LeafFields) variable { return f.Cash })),
+		positionsDigest: element("positions_digest", func(f *LeafFields) variable { return f.PositionsDigest }),
+		ordersRoot:      element("orders_root", func(f *LeafFields) variable { return f.OrdersRoot }),
+		minNonce:        number("min_nonce", 64, func(f *LeafFields) variable { return f.MinNonce }),
+		withdrawalNonce: number("withdrawal_nonce", 64, func(f *LeafFields) variable { return f.WithdrawalNonce }),
+		flags:           element("flags", func(f *LeafFields) variable { return f.Flags }),
+		auction:         element("auction", func(f *LeafFields) variable { return f.Auction }),
+	}
+}
+
+// leaf hashes one side of row i.
+func (b *builder) leaf(side, i int) variable {
+	s := &b.accounts.sides[side]
+	fields := []argument.Column{s.owner, s.keyX, s.keyY, s.multipleX, s.multipleY, s.keyEpoch, s.cash, s.positionsDigest, s.ordersRoot,
+		s.minNonce, s.withdrawalNonce, s.flags, s.auction}
+	words := make([]variable, len(fields))
+	for k, field := range fields {
+		words[k] = field[i].Raw()
+	}
+	return poseidon.Sponge(b.api, "straddle.account", words...)
+}
+
+func (b *builder) stateAccounts() {
+	b.stateAccountTree()
+	b.stateAccountKeys()
+	b.stateAccountNonces()
+	b.stateCash()
+	b.stateMargin()
+	b.stateAccountChains()
+}
+
+// stateAccountTree is items 1 and 2.
+func (b *builder) stateAccountTree() {
+	b.l.Group("accounts: null rows")
+	t, api := &b.accounts, b.api
+	null := nullLeaf(b.preset.SlotDepth)
+	leaves := make([][2]variable, len(t.used))
+	for i := range t.used {
+		unused := t.used[i].Not().Raw()
+		for side := range sideNames {
+			leaves[i][side] = b.leaf(side, i)
+			api.AssertIsEqual(api.Mul(unused, api.Sub(leaves[i][side], null)), 0)
+		}
+	}
+	b.l.Group("accounts: tree")
+	root := b.header.accountsRoot[before].Raw()
+	for i := range t.used {
+		node := leaves[i]
+		for level, right := range api.ToBinary(t.id[i].Raw(), b.preset.AccountDepth) {
+			for side := range sideNames {
+				node[side] = merkleNode(api, right, node[side], t.rows[i].Path[level])
+			}
+		}
+		used := t.used[i].Raw()
+		api.AssertIsEqual(api.Mul(used, api.Sub(node[before], root)), 0)
+		root = api.Select(used, node[after], root)
+	}
+	b.l.AssertIs(b.header.accountsRoot[after], root)
+}
+
+// stateAccountKeys is item 3.
+func (b *builder) stateAccountKeys() {
+	b.l.Group("accounts: owner and key")
+	t, l := &b.accounts, b.l
+	old, now := &t.sides[before], &t.sides[after]
+	for i, used := range t.used {
+		created, rekeyed := t.created[i], t.rekeyed[i]
+		l.AssertZeroIf(created.Not(), now.owner[i].Minus(old.owner[i]))
+		l.AssertZeroIf(created, old.owner[i])
+		l.AssertNotNegative(t.entries[i].Minus(created))
+		b.ties.owners.Provide(used, l.Tuple(t.id[i], now.owner[i]))
+		b.ties.queueTotals.Hold(i, l.Tuple(t.deposits[i], t.entries[i]))
+
+		for _, pair := range [][2]argument.Column{{old.keyX, now.keyX}, {old.keyY, now.keyY}, {old.multipleX, now.multipleX}, {old.multipleY, now.multipleY}} {
+			l.AssertZeroIf(rekeyed.Not(), pair[after][i].Minus(pair[before][i]))
+		}
+		l.AssertEqual(now.keyEpoch[i], old.keyEpoch[i].Plus(rekeyed))
+		l.AssertEqual(now.flags[i], old.flags[i])
+		l.AssertEqual(now.auction[i], old.auction[i])
+		b.ties.rekeys.Take(rekeyed, t.id[i], now.keyX[i], now.keyY[i], now.multipleX[i], now.multipleY[i])
+		b.ties.accountKeys.Provide(used, l.Tuple(t.id[i], old.keyX[i], old.keyY[i], old.multipleX[i], old.multipleY[i], old.keyEpoch[i]))
+	}
+}
+
+// stateAccountNonces is item 4.
+func (b *builder) stateAccountNonces() {
+	b.l.Group("accounts: nonces")
+	t, l := &b.accounts, b.l
+	old, now := &t.sides[before], &t.sides[after]
+	for i, used := range t.used {
+		rise := now.minNonce[i].Minus(old.minNonce[i])
+		l.AssertZeroIf(t.cancelled[i].Not(), rise)
+		l.AssertNotNegative(rise)
+		b.ties.signed.Require(t.cancelled[i], l.Tuple(t.id[i], l.Const(kindCancel), now.minNonce[i]))
+		b.ties.minNonces.Provide(used, l.Tuple(t.id[i], old.minNonce[i]))
+
+		rise = now.withdrawalNonce[i].Minus(old.withdrawalNonce[i])
+		l.AssertZeroIf(t.withdrawing[i].Not(), rise)
+		l.AssertNotNegative(rise.Minus(t.withdrawing[i]))
+		l.AssertZeroIf(t.withdrawing[i].Not(), t.withdrawn[i])
+		b.ties.withdrawnRows.Take(t.withdrawing[i], t.id[i], now.owner[i], now.withdrawalNonce[i], t.withdrawn[i])
+	}
+}
+
+// stateCash is item 5; the fills add their flows and fees.
+func (b *builder) stateCash() {
+	b.l.Group("accounts: cash")
+	t := &b.accounts
+	for i := range t.used {
+		flow := t.sides[after].cash[i].Minus(t.sides[before].cash[i]).Minus(t.deposits[i]).Plus(t.withdrawn[i])
+		b.ties.cash.Hold(i, b.l.Tuple(flow))
+	}
+}
+
+// stateAccountChains is items 7 and 8.
+func (b *builder) stateAccountChains() {
+	b.l.Group("accounts: digests and slot chains")
+	t, l := &b.accounts, b.l
+	old, now := &t.sides[before], &t.sides[after]
+	empty := l.FieldConst(toBig(emptyPositions()))
+	for i, used := range t.used {
+		has := t.hasPositions[i]
+		l.AssertZeroIf(has.Not(), old.positionsDigest[i].Minus(empty))
+		l.AssertZeroIf(has.Not(), now.positionsDigest[i].Minus(empty))
+		b.ties.digests.Take(has, t.id[i], old.positionsDigest[i], now.positionsDigest[i])
+		b.ties.slots.Put(used, t.id[i], l.Const(0), old.ordersRoot[i])
+		b.ties.slots.Take(used, t.id[i], t.steps[i], now.ordersRoot[i])
+	}
+}

@@ -1,0 +1,182 @@
+package batch
+
+import (
+	"fmt"
+	"math/big"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	te "github.com/consensys/gnark-crypto/ecc/bn254/twistededwards"
+
+	"straddle/native/circuit"
+	"straddle/native/crypto"
+)
+
+// Assign makes the circuit's inputs from a witness. It recomputes C, the y and every root and refuses a mismatch by the field's name; whether the batch
+// satisfies the statement is for the solver to say.
+func Assign(w *Witness) (*Circuit, error) {
+	p, err := circuit.PresetByName(w.Preset)
+	if err != nil {
+		return nil, fmt.Errorf("preset: %w", err)
+	}
+	if err := shape(p, w); err != nil {
+		return nil, err
+	}
+	if err := checkRoots(p, w); err != nil {
+		return nil, err
+	}
+	return fill(p, w), nil
+}
+
+// shape checks counts and indices, so that filling cannot go out of bounds.
+func shape(p circuit.Preset, w *Witness) error {
+	for _, table := range []struct {
+		name      string
+		rows, max int
+	}{
+		{"accounts", len(w.Accounts), p.Accounts}, {"positions", len(w.Positions), p.Positions}, {"instruments", len(w.Instruments), p.Instruments},
+		{"listings", len(w.Listings), p.Listings}, {"signatures", len(w.Signatures), p.Signatures}, {"orders", len(w.Orders), p.Orders},
+		{"fills", len(w.Fills), p.Fills}, {"queue", len(w.Queue), p.Queue}, {"withdrawals", len(w.Withdrawals), p.Withdrawals},
+	} {
+		if table.rows > table.max {
+			return fmt.Errorf("%s: %d rows, preset %q holds %d", table.name, table.rows, p.Name, table.max)
+		}
+	}
+	lengths := func(path string, got, want int) error {
+		if got != want {
+			return fmt.Errorf("%s: %d elements, expected %d", path, got, want)
+		}
+		return nil
+	}
+	index := func(path string, i, rows, least int) error {
+		if i < least || i >= rows {
+			return fmt.Errorf("%s: %d, expected %d to %d", path, i, least, rows-1)
+		}
+		return nil
+	}
+	var errs []error
+	for i := range w.Accounts {
+		errs = append(errs, lengths(fmt.Sprintf("accounts[%d].path", i), len(w.Accounts[i].Path), p.AccountDepth),
+			index(fmt.Sprintf("accounts[%d].cancel_signature", i), w.Accounts[i].CancelSignature, len(w.Signatures), -1))
+		if id := w.Accounts[i].ID; id.BitLen() > p.AccountDepth {
+			errs = append(errs, fmt.Errorf("accounts[%d].id: %s, expected an index of a tree of depth %d", i, id, p.AccountDepth))
+		}
+	}
+	for i := range w.Instruments {
+		errs = append(errs, lengths(fmt.Sprintf("instruments[%d].deltas", i), len(w.Instruments[i].Deltas), Scenarios))
+	}
+	for i := range w.Orders {
+		errs = append(errs, lengths(fmt.Sprintf("orders[%d].set_path", i), len(w.Orders[i].SetPath), setDepth),
+			lengths(fmt.Sprintf("orders[%d].slot_path", i), len(w.Orders[i].SlotPath), p.SlotDepth),
+			index(fmt.Sprintf("orders[%d].signature", i), w.Orders[i].Signature, len(w.Signatures), 0))
+	}
+	for i := range w.Fills {
+		errs = append(errs, index(fmt.Sprintf("fills[%d].taker", i), w.Fills[i].Taker, len(w.Orders), 0),
+			index(fmt.Sprintf("fills[%d].maker", i), w.Fills[i].Maker, len(w.Orders), 0))
+	}
+	for i := range w.Withdrawals {
+		errs = append(errs, index(fmt.Sprintf("withdrawals[%d].signature", i), w.Withdrawals[i].Signature, len(w.Signatures), 0))
+	}
+	return first(errs)
+}
+
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mismatch(path string, given *big.Int, computed fr.Element) error {
+	if element := toElement(given); element.Equal(&computed) {
+		return nil
+	}
+	return fmt.Errorf("%s: %s, expected %s by the rest of the witness", path, given, toBig(computed))
+}
+
+// checkRoots compares every root, digest and public value with what the rest of the witness makes it.
+func checkRoots(p circuit.Preset, w *Witness) error {
+	for j := range w.Listings {
+		if want := new(big.Int).Add(w.Header.OldListingCount, big.NewInt(int64(j+1))); w.Listings[j].ID.Cmp(want) != 0 {
+			return fmt.Errorf("listings[%d].id: %s, expected %s", j, w.Listings[j].ID, want)
+		}
+	}
+	if err := first([]error{
+		mismatch("header.new_listings_root", w.Header.NewListingsRoot, listingsRoot(w)),
+		mismatch("header.risk_root", w.Header.RiskRoot, riskRoot(w)),
+	}); err != nil {
+		return err
+	}
+	if err := checkAccounts(p, w); err != nil {
+		return err
+	}
+	if err := checkSigned(w); err != nil {
+		return err
+	}
+	if err := checkOrders(p, w); err != nil {
+		return err
+	}
+	want := publicValues(p, w)
+	return first([]error{
+		mismatch("public.c", w.Public.C, toElement(want.C)),
+		mismatch("public.y_effects", w.Public.YEffects, toElement(want.YEffects)),
+		mismatch("public.y_body", w.Public.YBody, toElement(want.YBody)),
+	})
+}
+
+func checkAccounts(p circuit.Preset, w *Witness) error {
+	root := toElement(w.Header.OldAccountsRoot)
+	f := &filler{preset: p, w: w}
+	for i := range w.Accounts {
+		r, path := &w.Accounts[i], fmt.Sprintf("accounts[%d]", i)
+		digests, _ := f.digests(r.ID)
+		if err := first([]error{
+			mismatch(path+".old.positions_digest", r.Old.PositionsDigest, digests[before]),
+			mismatch(path+".new.positions_digest", r.New.PositionsDigest, digests[after]),
+		}); err != nil {
+			return err
+		}
+		siblings := elements(r.Path)
+		if opened := crypto.Fold(r.Old.leaf(), r.ID.Uint64(), siblings); !opened.Equal(&root) {
+			return fmt.Errorf("%s.old: the leaf does not open at id %s under the root that the rows before it make (old fields or path)", path, r.ID)
+		}
+		root = crypto.Fold(r.New.leaf(), r.ID.Uint64(), siblings)
+	}
+	return mismatch("header.new_accounts_root", w.Header.NewAccountsRoot, root)
+}
+
+func checkSigned(w *Witness) error {
+	old := map[string]*Leaf{}
+	for i := range w.Accounts {
+		old[w.Accounts[i].ID.String()] = &w.Accounts[i].Old
+	}
+	for i := range w.Signatures {
+		s, path := &w.Signatures[i], fmt.Sprintf("signatures[%d]", i)
+		account, ok := old[s.Account.String()]
+		if !ok {
+			return fmt.Errorf("%s.account: %s is not among the accounts", path, s.Account)
+		}
+		key := te.PointAffine{X: toElement(account.KeyX), Y: toElement(account.KeyY)}
+		sig := crypto.Signature{R: te.PointAffine{X: toElement(s.RX), Y: toElement(s.RY)}, S: s.S}
+		if !crypto.Verify(&key, message(w.Header.Domain, s, account.KeyEpoch), &sig) {
+			return fmt.Errorf("%s: not a signature of account %s under its key before the batch", path, s.Account)
+		}
+	}
+	return nil
+}
+
+func checkOrders(p circuit.Preset, w *Witness) error {
+	for i := range w.Orders {
+		r, path := &w.Orders[i], fmt.Sprintf("orders[%d]", i)
+		siblings, index := elements(r.SlotPath), r.slotIndex(p.SlotDepth)
+		if err := first([]error{
+			mismatch(path+".set_path", w.Signatures[r.Signature].Payload, crypto.Fold(r.leaf(), r.SetIndex.Uint64(), elements(r.SetPath))),
+			mismatch(path+".orders_root_old", r.OrdersRootOld, crypto.Fold(r.SlotOld.leaf(), index, siblings)),
+			mismatch(path+".orders_root_new", r.OrdersRootNew, crypto.Fold(r.slot().leaf(), index, siblings)),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

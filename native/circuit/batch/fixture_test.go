@@ -1,0 +1,474 @@
+package batch
+
+import (
+	"math/big"
+	"math/rand"
+	"slices"
+	"testing"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	te "github.com/consensys/gnark-crypto/ecc/bn254/twistededwards"
+
+	"straddle/native/circuit"
+	"straddle/native/crypto"
+)
+
+// fixture plans a batch on a small exchange of its own. A test changes the plan, as a cheating prover would, and witness() then makes everything else
+// consistent with it: digests, trees, paths, signatures, roots, C and the y.
+type fixture struct {
+	preset      circuit.Preset
+	header      Header
+	public      PublicValues
+	old, new    map[int64]*state
+	touched     []int64
+	listed      []Listing // before the batch
+	listings    []Listing
+	instruments []Instrument
+	signatures  []*planSigned
+	orders      []*planOrder
+	fills       []Fill
+	queue       []Entry
+	withdrawals []Withdrawal
+	cancels     map[int64]int // account -> signature
+
+	// cheats that no honest plan needs
+	keepSlots   map[int64]bool    // keep the new slots of the plan instead of what the orders make
+	positionsOf func() []Position // replace the position rows
+	accountRows func([]Account) []Account
+}
+
+// state is one side of an account.
+type state struct {
+	owner                     *big.Int
+	secret                    *big.Int // nil: no key
+	keyEpoch                  int64
+	cash                      *big.Int
+	positions                 map[int64]*big.Int
+	slots                     map[uint64]SlotState
+	minNonce, withdrawalNonce int64
+	flags, auction            int64
+}
+
+type planSigned struct {
+	account, kind int64
+	payload       *big.Int // of an order set: made from orders
+	orders        []*Order // of an order set
+	secret        *big.Int // nil: the account's old key
+	domain        *big.Int // nil: the header's
+	keyEpoch      *int64   // nil: the account's
+}
+
+type planOrder struct {
+	*Order
+	set int // signature
+	at  int // place in the set
+}
+
+func num(n int64) *big.Int { return big.NewInt(n) }
+
+func (s *state) copy() *state {
+	c := *s
+	c.cash = new(big.Int).Set(s.cash)
+	c.positions = map[int64]*big.Int{}
+	for k, v := range s.positions {
+		c.positions[k] = new(big.Int).Set(v)
+	}
+	c.slots = map[uint64]SlotState{}
+	for k, v := range s.slots {
+		c.slots[k] = v
+	}
+	return &c
+}
+
+func newState(owner int64, secret *big.Int) *state {
+	return &state{owner: num(owner), secret: secret, cash: num(0), positions: map[int64]*big.Int{}, slots: map[uint64]SlotState{}}
+}
+
+func (s *state) slotTree(depth int) *crypto.Tree {
+	tree := crypto.NewTree(depth, crypto.Compress(fr.Element{}, fr.Element{}))
+	for index, slot := range s.slots {
+		tree.Set(index, slot.leaf())
+	}
+	return tree
+}
+
+func (s *state) instruments() []int64 {
+	var ids []int64
+	for id := range s.positions {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s *state) leaf(depth int) Leaf {
+	l := *nullAccount(depth)
+	l.Owner, l.KeyEpoch, l.Cash, l.MinNonce, l.WithdrawalNonce = s.owner, num(s.keyEpoch), s.cash, num(s.minNonce), num(s.withdrawalNonce)
+	l.Flags, l.Auction = num(s.flags), num(s.auction)
+	if s.secret != nil {
+		key := crypto.PublicKey(s.secret)
+		multiple := crypto.Multiple(&key)
+		l.KeyX, l.KeyY, l.MultipleX, l.MultipleY = toBig(key.X), toBig(key.Y), toBig(multiple.X), toBig(multiple.Y)
+	}
+	digest := emptyPositions()
+	for _, id := range s.instruments() {
+		digest = positionStep(digest, num(id), s.positions[id])
+	}
+	l.PositionsDigest = toBig(digest)
+	l.OrdersRoot = toBig(s.slotTree(depth).Root())
+	return l
+}
+
+func (s *state) size(id int64) *big.Int {
+	if q, ok := s.positions[id]; ok {
+		return q
+	}
+	return num(0)
+}
+
+func (s *state) move(id int64, lots *big.Int) { s.positions[id] = new(big.Int).Add(s.size(id), lots) }
+
+// Accounts and instruments of the plan.
+const (
+	rich, repairing, reducing, bystander, fresh = 3, 4, 5, 6, 7
+	perpetual                                   = 5
+	signOrders3, signOrders4, signOrders5       = 0, 1, 2
+	signWithdrawal, signCancel                  = 3, 4
+)
+
+// newFixture plans an honest batch that uses every selector: margin rules a, b and c, a created account, a key change and a revocation, a cancel, a
+// withdrawal, a slot continued, replaced and used first, listings, long and short positions opened, closed and left alone; and leaves padding rows.
+func newFixture(t testing.TB, p circuit.Preset, seed int64) *fixture {
+	t.Helper()
+	for try := range int64(500) {
+		f := planFixture(p, rand.New(rand.NewSource(seed*1000+try)))
+		if f.settleCash() {
+			return f
+		}
+	}
+	t.Fatal("no seed gives every margin rule")
+	return nil
+}
+
+func planFixture(p circuit.Preset, rnd *rand.Rand) *fixture {
+	f := &fixture{preset: p, old: map[int64]*state{}, new: map[int64]*state{}, cancels: map[int64]int{}, keepSlots: map[int64]bool{}}
+	f.header = Header{Domain: num(rnd.Int63()), BatchNumber: num(7), Epoch: num(3), TimeMs: num(1_590_103_200_000), FirstSequence: num(40), LastSequence: num(90),
+		LogRoot: num(rnd.Int63()), KIm: num(10_000), KMm: num(8_000), RiskDigest: num(rnd.Int63()), OldQueuePointer: num(11)}
+	f.public = PublicValues{Z: toBig(crypto.Sponge("test", fr.NewElement(rnd.Uint64()))), Beneficiary: new(big.Int).Sub(power(160), num(1+rnd.Int63n(1000)))}
+	f.planMarket(rnd)
+	f.planAccounts(rnd)
+	f.planOrders(rnd)
+	f.planFills(rnd)
+	f.planRequests()
+	f.touched = []int64{feeAccount, rich, repairing, reducing, fresh}
+	return f
+}
+
+func (f *fixture) planMarket(rnd *rand.Rand) {
+	listing := func(id, kind int64) Listing {
+		return Listing{num(id), num(kind), num(1), num(1_600_000_000_000 + id), num(900_000 + id), num(50), num(10), num(1 << 30)}
+	}
+	for id := int64(1); id <= 5; id++ {
+		f.listed = append(f.listed, listing(id, 1+id%2))
+		r := Instrument{ID: num(id), ExpiryMs: num(1_600_000_000_000 + id), Linear: num(0), Value: num(1000 + rnd.Int63n(500_000)), Funding: num(0), Band: num(5000),
+			LongIM: num(rnd.Int63n(50)), ShortIM: num(100 + rnd.Int63n(2000))}
+		if id == perpetual {
+			r.Linear, r.Funding, r.ExpiryMs = num(1), num(-rnd.Int63n(90_000)-1), new(big.Int).Sub(power(48), num(1))
+			r.Value = num(-rnd.Int63n(1000))
+		}
+		r.LongMM, r.ShortMM = num(r.LongIM.Int64()*8/10), num(r.ShortIM.Int64()*8/10)
+		for range Scenarios {
+			r.Deltas = append(r.Deltas, num(rnd.Int63n(200_000)-100_000))
+		}
+		f.instruments = append(f.instruments, r)
+	}
+	f.listings = []Listing{listing(6, 3), listing(7, 2)}
+}
+
+func (f *fixture) planAccounts(rnd *rand.Rand) {
+	secret := func() *big.Int { return num(1 + rnd.Int63()) }
+	f.old[feeAccount] = newState(0xfee, nil)
+	f.old[2] = newState(0x2, nil)
+	for id := int64(rich); id <= bystander; id++ {
+		f.old[id] = newState(1000+id, secret())
+		f.old[id].keyEpoch = rnd.Int63n(3)
+	}
+	f.old[fresh] = newState(0, nil)
+	f.old[rich].positions = map[int64]*big.Int{1: num(-400), 2: num(50), 4: num(70)}
+	f.old[repairing].positions = map[int64]*big.Int{3: num(-500 - rnd.Int63n(100)), perpetual: num(600)}
+	f.old[reducing].positions = map[int64]*big.Int{1: num(300)}
+	f.old[rich].cash, f.old[feeAccount].cash = num(1<<50), num(5)
+	f.old[rich].withdrawalNonce, f.old[repairing].minNonce = 3, 2
+	f.old[rich].slots = map[uint64]SlotState{1: {num(17), num(0), num(5)}, 2: {num(2), num(4), num(9)}}
+	for id, s := range f.old {
+		f.new[id] = s.copy()
+	}
+}
+
+func (f *fixture) planOrders(rnd *rand.Rand) {
+	order := func(account, nonce, revision, instrument, side int64) *Order {
+		mark := f.instruments[instrument-1].mark().Int64()
+		return &Order{Account: num(account), Nonce: num(nonce), Revision: num(revision), ExpiryMs: num(1_590_103_260_000), Size: num(1000),
+			Limit: num(mark + (2*side-1)*1000), Instrument: num(instrument), Side: num(side), FeeCap: num(10), Flags: num(nonce % 2)}
+	}
+	sets := map[int64][]*Order{
+		rich:      {order(rich, 17, 1, 1, 1), order(rich, 34, 0, 3, 0), order(rich, 35, 2, perpetual, 1)},
+		repairing: {order(repairing, 4, 0, 3, 1), order(repairing, 20, 0, perpetual, 0)},
+		reducing:  {order(reducing, 8, 0, 1, 0), order(reducing, 8, 1, 1, 0)},
+	}
+	for i, account := range []int64{rich, repairing, reducing} {
+		f.signatures = append(f.signatures, &planSigned{account: account, kind: kindOrderSet, orders: sets[account]})
+		for at, o := range sets[account] {
+			f.orders = append(f.orders, &planOrder{o, i, at})
+		}
+		spare := order(account, 900+rnd.Int63n(50), 0, 2, 1) // signed and not filled
+		f.signatures[i].orders = append(f.signatures[i].orders, spare)
+	}
+	for i, o := range f.orders {
+		o.Fill, o.Fee, o.Sequence = num(0), num(0), num(41+int64(i))
+	}
+}
+
+// Rows of f.orders.
+const (
+	richBuys1, richSells3, richBuysPerp, repairBuys3, repairSellsPerp, reduceSells1, reduceSells1Again = 0, 1, 2, 3, 4, 5, 6
+)
+
+func (f *fixture) planFills(rnd *rand.Rand) {
+	fill := func(taker, maker int, shade, size int64) {
+		price := f.instruments[f.orders[taker].Instrument.Int64()-1].mark().Int64() + shade
+		f.trade(Fill{taker, maker, num(price), num(size), num(rnd.Int63n(size * 9)), num(rnd.Int63n(size * 9))})
+	}
+	fill(richBuys1, reduceSells1, 700, 60+rnd.Int63n(40))
+	fill(reduceSells1Again, richBuys1, 800, 30)
+	fill(repairBuys3, richSells3, -900, 100+rnd.Int63n(100))
+	fill(richBuysPerp, repairSellsPerp, 900, 600) // closes the position
+	fill(repairBuys3, richSells3, -500, 10)
+}
+
+// trade books a fill on the orders, positions and cash of the plan.
+func (f *fixture) trade(fill Fill) {
+	f.fills = append(f.fills, fill)
+	f.book(&fill, 1)
+}
+
+// book applies a fill (or, with times = -1, takes it back).
+func (f *fixture) book(fill *Fill, times int64) {
+	taker, maker := f.orders[fill.Taker], f.orders[fill.Maker]
+	id := taker.Instrument.Int64()
+	lots := new(big.Int).Mul(fill.Size, num(times*(2*taker.Side.Int64()-1)))
+	paid := new(big.Int).Mul(lots, new(big.Int).Sub(fill.Price, f.funding(id)))
+	for i, o := range []*planOrder{taker, maker} {
+		fee := new(big.Int).Mul([]*big.Int{fill.TakerFee, fill.MakerFee}[i], num(times))
+		o.Fill = new(big.Int).Add(o.Fill, new(big.Int).Mul(fill.Size, num(times)))
+		o.Fee = new(big.Int).Add(o.Fee, fee)
+		account := f.new[o.Account.Int64()]
+		account.move(id, lots)
+		account.cash.Sub(account.cash, paid).Sub(account.cash, fee)
+		f.new[feeAccount].cash.Add(f.new[feeAccount].cash, fee)
+		lots, paid = new(big.Int).Neg(lots), new(big.Int).Neg(paid)
+	}
+}
+
+func (f *fixture) funding(id int64) *big.Int {
+	for i := range f.instruments {
+		if f.instruments[i].ID.Int64() == id {
+			return f.instruments[i].Funding
+		}
+	}
+	return num(0)
+}
+
+func (f *fixture) planRequests() {
+	f.signatures = append(f.signatures,
+		&planSigned{account: rich, kind: kindWithdrawal, payload: new(big.Int).Add(num(4), new(big.Int).Lsh(num(777), 64))},
+		&planSigned{account: repairing, kind: kindCancel, payload: num(21)})
+	f.withdrawals = []Withdrawal{{num(rich), f.old[rich].owner, num(777), num(4), signWithdrawal}}
+	f.new[rich].withdrawalNonce = 4
+	f.new[rich].cash.Sub(f.new[rich].cash, num(777))
+	f.cancels[repairing] = signCancel
+	f.new[repairing].minNonce = 21
+
+	secret := num(987654321)
+	key := crypto.PublicKey(secret)
+	f.queue = []Entry{
+		{num(entryDeposit), num(fresh), num(1007), num(5_000_000), num(0), num(0)},
+		{num(entryKey), num(rich), f.old[rich].owner, num(0), toBig(key.X), toBig(key.Y)},
+		{num(entryKey), num(repairing), f.old[repairing].owner, num(0), num(0), num(0)},
+	}
+	f.new[fresh].owner = num(1007)
+	f.new[fresh].cash = num(5_000_000)
+	f.new[rich].secret, f.new[rich].keyEpoch = secret, f.old[rich].keyEpoch+1
+	f.new[repairing].secret, f.new[repairing].keyEpoch = nil, f.old[repairing].keyEpoch+1
+}
+
+// settleCash sets the cash of the accounts in trouble such that the one passes by rule b only, the other by rule c only; false if the random numbers
+// do not allow it.
+func (f *fixture) settleCash() bool {
+	r, k := f.judge(repairing), f.judge(reducing)
+	if r.roomRise.Sign() < 0 || k.equityRise.Sign() < 0 || k.initialRise.Sign() > 0 || r.initial.Cmp(r.maintenance) <= 0 {
+		return false
+	}
+	middle := new(big.Int).Add(r.initial, r.maintenance)
+	f.shiftCash(repairing, new(big.Int).Sub(middle.Div(middle, num(2)), r.equity))
+	f.shiftCash(reducing, new(big.Int).Sub(new(big.Int).Sub(k.maintenance, num(1000)), k.equity))
+	r, k = f.judge(repairing), f.judge(reducing)
+	return r.equity.Cmp(r.initial) < 0 && k.equity.Cmp(k.maintenance) < 0
+}
+
+func (f *fixture) shiftCash(id int64, by *big.Int) {
+	f.old[id].cash.Add(f.old[id].cash, by)
+	f.new[id].cash.Add(f.new[id].cash, by)
+}
+
+type judgement struct{ equity, initial, maintenance, roomRise, equityRise, initialRise *big.Int }
+
+// judge computes the margin of an account's plan in whole micro-dollars, rounded.
+func (f *fixture) judge(id int64) judgement {
+	filler := &filler{w: &Witness{Positions: f.positionRows(id)}, instruments: map[string]*Instrument{}}
+	for i := range f.instruments {
+		filler.instruments[f.instruments[i].ID.String()] = &f.instruments[i]
+	}
+	var equity, initial [2]*big.Int
+	var maintenance *big.Int
+	for side, s := range []*state{f.old[id], f.new[id]} {
+		t := filler.totals(num(id), side)
+		equity[side] = new(big.Int).Add(s.cash, t.value)
+		need := func(k, charge *big.Int) *big.Int {
+			n := new(big.Int).Mul(k, t.loss)
+			return n.Add(n.Div(n, num(bpsInWhole)), charge)
+		}
+		initial[side], maintenance = need(f.header.KIm, t.chargeIM), need(f.header.KMm, t.chargeMM)
+	}
+	sub := func(a, b *big.Int) *big.Int { return new(big.Int).Sub(a, b) }
+	return judgement{equity[after], initial[after], maintenance, sub(sub(equity[after], initial[after]), sub(equity[before], initial[before])),
+		sub(equity[after], equity[before]), sub(initial[after], initial[before])}
+}
+
+func (f *fixture) positionRows(id int64) (rows []Position) {
+	ids := append(f.old[id].instruments(), f.new[id].instruments()...)
+	slices.Sort(ids)
+	for _, instrument := range slices.Compact(ids) {
+		rows = append(rows, Position{num(id), num(instrument), f.old[id].size(instrument), f.new[id].size(instrument)})
+	}
+	return rows
+}
+
+// witness makes everything that follows from the plan.
+func (f *fixture) witness() *Witness {
+	w := &Witness{Preset: f.preset.Name, Header: f.header, Public: f.public, Instruments: f.instruments, Listings: f.listings, Fills: f.fills, Queue: f.queue,
+		Withdrawals: f.withdrawals}
+	f.makeOrders(w)
+	f.makeSignatures(w)
+	for _, id := range f.touched {
+		w.Positions = append(w.Positions, f.positionRows(id)...)
+	}
+	if f.positionsOf != nil {
+		w.Positions = f.positionsOf()
+	}
+	f.makeAccounts(w)
+	root := crypto.AsciiElement("straddle.listings")
+	for i := range f.listed {
+		root = crypto.Compress(root, f.listed[i].word())
+	}
+	h := &w.Header
+	h.OldListingsRoot, h.OldListingCount = toBig(root), num(int64(len(f.listed)))
+	h.NewListingsRoot = toBig(listingsRoot(w))
+	h.RiskRoot = toBig(riskRoot(w))
+	w.Public = publicValues(f.preset, w)
+	return w
+}
+
+// makeOrders runs the slot chains and opens the orders in their sets.
+func (f *fixture) makeOrders(w *Witness) {
+	depth := f.preset.SlotDepth
+	trees, steps := map[int64]*crypto.Tree{}, map[int64]int64{}
+	for _, o := range f.orders {
+		id := o.Account.Int64()
+		if trees[id] == nil {
+			trees[id] = f.old[id].slotTree(depth)
+			if !f.keepSlots[id] {
+				f.new[id].slots = f.old[id].copy().slots
+			}
+		}
+		row, index := *o.Order, o.slotIndex(depth)
+		row.Signature, row.SetIndex, row.Step = o.set, num(int64(o.at)), num(steps[id])
+		steps[id]++
+		row.SetPath = bigs(setTree(f.signatures[o.set].orders).Path(uint64(o.at)))
+		slots := f.new[id].slots
+		row.SlotOld = SlotState{num(0), num(0), num(0)}
+		if held, ok := slots[index]; ok {
+			row.SlotOld = held
+		}
+		row.SlotPath = bigs(trees[id].Path(index))
+		row.OrdersRootOld = toBig(trees[id].Root())
+		trees[id].Set(index, row.slot().leaf())
+		row.OrdersRootNew = toBig(trees[id].Root())
+		if !f.keepSlots[id] {
+			slots[index] = *row.slot()
+		}
+		w.Orders = append(w.Orders, row)
+	}
+}
+
+func setTree(orders []*Order) *crypto.Tree {
+	tree := crypto.NewTree(setDepth, fr.Element{})
+	for i, o := range orders {
+		tree.Set(uint64(i), o.leaf())
+	}
+	return tree
+}
+
+func bigs(es []fr.Element) []*big.Int {
+	ns := make([]*big.Int, len(es))
+	for i := range es {
+		ns[i] = toBig(es[i])
+	}
+	return ns
+}
+
+func (f *fixture) makeSignatures(w *Witness) {
+	for _, s := range f.signatures {
+		row := Signed{Account: num(s.account), Kind: num(s.kind), Payload: s.payload}
+		if s.orders != nil {
+			row.Payload = toBig(setTree(s.orders).Root())
+		}
+		secret, domain, epoch := s.secret, s.domain, f.old[s.account].keyEpoch
+		if secret == nil {
+			secret = f.old[s.account].secret
+		}
+		if domain == nil {
+			domain = f.header.Domain
+		}
+		if s.keyEpoch != nil {
+			epoch = *s.keyEpoch
+		}
+		sig := crypto.Sign(secret, message(domain, &row, num(epoch)))
+		row.RX, row.RY, row.S = toBig(sig.R.X), toBig(sig.R.Y), sig.S
+		w.Signatures = append(w.Signatures, row)
+	}
+}
+
+func (f *fixture) makeAccounts(w *Witness) {
+	tree := crypto.NewTree(f.preset.AccountDepth, nullAccount(f.preset.SlotDepth).leaf())
+	for id, s := range f.old {
+		l := s.leaf(f.preset.SlotDepth)
+		tree.Set(uint64(id), l.leaf())
+	}
+	w.Header.OldAccountsRoot = toBig(tree.Root())
+	for _, id := range f.touched {
+		cancel, ok := f.cancels[id]
+		if !ok {
+			cancel = -1
+		}
+		row := Account{num(id), f.old[id].leaf(f.preset.SlotDepth), f.new[id].leaf(f.preset.SlotDepth), bigs(tree.Path(uint64(id))), cancel}
+		tree.Set(uint64(id), row.New.leaf())
+		w.Accounts = append(w.Accounts, row)
+	}
+	if f.accountRows != nil {
+		w.Accounts = f.accountRows(w.Accounts)
+	}
+	w.Header.NewAccountsRoot = toBig(tree.Root())
+}
+
+var _ = te.PointAffine{}

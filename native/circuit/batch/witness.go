@@ -1,0 +1,285 @@
+package batch
+
+import (
+	"math/big"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"straddle/native/crypto"
+)
+
+// Witness is a batch as docs/reference/witness.md has it: used rows only. The range tag of a number is its width in bits; "s" marks signed ones (two's
+// complement range), "m" a bound on the magnitude, "field" an element of the field; a..b are bounds.
+type Witness struct {
+	Preset      string       `json:"preset"`
+	Header      Header       `json:"header"`
+	Public      PublicValues `json:"public"`
+	Accounts    []Account    `json:"accounts"`
+	Positions   []Position   `json:"positions"`
+	Instruments []Instrument `json:"instruments"`
+	Listings    []Listing    `json:"listings"`
+	Signatures  []Signed     `json:"signatures"`
+	Orders      []Order      `json:"orders"`
+	Fills       []Fill       `json:"fills"`
+	Queue       []Entry      `json:"queue"`
+	Withdrawals []Withdrawal `json:"withdrawals"`
+}
+
+// Header is the batch's own data.
+type Header struct {
+	Domain          *big.Int `json:"domain" range:"248"`
+	BatchNumber     *big.Int `json:"batch_number" range:"64"`
+	Epoch           *big.Int `json:"epoch" range:"64"`
+	TimeMs          *big.Int `json:"time_ms" range:"48"`
+	FirstSequence   *big.Int `json:"first_sequence" range:"64"`
+	LastSequence    *big.Int `json:"last_sequence" range:"64"`
+	LogRoot         *big.Int `json:"log_root" range:"248"`
+	KIm             *big.Int `json:"k_im_bps" range:"16"`
+	KMm             *big.Int `json:"k_mm_bps" range:"16"`
+	RiskDigest      *big.Int `json:"risk_digest" range:"248"`
+	OldAccountsRoot *big.Int `json:"old_accounts_root" range:"field"`
+	NewAccountsRoot *big.Int `json:"new_accounts_root" range:"field"`
+	OldListingsRoot *big.Int `json:"old_listings_root" range:"field"`
+	NewListingsRoot *big.Int `json:"new_listings_root" range:"field"`
+	OldListingCount *big.Int `json:"old_listing_count" range:"32"`
+	OldQueuePointer *big.Int `json:"old_queue_pointer" range:"64"`
+	RiskRoot        *big.Int `json:"risk_root" range:"field"`
+}
+
+// PublicValues are the public inputs.
+type PublicValues struct {
+	C           *big.Int `json:"c" range:"field"`
+	Z           *big.Int `json:"z" range:"field"`
+	YEffects    *big.Int `json:"y_effects" range:"field"`
+	YBody       *big.Int `json:"y_body" range:"field"`
+	Beneficiary *big.Int `json:"beneficiary" range:"160"`
+}
+
+// Leaf is an account leaf.
+type Leaf struct {
+	Owner           *big.Int `json:"owner" range:"160"`
+	KeyX            *big.Int `json:"key_x" range:"field"`
+	KeyY            *big.Int `json:"key_y" range:"field"`
+	MultipleX       *big.Int `json:"multiple_x" range:"field"`
+	MultipleY       *big.Int `json:"multiple_y" range:"field"`
+	KeyEpoch        *big.Int `json:"key_epoch" range:"32"`
+	Cash            *big.Int `json:"cash" range:"m63"`
+	PositionsDigest *big.Int `json:"positions_digest" range:"field"`
+	OrdersRoot      *big.Int `json:"orders_root" range:"field"`
+	MinNonce        *big.Int `json:"min_nonce" range:"64"`
+	WithdrawalNonce *big.Int `json:"withdrawal_nonce" range:"64"`
+	Flags           *big.Int `json:"flags" range:"64"`
+	Auction         *big.Int `json:"auction" range:"64"`
+}
+
+// Account is a touched account; Path holds the siblings after the updates of the rows before it.
+type Account struct {
+	ID              *big.Int   `json:"id" range:"32"`
+	Old             Leaf       `json:"old"`
+	New             Leaf       `json:"new"`
+	Path            []*big.Int `json:"path" range:"field"`
+	CancelSignature int        `json:"cancel_signature"`
+}
+
+// Position is one position of a touched account.
+type Position struct {
+	Account    *big.Int `json:"account" range:"32"`
+	Instrument *big.Int `json:"instrument" range:"32"`
+	Old        *big.Int `json:"old" range:"m40"`
+	New        *big.Int `json:"new" range:"m40"`
+}
+
+// Instrument is one row of the risk table.
+type Instrument struct {
+	ID       *big.Int   `json:"id" range:"32"`
+	ExpiryMs *big.Int   `json:"expiry_ms" range:"48"`
+	Linear   *big.Int   `json:"linear" range:"1"`
+	Value    *big.Int   `json:"value" range:"s40"`
+	Funding  *big.Int   `json:"funding" range:"s40"`
+	Band     *big.Int   `json:"band" range:"39"`
+	LongIM   *big.Int   `json:"long_im" range:"39"`
+	LongMM   *big.Int   `json:"long_mm" range:"39"`
+	ShortIM  *big.Int   `json:"short_im" range:"39"`
+	ShortMM  *big.Int   `json:"short_mm" range:"39"`
+	Deltas   []*big.Int `json:"deltas" range:"s40"`
+}
+
+// Listing is one new instrument.
+type Listing struct {
+	ID              *big.Int `json:"id" range:"32"`
+	Kind            *big.Int `json:"kind" range:"1..3"`
+	Underlying      *big.Int `json:"underlying" range:"1..1"`
+	ExpiryMs        *big.Int `json:"expiry_ms" range:"48"`
+	StrikeTicks     *big.Int `json:"strike_ticks" range:"40"`
+	TickTicks       *big.Int `json:"tick_ticks" range:"24"`
+	MinLots         *big.Int `json:"min_lots" range:"32"`
+	PositionCapLots *big.Int `json:"position_cap_lots" range:"40"`
+}
+
+// Signed is one signature.
+type Signed struct {
+	Account *big.Int `json:"account" range:"32"`
+	Kind    *big.Int `json:"kind" range:"1..3"`
+	Payload *big.Int `json:"payload" range:"field"`
+	RX      *big.Int `json:"r_x" range:"field"`
+	RY      *big.Int `json:"r_y" range:"field"`
+	S       *big.Int `json:"s" range:"field"`
+}
+
+// SlotState is what an order slot holds.
+type SlotState struct {
+	Nonce    *big.Int `json:"nonce" range:"64"`
+	Revision *big.Int `json:"revision" range:"16"`
+	Filled   *big.Int `json:"filled" range:"40"`
+}
+
+// Order is one order that filled.
+type Order struct {
+	Account       *big.Int   `json:"account" range:"32"`
+	Step          *big.Int   `json:"step" range:"16"`
+	Signature     int        `json:"signature"`
+	SetIndex      *big.Int   `json:"set_index" range:"6"`
+	SetPath       []*big.Int `json:"set_path" range:"field"`
+	Nonce         *big.Int   `json:"nonce" range:"64"`
+	Revision      *big.Int   `json:"revision" range:"16"`
+	ExpiryMs      *big.Int   `json:"expiry_ms" range:"48"`
+	Size          *big.Int   `json:"size" range:"40"`
+	Limit         *big.Int   `json:"limit" range:"s40"`
+	Instrument    *big.Int   `json:"instrument" range:"32"`
+	Side          *big.Int   `json:"side" range:"1"`
+	FeeCap        *big.Int   `json:"fee_cap" range:"32"`
+	Flags         *big.Int   `json:"flags" range:"1"`
+	SlotOld       SlotState  `json:"slot_old"`
+	SlotPath      []*big.Int `json:"slot_path" range:"field"`
+	OrdersRootOld *big.Int   `json:"orders_root_old" range:"field"`
+	OrdersRootNew *big.Int   `json:"orders_root_new" range:"field"`
+	Fill          *big.Int   `json:"fill" range:"40"`
+	Fee           *big.Int   `json:"fee" range:"72"`
+	Sequence      *big.Int   `json:"sequence" range:"48"`
+}
+
+// Fill is one execution; Taker and Maker are indices of orders.
+type Fill struct {
+	Taker    int      `json:"taker"`
+	Maker    int      `json:"maker"`
+	Price    *big.Int `json:"price" range:"s40"`
+	Size     *big.Int `json:"size" range:"40"`
+	TakerFee *big.Int `json:"taker_fee" range:"63"`
+	MakerFee *big.Int `json:"maker_fee" range:"63"`
+}
+
+// Entry is one entry of layer 1's queue.
+type Entry struct {
+	Kind    *big.Int `json:"kind" range:"1..2"`
+	Account *big.Int `json:"account" range:"32"`
+	Owner   *big.Int `json:"owner" range:"160"`
+	Amount  *big.Int `json:"amount" range:"63"`
+	KeyX    *big.Int `json:"key_x" range:"field"`
+	KeyY    *big.Int `json:"key_y" range:"field"`
+}
+
+// Withdrawal is one withdrawal; Signature is an index of signatures.
+type Withdrawal struct {
+	Account   *big.Int `json:"account" range:"24"`
+	Owner     *big.Int `json:"owner" range:"160"`
+	Amount    *big.Int `json:"amount" range:"63"`
+	Nonce     *big.Int `json:"nonce" range:"64"`
+	Signature int      `json:"signature"`
+}
+
+// words packs numbers at bit positions: number, position, number, position, ...
+func word(parts ...any) fr.Element {
+	sum := new(big.Int)
+	for i := 0; i < len(parts); i += 2 {
+		sum.Add(sum, new(big.Int).Lsh(parts[i].(*big.Int), uint(parts[i+1].(int))))
+	}
+	return toElement(sum)
+}
+
+func offset(n *big.Int, bits int) *big.Int { return new(big.Int).Add(n, power(bits)) }
+
+func power(bits int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(bits)) }
+
+// nullAccount is the account that does not exist.
+func nullAccount(slotDepth int) *Leaf {
+	zero := new(big.Int)
+	return &Leaf{zero, zero, zero, zero, zero, zero, zero, toBig(emptyPositions()), toBig(emptySlots(slotDepth)), zero, zero, zero, zero}
+}
+
+// fields lists a leaf's fields in the order of its hash.
+func (f *Leaf) fields() []*big.Int {
+	return []*big.Int{f.Owner, f.KeyX, f.KeyY, f.MultipleX, f.MultipleY, f.KeyEpoch, f.Cash, f.PositionsDigest, f.OrdersRoot, f.MinNonce,
+		f.WithdrawalNonce, f.Flags, f.Auction}
+}
+
+func (f *Leaf) leaf() fr.Element { return crypto.Sponge("straddle.account", elements(f.fields())...) }
+
+func elements(ns []*big.Int) []fr.Element {
+	es := make([]fr.Element, len(ns))
+	for i, n := range ns {
+		es[i] = toElement(n)
+	}
+	return es
+}
+
+// word is the listing word.
+func (r *Listing) word() fr.Element {
+	return word(r.ID, 0, r.Kind, 32, r.Underlying, 40, r.ExpiryMs, 48, r.StrikeTicks, 96, r.TickTicks, 136, r.MinLots, 160, r.PositionCapLots, 192)
+}
+
+// words are w0 .. w9 of the risk table.
+func (r *Instrument) words() []fr.Element {
+	ws := []fr.Element{
+		word(r.ID, 0, r.ExpiryMs, 32, r.Linear, 80, offset(r.Value, 39), 88, offset(r.Funding, 39), 128, r.Band, 168),
+		word(r.LongIM, 0, r.LongMM, 40, r.ShortIM, 80, r.ShortMM, 120),
+	}
+	for s := 0; s < len(r.Deltas); s += 6 {
+		packed := new(big.Int)
+		for k, delta := range r.Deltas[s:min(s+6, len(r.Deltas))] {
+			packed.Add(packed, new(big.Int).Lsh(offset(delta, 39), uint(40*k)))
+		}
+		ws = append(ws, toElement(packed))
+	}
+	return ws
+}
+
+// mark is value plus funding.
+func (r *Instrument) mark() *big.Int { return new(big.Int).Add(r.Value, r.Funding) }
+
+// leaf is the order's leaf in its set.
+func (r *Order) leaf() fr.Element {
+	return crypto.Sponge("straddle.order",
+		word(r.Nonce, 0, r.Revision, 64, r.ExpiryMs, 80, r.Size, 128, offset(r.Limit, 39), 168),
+		word(r.Instrument, 0, r.Side, 32, r.FeeCap, 40, r.Flags, 72))
+}
+
+func (s *SlotState) leaf() fr.Element {
+	return crypto.Compress(word(s.Nonce, 0, s.Revision, 64), toElement(s.Filled))
+}
+
+// same says whether the slot held this very nonce.
+func (r *Order) same() bool { return r.SlotOld.Nonce.Cmp(r.Nonce) == 0 }
+
+// filled is what the slot holds after the batch.
+func (r *Order) filled() *big.Int {
+	if r.same() {
+		return new(big.Int).Add(r.SlotOld.Filled, r.Fill)
+	}
+	return r.Fill
+}
+
+// slot is what the slot holds after the batch.
+func (r *Order) slot() *SlotState { return &SlotState{r.Nonce, r.Revision, r.filled()} }
+
+// slotIndex is nonce mod 2^depth.
+func (r *Order) slotIndex(depth int) uint64 {
+	return new(big.Int).And(r.Nonce, new(big.Int).Sub(power(depth), big.NewInt(1))).Uint64()
+}
+
+// positionStep continues a positions digest; zero sizes are skipped.
+func positionStep(digest fr.Element, instrument, size *big.Int) fr.Element {
+	if size.Sign() == 0 {
+		return digest
+	}
+	return crypto.Compress(digest, word(instrument, 0, offset(size, 40), 32))
+}

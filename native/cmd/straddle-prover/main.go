@@ -1,0 +1,176 @@
+// Command straddle-prover compiles, sets up, checks and proves batch circuits; see docs/reference/witness.md. Results are JSON on standard output,
+// progress is JSON lines on standard error.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/consensys/gnark/backend/groth16"
+	"github.com/consensys/gnark/logger"
+
+	"straddle/native/circuit/batch"
+	"straddle/native/prover"
+)
+
+const usage = `usage:
+  straddle-prover circuit --preset P
+  straddle-prover setup --preset P --cache DIR
+  straddle-prover check --witness FILE
+  straddle-prover check-many --witnesses FILE
+  straddle-prover prove --cache DIR --witness FILE`
+
+func main() {
+	logger.Disable() // gnark's own log would mix with the output
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "straddle-prover:", err)
+		os.Exit(1)
+	}
+}
+
+type command struct {
+	options map[string]*string
+	out     io.Writer
+	report  prover.Report
+}
+
+func run(arguments []string, stdout, stderr io.Writer) error {
+	commands := map[string]struct {
+		options []string
+		run     func(*command) error
+	}{
+		"circuit": {[]string{"preset"}, (*command).circuit},
+		"setup":   {[]string{"preset", "cache"}, (*command).setup},
+		"check":   {[]string{"witness"}, (*command).check},
+		"prove":   {[]string{"cache", "witness"}, (*command).prove},
+
+		"check-many": {[]string{"witnesses"}, (*command).checkMany},
+	}
+	if len(arguments) == 0 {
+		return errors.New(usage)
+	}
+	chosen, ok := commands[arguments[0]]
+	if !ok {
+		return fmt.Errorf("unknown command %q\n%s", arguments[0], usage)
+	}
+	lines := json.NewEncoder(stderr)
+	c := &command{options: map[string]*string{}, out: stdout, report: func(p prover.Progress) { _ = lines.Encode(p) }}
+	flags := flag.NewFlagSet(arguments[0], flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	for _, option := range chosen.options {
+		c.options[option] = flags.String(option, "", "required")
+	}
+	if err := flags.Parse(arguments[1:]); err != nil {
+		return fmt.Errorf("%w\n%s", err, usage)
+	}
+	for _, option := range chosen.options {
+		if *c.options[option] == "" {
+			return fmt.Errorf("--%s is missing\n%s", option, usage)
+		}
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q\n%s", flags.Arg(0), usage)
+	}
+	return chosen.run(c)
+}
+
+func (c *command) print(v any) error { return json.NewEncoder(c.out).Encode(v) }
+
+func (c *command) compile(preset string) (*prover.Circuit, error) {
+	c.report(prover.Progress{Stage: "compile"})
+	circuit, err := prover.Compile(preset)
+	if err == nil {
+		c.report(prover.Progress{Stage: "compiled", Constraints: circuit.Constraints})
+	}
+	return circuit, err
+}
+
+func (c *command) circuit() error {
+	circuit, err := c.compile(*c.options["preset"])
+	if err != nil {
+		return err
+	}
+	kinds, err := prover.RowKinds(circuit.Preset)
+	if err != nil {
+		return err
+	}
+	return c.print(map[string]any{"preset": circuit.Preset.Name, "constraints": circuit.Constraints, "digest": circuit.Digest, "constraints_by_row": kinds})
+}
+
+func (c *command) setup() error {
+	circuit, err := c.compile(*c.options["preset"])
+	if err != nil {
+		return err
+	}
+	cache := prover.Cache{Directory: *c.options["cache"]}
+	var key groth16.VerifyingKey
+	if key, err = cache.LoadVerifying(circuit); errors.Is(err, prover.ErrNoKeys) {
+		var keys *prover.Keys
+		if keys, err = cache.Setup(circuit, c.report); err == nil {
+			key = keys.Verifying()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return c.print(prover.EncodeVerifyingKey(key))
+}
+
+// read decodes the witness file and makes the circuit's inputs.
+func (c *command) read() (*batch.Circuit, error) {
+	data, err := os.ReadFile(*c.options["witness"])
+	if err != nil {
+		return nil, err
+	}
+	w, err := batch.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return batch.Assign(w)
+}
+
+// check answers on standard output, whatever is wrong with the witness; only a failure to answer is an error.
+func (c *command) check() error {
+	assignment, err := c.read()
+	if err == nil {
+		var circuit *prover.Circuit
+		if circuit, err = c.compile(assignment.Preset.Name); err != nil {
+			return err
+		}
+		c.report(prover.Progress{Stage: "solve"})
+		err = circuit.Check(assignment)
+	}
+	if err != nil {
+		return c.print(map[string]any{"ok": false, "error": err.Error()})
+	}
+	return c.print(map[string]any{"ok": true})
+}
+
+func (c *command) prove() error {
+	assignment, err := c.read()
+	if err != nil {
+		return err
+	}
+	circuit, err := c.compile(assignment.Preset.Name)
+	if err != nil {
+		return err
+	}
+	c.report(prover.Progress{Stage: "load keys"})
+	keys, err := prover.Cache{Directory: *c.options["cache"]}.Load(circuit)
+	if err != nil {
+		return err
+	}
+	c.report(prover.Progress{Stage: "prove"})
+	proof, cost, err := circuit.Prove(keys, assignment)
+	if err != nil {
+		return err
+	}
+	return c.print(struct {
+		*prover.Proof
+		prover.Cost
+	}{proof, cost})
+}

@@ -1,0 +1,238 @@
+"""Typed calls to an exchange's contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from eth_account import Account
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from straddle.commitments.challenge import hash_words
+from straddle.core.accounts import NO_KEY, PublicKey
+from straddle.l1.contracts import Contract, load
+from straddle.l1.deployment import Deployment
+from straddle.l1.rpc import Rpc
+from straddle.l1.sender import Receipt, Sender
+
+EPOCH_TAG = b"straddle.epoch".ljust(32, b"\0")
+ZERO_HASH = b"\0" * 32
+
+
+class BatchWords(Protocol):
+    """A batch's data (straddle.proving.vector.PostedBatch is one)."""
+
+    @property
+    def effects_words(self) -> Sequence[int]:
+        """All of the preset's."""
+
+    @property
+    def body_words(self) -> Sequence[int]:
+        """As posted; trailing zeros may be missing."""
+
+
+class ProofWords(Protocol):
+    """A proof (straddle.proving.keys.Proof is one)."""
+
+    @property
+    def words(self) -> Sequence[int]:
+        """a, b, c, commitment, proof of knowledge: 12 words."""
+
+    @property
+    def public(self) -> Sequence[int]:
+        """c, z, y_effects, y_body, beneficiary."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOnChain:
+    """What the contract keeps of a batch."""
+
+    header_hash: bytes
+    state_root: int
+    last_sequence: int
+    queue_end: int
+    epoch: int
+    proposed_at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEntry:
+    """Where a deposit or a key landed in the queue."""
+
+    index: int
+    account: int
+    receipt: Receipt
+
+
+class RollupClient:
+    """Reads and writes one exchange on layer 1. Writes take the Sender that signs; rpc.Reverted carries the contract's reason."""
+
+    def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
+        self.rpc = rpc
+        self.deployment = deployment
+        self._rollup = load("Rollup")
+        self._vault = load("Vault")
+        self._token = load("TestUSDC")
+
+    # ---- reads
+
+    def domain(self) -> int:
+        """What messages and batches are bound to."""
+        return int(self._read("domain"))
+
+    def state_root(self) -> int:
+        """Root of the newest proven batch."""
+        return int(self._read("state_root"))
+
+    def proposed_batch(self) -> int:
+        """Number of the newest proposal (of the newest proven batch, when there is none)."""
+        return int(self._read("proposed_batch"))
+
+    def proven_batch(self) -> int:
+        """Number of the newest proven batch; 0 is the genesis."""
+        return int(self._read("proven_batch"))
+
+    def batch(self, number: int) -> BatchOnChain:
+        """The newest proven batch, or a proposal after it."""
+        header_hash, root, cursor = self._read("batch", number)
+        parts = [cursor >> shift & (2**64 - 1) for shift in (0, 64, 128, 192)]
+        return BatchOnChain(header_hash, root, *parts)
+
+    def header_hash(self, number: int) -> bytes:
+        """Header hash of the newest proven batch or of a proposal after it."""
+        return self.batch(number).header_hash
+
+    def has_epoch(self, epoch: int) -> bool:
+        """Whether an epoch was recorded."""
+        return bool(self._read("epoch_hashes", epoch) != ZERO_HASH)
+
+    def queue_length(self) -> int:
+        """Entries ever queued."""
+        return int(self._read("queue_length"))
+
+    def queue_hash(self, length: int) -> bytes:
+        """Hash of the queue's first `length` entries."""
+        return bytes(self._read("queue_hashes", length))
+
+    def next_account(self) -> int:
+        """Id that the next new account gets."""
+        return int(self._read("next_account"))
+
+    def owner_of(self, account: int) -> str:
+        """Owner of an account; the zero address when there is none."""
+        return to_checksum_address(self._read("owner_of", account))
+
+    def row(self) -> int:
+        """Micro-dollars that the vault holds for this rollup."""
+        return int(self._read_from(self.deployment.vault, self._vault, "rows", self.deployment.rollup))
+
+    def claimable(self, owner: str) -> int:
+        """Micro-dollars that `owner` may pull."""
+        return int(self._read_from(self.deployment.vault, self._vault, "claimable", owner))
+
+    def token_balance(self, who: str) -> int:
+        """Micro-dollars in a wallet."""
+        return int(self._read_from(self.deployment.token, self._token, "balanceOf", who))
+
+    # ---- users
+
+    def mint(self, sender: Sender, receiver: str, amount: int) -> Receipt:
+        """New test dollars (TestUSDC only)."""
+        return sender.transact(self.deployment.token, self._token, "mint", receiver, amount)
+
+    def deposit(self, sender: Sender, amount: int, account: int = 0) -> QueuedEntry:
+        """Allows and pays in `amount` micro-dollars; account 0 opens a new account, whose id is in the result."""
+        sender.transact(self.deployment.token, self._token, "approve", self.deployment.vault, amount)
+        return self._queued(sender.transact(self.deployment.vault, self._vault, "deposit", self.deployment.rollup, account, amount))
+
+    def set_key(self, sender: Sender, account: int, key: PublicKey, base: PublicKey) -> QueuedEntry:
+        """Queues a new trading key; `key` = 8 `base`."""
+        fee = self.deployment.config.key_fee_wei
+        return self._queued(sender.transact(self.deployment.rollup, self._rollup, "set_key", account, tuple(key), tuple(base), value_wei=fee))
+
+    def revoke_key(self, sender: Sender, account: int) -> QueuedEntry:
+        """Queues the removal of the account's trading key."""
+        return self.set_key(sender, account, NO_KEY, NO_KEY)
+
+    def pull(self, sender: Sender) -> Receipt:
+        """Pays the sender's claimable balance to the sender."""
+        return sender.transact(self.deployment.vault, self._vault, "pull")
+
+    # ---- operator and watchers
+
+    def submit_epoch(self, sender: Sender, epoch: int, time_ms: int, risk_root: int, inputs: bytes, signatures: Sequence[bytes]) -> Receipt:
+        """Records a signed epoch. `signatures` are 65 bytes each (r, s, v), ascending by signer (`sign_epoch` sorts them)."""
+        return self._write(sender, "submit_epoch", epoch, time_ms, risk_root, inputs, [_split_signature(signature) for signature in signatures])
+
+    def propose(self, sender: Sender, batch: BatchWords, data_commitment: int) -> Receipt:
+        """Proposes a batch. `data_commitment` is C."""
+        return self._write(sender, "propose", words_bytes(batch.effects_words), words_bytes(batch.body_words), data_commitment)
+
+    def prove(self, sender: Sender, batch: BatchWords, proof: ProofWords) -> Receipt:
+        """Proves the oldest unproved proposal, which must be this batch."""
+        c, z, y_effects, y_body, beneficiary = proof.public
+        header = (hash_words(batch.body_words), c, z, y_effects, y_body)
+        return self._write(sender, "prove", words_bytes(batch.effects_words), header, list(proof.words), _address(beneficiary))
+
+    def propose_and_prove(self, sender: Sender, batch: BatchWords, proof: ProofWords) -> Receipt:
+        """Both in one transaction; the parent must be proven."""
+        effects, body = words_bytes(batch.effects_words), words_bytes(batch.body_words)
+        return self._write(sender, "propose_and_prove", effects, body, proof.public[0], list(proof.words), _address(proof.public[4]))
+
+    def void(self, sender: Sender) -> Receipt:
+        """Removes the unproved proposals when the oldest is more than 24 hours old."""
+        return self._write(sender, "void")
+
+    def collect_fees(self, sender: Sender) -> Receipt:
+        """Pays the key fees to the sequencer."""
+        return self._write(sender, "collect_fees")
+
+    # ---- epochs
+
+    def epoch_digest(self, epoch: int, time_ms: int, risk_root: int, inputs: bytes) -> bytes:
+        """What the oracles sign (docs/protocol/risk.md)."""
+        deployment = self.deployment
+        words = (epoch, time_ms, deployment.config.params_hash, risk_root)
+        head = EPOCH_TAG + deployment.chain_id.to_bytes(32, "big") + deployment.rollup_number.to_bytes(32, "big")
+        return bytes(keccak(head + words_bytes(words) + keccak(inputs)))
+
+    # ---- parts
+
+    def _read(self, function: str, *args: Any) -> Any:
+        return self._read_from(self.deployment.rollup, self._rollup, function, *args)
+
+    def _read_from(self, address: str, contract: Contract, function: str, *args: Any) -> Any:
+        return contract.decode_result(function, self.rpc.eth_call(address, contract.encode_call(function, *args)))
+
+    def _write(self, sender: Sender, function: str, *args: Any) -> Receipt:
+        return sender.transact(self.deployment.rollup, self._rollup, function, *args)
+
+    def _queued(self, receipt: Receipt) -> QueuedEntry:
+        for raw in receipt.logs:
+            log = self._rollup.decode_log([bytes.fromhex(topic[2:]) for topic in raw["topics"]], bytes.fromhex(raw["data"][2:]))
+            if log is not None and log.name == "QueueEntryAdded" and raw["address"].lower() == self.deployment.rollup.lower():
+                return QueuedEntry(log.fields["index"], log.fields["account"], receipt)
+        raise AssertionError(f"transaction {receipt.transaction_hash} queued nothing")
+
+
+def words_bytes(words: Sequence[int]) -> bytes:
+    """Words as 32-byte big-endian values: how effects and body travel."""
+    return b"".join(word.to_bytes(32, "big") for word in words)
+
+
+def sign_epoch(digest: bytes, private_keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Signatures (r, s, v; 65 bytes) of an epoch's digest, ascending by signer as layer 1 wants them."""
+    signers = sorted((Account.from_key(key) for key in private_keys), key=lambda account: int(account.address, 16))
+    return tuple(bytes(account.unsafe_sign_hash(digest).signature) for account in signers)
+
+
+def _split_signature(signature: bytes) -> tuple[int, int, int]:
+    if len(signature) != 65:
+        raise ValueError(f"signature: {len(signature)} bytes, expected 65 (r, s, v)")
+    return signature[64], int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+
+
+def _address(number: int) -> str:
+    return to_checksum_address(number.to_bytes(20, "big"))

@@ -1,0 +1,66 @@
+"""Traders: an owner's wallet on layer 1, a trading key, and the messages that it signs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from eth_account import Account as EthereumAccount
+from eth_account.signers.local import LocalAccount
+
+from straddle.core.commands import L2Trade, L2Withdraw
+from straddle.core.messages import order_set_words, withdrawal_words
+from straddle.core.orders import Order, OrderSet, Signature
+from straddle.primitives.hashing import keccak256
+from straddle.primitives.keys import SecretKey
+
+_NO_SIGNATURE = Signature(0, 0, 0)
+
+
+def wallet_of(seed: int, name: str) -> LocalAccount:
+    """A development wallet that anybody can recompute from seed and name."""
+    wallet: LocalAccount = EthereumAccount.from_key(keccak256(f"straddle.development-wallet/{seed}/{name}".encode()))
+    return wallet
+
+
+def address_of(wallet: LocalAccount) -> int:
+    """A wallet's address as an integer."""
+    return int(wallet.address, 16)
+
+
+@dataclass(slots=True)
+class Trader:
+    """One account's owner and its trading key. Counts the nonces that it used."""
+
+    name: str
+    wallet: LocalAccount
+    key: SecretKey
+    domain: int
+    account: int = 0
+    """Id that layer 1 gave the account, 0 before."""
+    key_epoch: int = 1
+    next_nonce: int = 1
+    next_withdrawal_nonce: int = field(default=1)
+
+    @classmethod
+    def create(cls, seed: int, name: str, domain: int) -> Trader:
+        """A development trader that follows from seed and name."""
+        return cls(name, wallet_of(seed, name), SecretKey.from_seed(f"{seed}/{name}".encode()), domain)
+
+    @property
+    def owner(self) -> int:
+        """The owner's address as an integer."""
+        return address_of(self.wallet)
+
+    def sign_orders(self, orders: Sequence[Order]) -> L2Trade:
+        """A signed order set; nonces must be the trader's own (`next_nonce` on), which are then used up."""
+        unsigned = OrderSet(self.account, self.key_epoch, tuple(orders), _NO_SIGNATURE)
+        self.next_nonce = max(self.next_nonce, *(order.nonce + 1 for order in orders))
+        return L2Trade(OrderSet(self.account, self.key_epoch, unsigned.orders, self.key.sign(order_set_words(self.domain, unsigned))))
+
+    def sign_withdrawal(self, amount_micros: int) -> L2Withdraw:
+        """A signed withdrawal to the owner."""
+        unsigned = L2Withdraw(self.account, self.key_epoch, self.next_withdrawal_nonce, amount_micros, _NO_SIGNATURE)
+        self.next_withdrawal_nonce += 1
+        signature = self.key.sign(withdrawal_words(self.domain, unsigned))
+        return L2Withdraw(unsigned.account, unsigned.key_epoch, unsigned.nonce, unsigned.amount, signature)

@@ -1,0 +1,174 @@
+"""Rebuild an exchange from layer-1 data alone and compare everything that can be compared.
+
+Nothing here is told anything by the sequencer: the deployment's record says where to look, and is itself checked against the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from straddle.commitments.data import Effects, decode_body, decode_effects
+from straddle.commitments.ledger import CommittedState, LedgerError
+from straddle.commitments.params import params_hash
+from straddle.commitments.preset import Preset
+from straddle.commitments.risk import risk_root
+from straddle.core.commands import L1Deposit
+from straddle.core.params import Params
+from straddle.l1.deployment import Deployment, DeploymentError
+from straddle.l1.history import BatchProposed, EpochSubmitted, History, read_history
+from straddle.l1.rollup import RollupClient
+from straddle.l1.rpc import Rpc
+from straddle.node.layer1 import queue_commands
+from straddle.node.market import exchange_params
+from straddle.node.session import positions_sum
+from straddle.proving.presets import all_presets
+from straddle.risk.funding import check_successor
+from straddle.risk.inputs import RiskInputError, RiskInputs, decode_inputs
+from straddle.risk.oracle import EpochMessage, OracleCommittee, OracleError, Signature65
+from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
+from straddle.risk.table import build_table
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """What was compared. `mismatches` is empty when everything agrees."""
+
+    block: int
+    batches: int = 0
+    proposals: int = 0
+    """Proposals without a proof yet; they do not count."""
+    accounts: int = 0
+    tables: int = 0
+    """Risk tables recomputed from the published inputs."""
+    state_root: int = 0
+    state_root_on_layer_1: int = 0
+    cash_micros: int = 0
+    """Sum of all cash in the rebuilt state."""
+    vault_row_micros: int = 0
+    queued_micros: int = 0
+    """Deposits that no proven batch has answered."""
+    conservation_error_micros: int = 0
+    position_sums_not_zero: int = 0
+    """Instruments whose positions do not sum to zero."""
+    mismatches: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees."""
+        return not self.mismatches
+
+
+def verify(rpc: Rpc, deployment: Deployment, progress: Progress = lambda what, done: None, parameters: RiskParameters = DEFAULT_PARAMETERS) -> VerifyReport:
+    """Rebuild up to the newest block. DeploymentError, HistoryError: the record or the node's answers contradict themselves."""
+    deployment.check(rpc)
+    preset = preset_of(deployment)
+    params = exchange_params(preset, parameters)
+    if params_hash(params) != deployment.config.params_hash:
+        raise DeploymentError(f"params_hash: {deployment.config.params_hash:#x}, expected {params_hash(params):#x}: other parameters than this version's")
+    progress("reading layer 1", 0.0)
+    history = read_history(rpc, deployment)
+    rebuild = _Rebuild(deployment, preset, params, parameters, history)
+    for i, _ in enumerate(history.proven):
+        progress("rebuilding", i / len(history.proven))
+        if not rebuild.batch(history.batches[i]):
+            break
+    rebuild.compare(RollupClient(rpc, deployment))
+    progress("rebuilding", 1.0)
+    return rebuild.report
+
+
+def preset_of(deployment: Deployment) -> Preset:
+    """The preset whose sizes the contract was deployed with. DeploymentError when there is none."""
+    config = deployment.config
+    found = (config.account_depth, config.queue_rows, config.withdrawal_rows, config.body_cells)
+    for preset in all_presets().values():
+        if (preset.account_depth, preset.queue, preset.withdrawals, preset.body_words) == found:
+            return preset
+    raise DeploymentError(f"account_depth, queue_rows, withdrawal_rows, body_cells: {found}, expected those of one of {', '.join(all_presets())}")
+
+
+class _Rebuild:
+    def __init__(self, deployment: Deployment, preset: Preset, params: Params, parameters: RiskParameters, history: History) -> None:
+        self.deployment, self.preset, self.params, self.parameters, self.history = deployment, preset, params, parameters, history
+        self.report = VerifyReport(history.to_block, proposals=len(history.batches) - len(history.proven))
+        self.state = CommittedState.genesis(params, int(deployment.config.operator, 16))
+        self.queue = queue_commands(history.queue)
+        self._inputs: RiskInputs | None = None
+        self._expect("genesis root", self.state.root, deployment.config.genesis_root)
+
+    def batch(self, posted: BatchProposed) -> bool:
+        """Apply one proven batch; False when the state cannot be carried on."""
+        where = f"batch {posted.batch_number}"
+        try:
+            effects, body = decode_effects(posted.effects, self.preset), decode_body(posted.body, self.preset)
+            first = effects.queue_first
+            self.state.apply_data(effects, body, self.queue[first : first + len(effects.queue)])
+        except (LedgerError, ValueError) as error:
+            self.report.mismatches.append(f"{where}: {error}")
+            return False
+        self._expect(f"{where} state root", self.state.root, self.history.proven[posted.batch_number - 1].state_root)
+        self._table(where, effects)
+        self.report.batches += 1
+        return True
+
+    def compare(self, client: RollupClient) -> None:
+        """The end state against what the contracts hold."""
+        report, accounts = self.report, self.state.accounts
+        report.accounts = len(accounts)
+        report.state_root, report.state_root_on_layer_1 = self.state.root, client.state_root()
+        self._expect("state root", report.state_root, report.state_root_on_layer_1)
+        report.cash_micros = sum(committed.account.cash for committed in accounts.values())
+        report.queued_micros = sum(entry.amount for entry in self.queue[self.state.queue_pointer :] if isinstance(entry, L1Deposit))
+        report.vault_row_micros = client.row()
+        report.conservation_error_micros = report.vault_row_micros - report.queued_micros - report.cash_micros
+        self._expect("vault row less queued deposits", report.vault_row_micros - report.queued_micros, report.cash_micros)
+        for instrument, total in positions_sum({number: committed.account.positions for number, committed in accounts.items()}).items():
+            self._expect(f"sum of positions in instrument {instrument}", total, 0)
+            report.position_sums_not_zero += 1
+
+    def _table(self, where: str, effects: Effects) -> None:
+        """The batch's risk table, recomputed from the published inputs over the instruments listed by then."""
+        epoch = self.history.epochs.get(effects.epoch)
+        if epoch is None:
+            self.report.mismatches.append(f"{where}: epoch {effects.epoch} was never submitted")
+            return
+        try:
+            inputs = decode_inputs(epoch.inputs)
+            root = risk_root(self.state.listings_root, build_table(inputs, self.state.listings, self.parameters).rows)
+            self._expect(f"{where} risk root from the inputs of epoch {epoch.epoch}", root, effects.risk_root)
+            self._expect(f"{where} risk root of epoch {epoch.epoch}", epoch.risk_root, effects.risk_root)
+            self._expect(f"{where} time_ms", effects.time_ms, inputs.time_ms)
+            self._signatures(epoch)
+            if self._inputs is None or self._inputs.epoch != epoch.epoch:
+                self._funding(inputs)
+                self.report.tables += 1
+        except (RiskInputError, OracleError, ValueError) as error:
+            self.report.mismatches.append(f"{where}: epoch {epoch.epoch}: {error}")
+
+    def _funding(self, inputs: RiskInputs) -> None:
+        """Funding accrues from epoch to epoch, also over epochs that no batch used."""
+        since = self._inputs.epoch if self._inputs else inputs.epoch - 1
+        for number in sorted(epoch for epoch in self.history.epochs if since < epoch <= inputs.epoch):
+            current = decode_inputs(self.history.epochs[number].inputs)
+            if self._inputs is not None:
+                check_successor(self._inputs, current, self.parameters)
+            self._inputs = current
+
+    def _signatures(self, epoch: EpochSubmitted) -> None:
+        config = self.deployment.config
+        message = EpochMessage(
+            self.deployment.chain_id, self.deployment.rollup_number, epoch.epoch, epoch.time_ms, config.params_hash, epoch.risk_root, epoch.inputs
+        )
+        committee = OracleCommittee(tuple(int(oracle, 16) for oracle in config.oracles), config.threshold)
+        committee.verify(message, [Signature65(*signature) for signature in epoch.signatures])
+
+    def _expect(self, what: str, found: int, expected: int) -> None:
+        if found != expected:
+            self.report.mismatches.append(f"{what}: {_shown(found)}, expected {_shown(expected)}")
+
+
+def _shown(value: int) -> str:
+    return f"{value:#x}" if value >= 2**64 else str(value)

@@ -1,0 +1,155 @@
+"""Gas of every entry point, against the snapshot gas.json. After a deliberate change: STRADDLE_UPDATE_GAS=1 pytest tests/contracts/test_gas.py
+
+Measured on anvil, transaction by transaction (in memory, pyrevm keeps storage warm between transactions). The proof is a real one, of the fixture's circuit:
+the verifier's cost does not depend on the statement. Cells are as dense as real ones. `pytest -s tests/contracts/test_gas.py` prints the table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from eth_account import Account
+from eth_utils.crypto import keccak
+
+from straddle.commitments.challenge import challenge, evaluate
+from straddle.core.accounts import PublicKey
+from straddle.core.messages import domain
+from straddle.l1.anvil import Anvil, AnvilError, find_anvil
+from straddle.l1.contracts import load, load_path
+from straddle.l1.deployment import RollupConfig, deploy_token, read_deployment
+from straddle.l1.history import read_history
+from straddle.l1.rollup import RollupClient, sign_epoch
+from straddle.l1.sender import Sender
+
+HERE = Path(__file__).parent
+SNAPSHOT = HERE / "gas.json"
+FIXTURE = json.loads((HERE / "fixtures" / "groth16.json").read_text())
+PRESETS = json.loads((HERE.parents[1] / "native" / "circuit" / "presets.json").read_text())
+USDC = 1_000_000
+G = PublicKey(
+    9671717474070082183213120605117400219616337014328744928644933853176787189663, 16950150798460657717958625567821834550301663161624707787222815936182638968203
+)
+EIGHT_G = PublicKey(
+    15836372343211832006828833031571087401945044377577570170285606102491215895900, 7801528930831391612913542953849263092120765287178679640990215688947513841260
+)
+ORACLE_KEYS = sorted((keccak(b"oracle %d" % i) for i in range(3)), key=lambda key: int(Account.from_key(key).address, 16))
+KEY_FIELDS = ("alpha", "beta", "gamma", "delta", "k", "pedersen_g", "pedersen_g_sigma_neg")
+
+
+def numbers(value):
+    return [numbers(item) for item in value] if isinstance(value, list) else int(value, 16)
+
+
+PROOF = [int(word, 16) for part in ("a", "b", "c", "commitment", "pok") for word in FIXTURE["proofs"][0][part]]
+PUBLIC = numbers(FIXTURE["proofs"][0]["public"])
+
+
+def cells(count: int) -> list[int]:
+    """Numbers of 244 bits without structure, as packed cells are."""
+    return [int.from_bytes(keccak(b"cell %d" % i), "big") >> 12 for i in range(count)]
+
+
+class Stage:
+    """An exchange of a preset on a fresh chain, whose verifier asks the real one about the fixture's statement."""
+
+    def __init__(self, anvil: Anvil, size: str) -> None:
+        self.anvil, self.table = anvil, {}
+        sizes = PRESETS[size]
+        people = {name: Sender(anvil.rpc, keccak(name.encode())) for name in ("deployer", "sequencer", "alice", "bob")}
+        for person in people.values():
+            anvil.fund(person.address)
+        self.deployer, self.sequencer, self.alice, self.bob = people.values()
+        self.body_cells = sizes["accounts"] + sizes["orders"] + sizes["positions"] // 2 + sizes["listings"]
+        oracles = tuple(Account.from_key(key).address for key in ORACLE_KEYS)
+        config = RollupConfig(
+            self.sequencer.address, self.deployer.address, oracles, 3, cells(1)[0], 888, sizes["account_depth"], sizes["queue"], sizes["withdrawals"],
+            self.body_cells,
+        )  # fmt: skip
+        key = [numbers(FIXTURE["verifying_key"][name]) for name in KEY_FIELDS]
+        self.verifier = self.deploy("deploy Groth16Verifier", load("Groth16Verifier"), *key)
+        vault = self.deploy("deploy Vault", load("Vault"), deploy_token(self.deployer))
+        fixed = self.deployer.deploy(load_path(HERE / "mocks" / "FixtureVerifier.vy"), self.verifier, PUBLIC).contract_address
+        values = [getattr(config, name) for name in RollupConfig.__dataclass_fields__]
+        rollup = self.deploy("deploy Rollup", load("Rollup"), (vault, fixed, *values))
+        self.deployment = read_deployment(anvil.rpc, rollup, 0, oracles)
+        self.client = RollupClient(anvil.rpc, self.deployment)
+
+    def deploy(self, name: str, contract, *args) -> str:
+        receipt = self.deployer.deploy(contract, *args)
+        self.table[name] = receipt.gas_used
+        return receipt.contract_address
+
+    def note(self, name: str, receipt) -> None:
+        self.table[name] = receipt.gas_used
+
+    def batch(self, number: int, entries: int, body_cells: int, withdrawals: int) -> SimpleNamespace:
+        """A batch on epoch 1 and its fixture proof."""
+        deployment, config = self.deployment, self.deployment.config
+        parent = self.client.batch(number - 1)
+        epoch = self.epoch
+        effects = [
+            domain(deployment.chain_id, deployment.rollup_number), number, parent.state_root, cells(number + 1)[-1], epoch.epoch | epoch.time_ms << 64,
+            config.params_hash, epoch.risk_root, parent.last_sequence + 1 | parent.last_sequence + 60 << 64, cells(9)[8] >> 8, parent.queue_end | entries << 64,
+        ]  # fmt: skip
+        for entry in self.queue[parent.queue_end : parent.queue_end + entries]:
+            effects += [entry.kind | entry.account << 8 | entry.owner << 40 | 1 << 200, entry.word_1, entry.word_2]
+        effects += [0] * (10 + 3 * config.queue_rows - len(effects))
+        effects += [int(who.address, 16) | USDC << 160 | 3 + i << 224 for i, who in enumerate((self.alice, self.bob)[:withdrawals])]
+        effects += [0] * (10 + 3 * config.queue_rows + config.withdrawal_rows - len(effects))
+        body, c = cells(body_cells), cells(5)[4]
+        z = challenge(deployment.chain_id, deployment.rollup_number, deployment.vk_id, number, parent.header_hash, effects, body, c)
+        public = (c, z, evaluate(effects, z), evaluate(body, z), int(self.bob.address, 16))
+        return SimpleNamespace(effects_words=effects, body_words=body, proof=SimpleNamespace(public=public, words=PROOF))
+
+
+def measure(stage: Stage) -> dict[str, int]:
+    client, note, body_cells = stage.client, stage.note, stage.body_cells
+    for who in (stage.alice, stage.bob):
+        client.mint(who, who.address, 100 * USDC)
+        note("deposit, new account", client.deposit(who, 20 * USDC).receipt)
+    note("deposit, existing account", client.deposit(stage.bob, 10 * USDC, 4).receipt)
+    note("set_key", client.set_key(stage.alice, 3, EIGHT_G, G).receipt)
+    inputs, time_ms, risk_root = b"".join(keccak(b"feed %d" % i) for i in range(64)), stage.anvil.time_s() * 1000, cells(3)[2]
+    signatures = sign_epoch(client.epoch_digest(1, time_ms, risk_root, inputs), ORACLE_KEYS)
+    note("submit_epoch, 3 signatures, 2 kB of inputs", client.submit_epoch(stage.bob, 1, time_ms, risk_root, inputs, signatures))
+    history = read_history(stage.anvil.rpc, stage.deployment)
+    stage.queue, stage.epoch = history.queue, history.epochs[1]
+
+    plan = [("2 entries, 2 withdrawals, full body", 2, body_cells, 2), ("full body", 0, body_cells, 0), ("empty body", 0, 0, 0)]
+    for number, (name, entries, count, withdrawals) in enumerate(plan, 1):
+        batch = stage.batch(number, entries, count, withdrawals)
+        note(f"propose, {name}", client.propose(stage.sequencer, batch, batch.proof.public[0]))
+        note(f"prove, {name}", client.prove(stage.bob, batch, batch.proof))
+    batch = stage.batch(4, 2, body_cells // 2, 1)
+    note("propose_and_prove, 2 entries, 1 withdrawal, half a body", client.propose_and_prove(stage.sequencer, batch, batch.proof))
+    note("pull", client.pull(stage.alice))
+    doomed = stage.batch(5, 0, 0, 0)
+    client.propose(stage.sequencer, doomed, doomed.proof.public[0])
+    stage.anvil.set_time(stage.anvil.time_s() + 86_402)
+    note("void", client.void(stage.bob))
+    note("collect_fees", client.collect_fees(stage.bob))
+    # An explicit limit: with too little gas `verify` answers False instead of reverting, and an estimate would find that out.
+    calldata = load("Groth16Verifier").encode_call("verify", PROOF, PUBLIC)
+    note("Groth16Verifier.verify as a transaction", stage.bob.send(stage.verifier, calldata, gas=1_000_000))
+    return stage.table
+
+
+@pytest.mark.parametrize("size", ["nano", "demo"])
+def test_gas_is_the_snapshots(size):
+    try:
+        binary = find_anvil()
+    except AnvilError as error:
+        pytest.skip(str(error))
+    with Anvil(1_590_105_600, binary=binary) as anvil:
+        table = measure(Stage(anvil, size))
+    for name, gas in table.items():
+        print(f"{size:5} {name:58} {gas:>10,}")
+    snapshot = json.loads(SNAPSHOT.read_text()) if SNAPSHOT.is_file() else {}
+    if os.environ.get("STRADDLE_UPDATE_GAS"):
+        SNAPSHOT.write_text(json.dumps(snapshot | {size: table}, indent=2) + "\n")
+        return
+    assert table == snapshot[size], "gas changed: if it was meant to, run with STRADDLE_UPDATE_GAS=1 and look at the difference"

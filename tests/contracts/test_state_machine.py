@@ -1,0 +1,189 @@
+"""Random lives of an exchange on layer 1: money is conserved to the unit, and the contracts agree with a plain model after every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+USERS = ["0x" + f"{0xA0 + i:040x}" for i in range(4)]
+USDC = 1_000_000
+FEE_WEI = 10**12
+DAY_S = 86_400
+
+
+@dataclass
+class Model:
+    """What the contracts should hold."""
+
+    row: int = 0
+    claimable: dict[str, int] = field(default_factory=lambda: dict.fromkeys(USERS, 0))
+    paid: dict[str, int] = field(default_factory=lambda: dict.fromkeys(USERS, 0))
+    deposited: int = 0
+    accounts: int = 3
+    entries: int = 0
+    proven: int = 0
+    pending: list = field(default_factory=list)
+    proven_root: int = 999
+    proposed_at: list[int] = field(default_factory=list)
+
+
+def make_machine(make_exchange):
+    class Layer1(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.x = make_exchange()
+            self.model = Model()
+            for user in USERS:
+                self.x.chain.fund(user)
+
+        # ---- the queue
+
+        @rule(who=st.sampled_from(USERS), amount=st.integers(USDC, 1000 * USDC), pick=st.integers(0, 100))
+        def deposit(self, who, amount, pick):
+            account = 0 if pick % 3 == 0 else 1 + pick % (self.model.accounts - 1)
+            if account == 0 and self.model.accounts == 16:
+                account = 3
+            self.x.deposit(who, amount, account)
+            self.model.accounts += account == 0
+            self.model.row += amount
+            self.model.deposited += amount
+            self.model.entries += 1
+
+        @rule(who=st.sampled_from(USERS), amount=st.integers(0, USDC - 1))
+        def deposit_too_little(self, who, amount):
+            refused(lambda: self.x.deposit(who, amount))
+
+        @precondition(lambda self: self.model.accounts > 3)
+        @rule(pick=st.integers(0, 100), thief=st.sampled_from(USERS))
+        def revoke_key(self, pick, thief):
+            account = 3 + pick % (self.model.accounts - 3)
+            owner = self.x.read("owner_of", account)
+            if thief != owner:
+                refused(lambda: self.x.send(thief, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI))
+            self.x.send(owner, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI)
+            self.model.entries += 1
+
+        # ---- batches
+
+        @rule()
+        def epoch(self):
+            self.x.submit_epoch()
+
+        @precondition(lambda self: self.x.epoch > 0 and len(self.model.pending) < 5)
+        @rule(
+            entries=st.integers(0, 4),
+            payouts=st.lists(st.tuples(st.sampled_from(USERS), st.integers(1, 50 * USDC)), max_size=2),
+            at_once=st.booleans(),
+        )
+        def propose(self, entries, payouts, at_once):
+            x, model = self.x, self.model
+            # A sound proof never pays more than the row holds.
+            available = model.row - sum(amount for batch in model.pending for _, _, amount in batch.withdrawals)
+            withdrawals = []
+            for i, (owner, amount) in enumerate(payouts):
+                if amount <= available:
+                    withdrawals.append((3 + i, owner, amount))
+                    available -= amount
+            batch = x.batch(entries=min(entries, model.entries - x.queue_ends[-1]), withdrawals=withdrawals, new_root=x.chain.evm.result.gas_used + 1)
+            if x.chain.time_s * 1000 > x.time_ms + 900_000:
+                refused(lambda: x.propose(batch))
+            elif at_once and not model.pending:
+                x.propose_and_prove(batch)
+                self._settle(batch)
+            else:
+                x.propose(batch)
+                model.pending.append(batch)
+                model.proposed_at.append(x.chain.time_s)
+
+        @precondition(lambda self: self.model.pending)
+        @rule(which=st.integers(0, 4), spoil=st.booleans())
+        def prove(self, which, spoil):
+            which %= len(self.model.pending)
+            batch = self.model.pending[which]
+            if which or spoil:
+                refused(lambda: self.x.prove(batch, proof=[1] * 12 if spoil else None))
+                return
+            self.x.prove(batch)
+            self.model.pending.pop(0)
+            self.model.proposed_at.pop(0)
+            self._settle(batch)
+
+        def _settle(self, batch):
+            self.model.proven += 1
+            self.model.proven_root = batch.effects[3]
+            for _, owner, amount in batch.withdrawals:
+                self.model.row -= amount
+                self.model.claimable[owner] += amount
+
+        @rule()
+        def void(self):
+            if self.model.pending and self.x.chain.time_s > self.model.proposed_at[0] + DAY_S:
+                self.x.void()
+                self.model.pending.clear()
+                self.model.proposed_at.clear()
+            else:
+                refused(self.x.void)
+
+        # ---- money out, time, mischief
+
+        @rule(who=st.sampled_from(USERS))
+        def pull(self, who):
+            if self.model.claimable[who]:
+                self.x.chain.send(who, self.x.vault, "pull")
+                self.model.paid[who] += self.model.claimable[who]
+                self.model.claimable[who] = 0
+            else:
+                refused(lambda: self.x.chain.send(who, self.x.vault, "pull"))
+
+        @rule(seconds=st.sampled_from([1, 60, 800, 901, DAY_S]))
+        def warp(self, seconds):
+            self.x.chain.warp(seconds)
+
+        @rule(who=st.sampled_from(USERS), amount=st.integers(1, USDC))
+        def steal(self, who, amount):
+            refused(lambda: self.x.chain.send(who, self.x.vault, "credit", who, amount))
+            refused(lambda: self.x.send(who, "on_deposit", 0, who, amount * USDC))
+
+        # ---- what always holds
+
+        @invariant()
+        def money_is_conserved(self):
+            x, model = self.x, self.model
+            row = x.chain.call(x.vault, "rows", x.rollup.address)
+            claimable = {user: x.chain.call(x.vault, "claimable", user) for user in USERS}
+            assert x.chain.call(x.token, "balanceOf", x.vault.address) == row + sum(claimable.values())
+            assert (row, claimable) == (model.row, model.claimable)
+            assert model.deposited == row + sum(claimable.values()) + sum(model.paid.values())
+
+        @invariant()
+        def chain_of_batches_is_the_models(self):
+            x, model = self.x, self.model
+            proven, proposed = x.read("proven_batch"), x.read("proposed_batch")
+            assert (proven, proposed) == (model.proven, model.proven + len(model.pending))
+            assert x.read("state_root") == model.proven_root
+            assert x.read("batch", proposed)[0] == x.headers[-1]
+            assert x.read("queue_length") == model.entries
+            assert x.read("batch", proposed)[2] >> 64 & (2**64 - 1) == x.queue_ends[-1]
+            assert x.read("next_account") == model.accounts
+
+    return Layer1
+
+
+def refused(action) -> None:
+    try:
+        action()
+    except Exception as error:
+        assert type(error).__name__ == "Reverted", error
+        return
+    raise AssertionError("this must revert")
+
+
+def test_layer_1_lives(chain, new_exchange):
+    chain_type = type(chain)
+    run_state_machine_as_test(
+        make_machine(lambda: new_exchange(chain_type(), account_depth=4)),
+        settings=settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)),
+    )

@@ -1,0 +1,188 @@
+"""A small exchange with handmade risk tables and real keys, for tests of the rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from straddle.core.batch import OpenBatch
+from straddle.core.capacity import Capacity
+from straddle.core.commands import Command, InternalEpoch, InternalList, L1Deposit, L1SetKey, L2Cancel, L2Trade, L2Withdraw
+from straddle.core.events import Event
+from straddle.core.fees import FeeSchedule
+from straddle.core.instruments import BTC, NEVER_MS, Instrument, Kind
+from straddle.core.messages import MessageKind, cancel_payload, order_set_root, signed_words, withdrawal_payload
+from straddle.core.orders import Order, OrderSet, Side, Signature
+from straddle.core.params import Limits, Params
+from straddle.core.rejections import RejectionCode
+from straddle.core.risk_table import SCENARIOS, RiskRow, RiskTable
+from straddle.core.state import Exchange, close_batch
+from straddle.primitives.keys import SecretKey
+from straddle.transition import Outcome, transition
+
+DOMAIN = 12345
+OPERATOR = 0xA11CE
+TIME_MS = 1_590_000_000_000
+HOUR_MS = 3_600_000
+INDEX_TICKS = 900_000
+"""$9,000."""
+CALL, PUT, PERPETUAL = 1, 2, 3
+DOLLARS = 1_000_000
+
+BUY, SELL = Side.BUY, Side.SELL
+
+ROOMY = Capacity(accounts=16, positions=192, instruments=112, signatures=32, orders=64, fills=48, queue=24, withdrawals=4, listings=112)
+NANO = Capacity(accounts=6, positions=12, instruments=6, signatures=6, orders=8, fills=6, queue=4, withdrawals=2, listings=6)
+
+INSTRUMENTS = (
+    Instrument(CALL, Kind.CALL, BTC, TIME_MS + 24 * HOUR_MS, 900_000, 50, 10, 10_000_000),
+    Instrument(PUT, Kind.PUT, BTC, TIME_MS + 24 * HOUR_MS, 850_000, 50, 10, 10_000_000),
+    Instrument(PERPETUAL, Kind.PERPETUAL, BTC, NEVER_MS, 0, 50, 10, 10_000_000),
+)
+
+
+def spread(slope_bps: int, curve: int = 0) -> tuple[int, ...]:
+    """48 deltas: a spot ladder of -24 to +24 steps of 0.5 % without 0, times a slope in basis points, plus a square term."""
+    steps = [step for step in range(-24, 25) if step]
+    return tuple(step * 4500 * slope_bps // 10_000 + curve * step * step for step in steps)
+
+
+def row(instrument: Instrument, **changes: Any) -> RiskRow:
+    """A plausible row: call and put worth $200 and $150, perpetual at the index with some funding accrued."""
+    base = {
+        Kind.CALL: RiskRow(instrument.id, instrument.expiry_ms, False, 20_000, 0, 6_000, 10, 5, 900, 700, spread(5000, 40)),
+        Kind.PUT: RiskRow(instrument.id, instrument.expiry_ms, False, 15_000, 0, 6_000, 10, 5, 900, 700, spread(-4000, 40)),
+        Kind.PERPETUAL: RiskRow(instrument.id, instrument.expiry_ms, True, 899_000, 1_000, 20_000, 2_000, 1_500, 2_000, 1_500, spread(10_000)),
+    }[instrument.kind]
+    return replace(base, **changes)
+
+
+def table(epoch: int = 1, time_ms: int = TIME_MS, instruments: tuple[Instrument, ...] = INSTRUMENTS, **changes: dict[str, Any]) -> RiskTable:
+    """A table over `instruments`; `changes` maps row_<id> to changed fields."""
+    return RiskTable(epoch, time_ms, INDEX_TICKS, tuple(row(instrument, **changes.get(f"row_{instrument.id}", {})) for instrument in instruments))
+
+
+@cache
+def secret(account: int, generation: int = 0) -> SecretKey:
+    """The trading key of a test account."""
+    return SecretKey.from_seed(f"{account}/{generation}".encode())
+
+
+@cache
+def _sign(account: int, generation: int, words: tuple[int, ...]) -> Signature:
+    return secret(account, generation).sign(words)
+
+
+class Market:
+    """Drives one exchange; counts nonces, queue entries and key generations; remembers closed batches."""
+
+    def __init__(self, capacity: Capacity = ROOMY, fees: FeeSchedule | None = None, *, limits: Limits | None = None, account_depth: int = 20,
+                 slot_depth: int = 12, open_: bool = True) -> None:
+        params = Params(account_depth, slot_depth, 10_000, 8_000, 7)
+        self.exchange = Exchange.genesis(domain=DOMAIN, operator=OPERATOR, params=params, capacity=capacity, fees=fees, limits=limits)
+        self.nonces: dict[int, int] = {}
+        self.generations: dict[int, int] = {}
+        self.closed: list[OpenBatch] = []
+        self.commands: list[Command | None] = []
+        """Every accepted command in order; None where a batch was closed."""
+        if open_:
+            self.ok(InternalList(INSTRUMENTS))
+            self.ok(InternalEpoch(table()))
+            self.cut()
+
+    def do(self, command: Command) -> Outcome:
+        """Submits as it is."""
+        outcome = transition(self.exchange, command)
+        if outcome.accepted:
+            self.commands.append(command)
+        return outcome
+
+    def ok(self, command: Command) -> tuple[Event, ...]:
+        """Submits, cutting the batch when asked to; must be accepted."""
+        outcome = self.do(command)
+        if outcome.rejection is not None and outcome.rejection.code is RejectionCode.BATCH_BOUNDARY:
+            self.cut()
+            outcome = self.do(command)
+        assert outcome.rejection is None, outcome.rejection.message
+        return outcome.events
+
+    def refused(self, command: Command) -> RejectionCode:
+        """Submits; must be refused."""
+        outcome = self.do(command)
+        assert outcome.rejection is not None and outcome.events == () and outcome.sequence is None
+        assert outcome.rejection.message
+        return outcome.rejection.code
+
+    def cut(self) -> OpenBatch:
+        """Closes the open batch."""
+        finished = close_batch(self.exchange)
+        self.closed.append(finished)
+        self.commands.append(None)
+        return finished
+
+    def deposit(self, account: int, dollars: int, owner: int | None = None) -> L1Deposit:
+        return L1Deposit(self.exchange.queue_pointer, account, 0x1000 + account if owner is None else owner, dollars * DOLLARS)
+
+    def set_key(self, account: int, generation: int = 0) -> L1SetKey:
+        return L1SetKey(self.exchange.queue_pointer, account, 0x1000 + account, secret(account, generation).public)
+
+    def join(self, *accounts: int, dollars: int = 10_000) -> None:
+        """Funded accounts whose keys act."""
+        for account in accounts:
+            self.ok(self.deposit(account, dollars))
+            self.ok(self.set_key(account))
+        self.cut()
+
+    def sign(self, account: int, kind: MessageKind, payload: int) -> tuple[int, Signature]:
+        """Key epoch and signature by the account's current key."""
+        key_epoch = self.exchange.accounts[account].key_epoch if account in self.exchange.accounts else 0
+        words = signed_words(DOMAIN, kind, account, key_epoch, payload)
+        return key_epoch, _sign(account, self.generations.get(account, 0), words)
+
+    def order(self, account: int, instrument: int, side: Side, limit_ticks: int, size_lots: int, **changes: Any) -> Order:
+        """A good-till-cancelled order with the account's next nonce."""
+        if "nonce" not in changes:
+            self.nonces[account] = self.nonces.get(account, 0) + 1
+            changes["nonce"] = self.nonces[account]
+        fields: dict[str, Any] = {"revision": 0, "expiry_ms": TIME_MS + HOUR_MS, "fee_cap": 5_000, "flags": 0, **changes}
+        return Order(limit_ticks=limit_ticks, size_lots=size_lots, instrument=instrument, side=side, **fields)
+
+    def trade(self, account: int, *orders: Order) -> L2Trade:
+        """A signed order set."""
+        key_epoch, signature = self.sign(account, MessageKind.ORDER_SET, order_set_root(orders))
+        return L2Trade(OrderSet(account, key_epoch, orders, signature))
+
+    def submit(self, account: int, instrument: int, side: Side, limit_ticks: int, size_lots: int, **changes: Any) -> tuple[Event, ...]:
+        """One order as a set of its own; must be accepted as a set."""
+        return self.ok(self.trade(account, self.order(account, instrument, side, limit_ticks, size_lots, **changes)))
+
+    def withdraw(self, account: int, amount: int, nonce: int | None = None) -> L2Withdraw:
+        nonce = self.exchange.accounts[account].withdrawal_nonce + 1 if nonce is None else nonce
+        key_epoch, signature = self.sign(account, MessageKind.WITHDRAWAL, withdrawal_payload(nonce, amount))
+        return L2Withdraw(account, key_epoch, nonce, amount, signature)
+
+    def cancel(self, account: int, min_nonce: int) -> L2Cancel:
+        key_epoch, signature = self.sign(account, MessageKind.CANCEL, cancel_payload(min_nonce))
+        return L2Cancel(account, key_epoch, min_nonce, signature)
+
+
+def picture(exchange: Exchange) -> Any:
+    """Everything in an exchange as comparable plain values, order of orders and levels included."""
+    batch = exchange.open_batch
+    fields = {name: getattr(exchange, name) for name in exchange.__slots__ if name not in ("books", "open_batch")}
+    books = {id_: ([*_resting(book.bids)], [*_resting(book.asks)]) for id_, book in exchange.books.items()}
+    orders = {account: list(slots) for account, slots in exchange.open_orders.items()}
+    return repr((fields, books, orders, batch))
+
+
+def _resting(side: Any) -> list[tuple[Any, ...]]:
+    return [(resting.account, resting.order, resting.set_index, resting.left_lots) for resting in side]
+
+
+def scenarios(*changes: tuple[int, int]) -> tuple[int, ...]:
+    """48 deltas, zero but for (index, delta)."""
+    deltas = [0] * SCENARIOS
+    for index, delta in changes:
+        deltas[index] = delta
+    return tuple(deltas)

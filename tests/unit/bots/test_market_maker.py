@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from straddle.bots.market_maker import MakerProfile, QuoteTerms, VolBook, VolLevel, mass_quote, vol_book
+from straddle.core.instruments import Kind
+from straddle.core.orders import Side
+from straddle.risk.listing import list_chain
+from straddle.risk.table import build_table
+
+TERMS = QuoteTerms(first_nonce=100, expiry_ms=1_590_103_440_000, fee_cap=300)
+
+
+@pytest.fixture(scope="module")
+def market(recording, path):
+    listed = list_chain(recording, recording.options)
+    instruments = [instrument for instrument, _ in listed.values()]
+    inputs = path.inputs(1, path.start_ms, instruments)
+    books = {instrument.id: vol_book(option) for instrument, option in listed.values() if option is not None}
+    return listed, instruments, inputs, build_table(inputs, instruments), books
+
+
+def quotes(market, profile, **changes):
+    _, instruments, inputs, table, books = market
+    sets = mass_quote(profile, instruments, changes.get("books", books), changes.get("forwards", dict(inputs.forwards)), changes.get("table", table), TERMS)
+    return [order for orders in sets for order in orders], sets
+
+
+def best(orders, instrument, side):
+    limits = [order.limit_ticks for order in orders if order.instrument == instrument and order.side is side]
+    return (max(limits) if side is Side.BUY else min(limits)) if limits else None
+
+
+def test_sets_and_nonces(market):
+    orders, sets = quotes(market, MakerProfile(10_000, levels=3))
+    assert all(1 <= len(orders) <= 64 for orders in sets) and all(len(orders) == 64 for orders in sets[:-1])
+    assert [order.nonce for order in orders] == list(range(100, 100 + len(orders)))
+    assert len(orders) > 500
+    assert all(order.expiry_ms == TERMS.expiry_ms and order.fee_cap == 300 and order.revision == 0 and order.flags == 0 for order in orders)
+
+
+def test_every_order_keeps_the_terms_the_band_and_intrinsic_value(market):
+    listed, _, inputs, table, _ = market
+    forwards = dict(inputs.forwards)
+    for profile in (MakerProfile(10_000, levels=5), MakerProfile(3_333, 400, 2, 7_777)):
+        for order in quotes(market, profile)[0]:
+            instrument, row = listed[order.instrument][0], table[order.instrument]
+            assert order.limit_ticks > 0 and order.limit_ticks % instrument.tick_ticks == 0
+            assert 0 < order.size_lots <= min(max(profile.size_cap_lots, profile.perpetual_size_lots), instrument.position_cap_lots)
+            assert order.size_lots % instrument.min_lots == 0
+            assert abs(order.limit_ticks - row.mark) <= row.band
+            if instrument.kind is not Kind.PERPETUAL:
+                gap = forwards[instrument.expiry_ms] - instrument.strike_ticks
+                assert order.limit_ticks >= max(gap if instrument.kind is Kind.CALL else -gap, 0)
+
+
+def test_sides_are_those_recorded(market):
+    listed, _, _, _, _ = market
+    orders, _ = quotes(market, MakerProfile(10_000, levels=3))
+    sides = {(order.instrument, order.side) for order in orders}
+    two_sided = 0
+    for instrument, option in listed.values():
+        if option is None:
+            continue
+        assert (instrument.id, Side.BUY) not in sides or option.bids
+        assert (instrument.id, Side.SELL) not in sides or option.asks
+        two_sided += (instrument.id, Side.BUY) in sides and (instrument.id, Side.SELL) in sides
+    assert two_sided > 150
+    assert any(option and option.asks and not option.bids and (instrument.id, Side.SELL) in sides for instrument, option in listed.values())
+
+
+def test_at_the_snapshot_quotes_are_the_recorded_prices(market):
+    """Repriced at the expiry's forward instead of the row's own underlying, the best quotes move by little more than a tick."""
+    listed, _, _, _, _ = market
+    orders, _ = quotes(market, MakerProfile(10_000))
+    moves = []
+    for order in orders:
+        option = listed[order.instrument][1]
+        if option is not None:
+            moves.append(abs(order.limit_ticks - (option.bids if order.side is Side.BUY else option.asks)[0].price_ticks))
+    assert sorted(moves)[len(moves) // 2] <= 60 and max(moves) <= 1_000
+
+
+def test_makers_split_the_recorded_sizes(market):
+    listed, _, _, _, _ = market
+    first, second = quotes(market, MakerProfile(6_000, size_cap_lots=2**30))[0], quotes(market, MakerProfile(4_000, 200, size_cap_lots=2**30))[0]
+    shown: dict[tuple[int, Side], int] = {}
+    for order in first + second:
+        shown[order.instrument, order.side] = shown.get((order.instrument, order.side), 0) + order.size_lots
+    for (instrument, side), size in shown.items():
+        option = listed[instrument][1]
+        if option is not None:
+            assert size <= sum(level.size_lots for level in (option.bids if side is Side.BUY else option.asks))
+
+
+def test_nobody_crosses(market):
+    first, second = quotes(market, MakerProfile(6_000, levels=3))[0], quotes(market, MakerProfile(4_000, 200, levels=3))[0]
+    wider = 0
+    for instrument in {order.instrument for order in first}:
+        bid, ask = best(first, instrument, Side.BUY), best(first, instrument, Side.SELL)
+        assert bid is None or ask is None or bid < ask
+        other_bid, other_ask = best(second, instrument, Side.BUY), best(second, instrument, Side.SELL)
+        if other_bid is not None and bid is not None:
+            assert other_bid <= bid
+            wider += other_bid < bid
+        assert other_bid is None or ask is None or other_bid < ask
+        assert other_ask is None or bid is None or bid < other_ask
+    assert wider > 100
+
+
+def test_quotes_follow_the_forward(market, path):
+    _, instruments, _, _, _ = market
+    later = path.inputs(2, path.start_ms + 600_000, instruments)
+    moved = {expiry: forward * 103 // 100 for expiry, forward in later.forwards}
+    shifted = replace(later, forwards=tuple(moved.items()), index_ticks=later.index_ticks * 103 // 100, perpetual_mark_ticks=later.index_ticks * 103 // 100)
+    before = quotes(market, MakerProfile(10_000))[0]
+    after = quotes(market, MakerProfile(10_000), table=build_table(shifted, instruments), forwards=moved)[0]
+    calls = [instrument for instrument in instruments if instrument.kind is Kind.CALL]
+    rises = [(best(before, i.id, Side.BUY), best(after, i.id, Side.BUY)) for i in calls]
+    rises = [(a, b) for a, b in rises if a is not None and b is not None and a > 5_000]
+    assert len(rises) > 30 and all(b > a for a, b in rises)
+
+
+def test_expired_and_unlisted_instruments_are_not_quoted(market, path):
+    _, instruments, _, table, _ = market
+    late = path.inputs(2, 1_590_134_400_000, instruments)
+    orders, _ = quotes(market, MakerProfile(10_000), table=build_table(late, instruments), forwards=dict(late.forwards))
+    expired = {instrument.id for instrument in instruments if instrument.expiry_ms == 1_590_134_400_000}
+    assert orders and not expired & {order.instrument for order in orders}
+    bare = replace(table, rows=table.rows[:3])
+    assert {order.instrument for order in quotes(market, MakerProfile(10_000), table=bare)[0]} <= {1, 2, 3}
+
+
+def test_the_perpetual_is_quoted_around_its_mark(market):
+    orders = [order for order in quotes(market, MakerProfile(10_000, levels=2, perpetual_size_lots=105))[0] if order.instrument == 1]
+    assert [order.side for order in orders] == [Side.BUY, Side.BUY, Side.SELL, Side.SELL] and {order.size_lots for order in orders} == {100}
+    mark = market[3][1].mark
+    assert all((order.limit_ticks < mark) == (order.side is Side.BUY) and abs(order.limit_ticks - mark) < 500 for order in orders)
+
+
+def test_levels_without_a_price_are_counted(recording):
+    books = [vol_book(option) for option in recording.options]
+    assert sum(book.unpriced for book in books) > 0
+    assert all(
+        book.unpriced + len(book.bids) + len(book.asks) == len(option.bids) + len(option.asks) for book, option in zip(books, recording.options, strict=True)
+    )
+
+
+def test_an_empty_book_gives_no_order(market):
+    _, instruments, _, table, _ = market
+    assert mass_quote(MakerProfile(10_000), instruments[1:2], {instruments[1].id: VolBook((), ())}, {instruments[1].expiry_ms: 908_500}, table, TERMS) == ()
+
+
+def test_a_locked_vol_still_leaves_a_spread(market):
+    _, instruments, inputs, table, _ = market
+    near = min(instruments[1:], key=lambda i: (abs(i.strike_ticks - 900_000), i.expiry_ms))
+    book = VolBook((VolLevel(8_000, 1_000),), (VolLevel(8_000, 1_000),))
+    ((bid, ask),) = mass_quote(MakerProfile(10_000), [near], {near.id: book}, dict(inputs.forwards), table, TERMS)
+    assert bid.side is Side.BUY and ask.side is Side.SELL and bid.limit_ticks < ask.limit_ticks
+
+
+@pytest.mark.parametrize(
+    "changes", [{"share_bps": 0}, {"share_bps": 10_001}, {"width_vol_bps": -1}, {"levels": 0}, {"size_cap_lots": 0}, {"perpetual_half_spread_bps": 0}]
+)
+def test_bad_profiles_are_refused(changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        MakerProfile(**{"share_bps": 5_000, **changes})

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.market import INSTRUMENTS, row
+
+from straddle.core.fees import FeeSchedule, fill_fee, worst_fee_per_lot
+from straddle.core.orders import Side
+
+CALL_ROW, _, PERPETUAL_ROW = (row(instrument) for instrument in INSTRUMENTS)
+SCHEDULE = FeeSchedule()
+
+
+@pytest.mark.parametrize(
+    ("bps", "index", "row_", "price", "size", "fee"),
+    [
+        (3, 900_000, CALL_ROW, 20_000, 10_000, 2_700_000),  # 0.03 % of $9,000 on 1 BTC: $2.70
+        (1, 900_000, CALL_ROW, 20_000, 10_000, 900_000),
+        (3, 900_000, CALL_ROW, 800, 10_000, 1_000_000),  # an $8 option: 12.5 % is $1
+        (3, 900_000, PERPETUAL_ROW, 800, 10_000, 2_700_000),  # no cap on linear instruments
+        (3, 900_001, CALL_ROW, 20_000, 1, 271),  # 270.0003, rounded up
+        (3, 900_000, CALL_ROW, 1, 1, 1),  # 0.125, rounded up
+        (3, 900_000, CALL_ROW, 0, 100, 0),
+        (0, 900_000, CALL_ROW, 20_000, 100, 0),
+    ],
+)
+def test_fill_fee(bps: int, index: int, row_: object, price: int, size: int, fee: int) -> None:
+    assert fill_fee(bps, SCHEDULE, index, row_, price, size) == fee  # type: ignore[arg-type]
+
+
+@given(st.integers(1, 10**7), st.integers(14_000, 26_000), st.integers(0, 6_000), st.integers(1, 10**6), st.sampled_from(Side), st.sampled_from([1, 3]))
+def test_no_fill_costs_more_than_the_worst_fee(index: int, limit: int, better: int, size: int, side: Side, bps: int) -> None:
+    price = max(limit - better, 0) if side is Side.BUY else min(limit + better, CALL_ROW.mark + CALL_ROW.band)
+    worst = worst_fee_per_lot(SCHEDULE, index, CALL_ROW, side, limit)
+    assert fill_fee(bps, SCHEDULE, index, CALL_ROW, price, size) <= worst * size
+
+
+def test_rates_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"fees\.taker_bps: 10001, expected 0 to 10000"):
+        FeeSchedule(taker_bps=10_001)

@@ -1,0 +1,255 @@
+"""The typed client and the history reader, on a real chain."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from eth_utils.crypto import keccak
+
+from straddle.core.accounts import PublicKey
+from straddle.l1.deployment import Deployment, DeploymentError, RollupConfig, deploy, read_deployment
+from straddle.l1.history import BatchesVoided, BatchProposed, BatchProven, EpochSubmitted, HistoryError, QueueEntryAdded, read_history
+from straddle.l1.rollup import RollupClient, sign_epoch
+from straddle.l1.rpc import Reverted, RpcError
+from straddle.l1.sender import Sender
+
+USDC = 1_000_000
+FIXTURE = Path(__file__).parents[2] / "contracts" / "fixtures" / "groth16.json"
+BASE = PublicKey(
+    9671717474070082183213120605117400219616337014328744928644933853176787189663, 16950150798460657717958625567821834550301663161624707787222815936182638968203
+)
+
+
+@pytest.fixture
+def story(world):
+    """Deposits, a key, a batch proposed and proved, one at once, one voided."""
+    client, alice = world.client, world.alice
+    client.mint(alice, alice.address, 100 * USDC)
+    deposit = client.deposit(alice, 40 * USDC)
+    client.revoke_key(alice, deposit.account)
+    client.deposit(alice, 5 * USDC, deposit.account)
+    queue = read_history(world.anvil.rpc, world.deployment).queue
+    first = world.batch(1, world.submit_epoch(1, b"first feeds"), 1001, queue[:2], [(deposit.account, alice.address, 7 * USDC)])
+    client.propose(world.sequencer, first, first.c)
+    client.prove(world.bob, first, first.proof)
+    second = world.batch(2, world.submit_epoch(2, b"second feeds"), 1002, queue[2:])
+    client.propose_and_prove(world.sequencer, second, second.proof)
+    for root in (6, 7):
+        doomed = world.batch(root, world.submit_epoch(root), root)
+        client.propose(world.sequencer, doomed, doomed.c)
+    world.anvil.set_time(world.anvil.time_s() + 86_402)
+    client.void(world.bob)
+    third = world.batch(8, world.submit_epoch(8, b"late feeds"), 1003)
+    client.propose(world.sequencer, third, third.c)
+    return SimpleNamespace(account=deposit.account, batches=[first, second, third])
+
+
+def test_the_client_reads_what_happened(world, story):
+    client = world.client
+    assert (client.proposed_batch(), client.proven_batch(), client.state_root()) == (3, 2, 1002)
+    assert (client.queue_length(), client.next_account(), client.owner_of(3)) == (3, 4, world.alice.address)
+    assert client.owner_of(9) == "0x" + "00" * 20
+    assert (client.has_epoch(2), client.has_epoch(3)) == (True, False)
+    batch = client.batch(3)
+    assert (batch.state_root, batch.last_sequence, batch.queue_end, batch.epoch) == (1003, 9, 3, 8)
+    assert client.row() == 38 * USDC
+    assert client.claimable(world.alice.address) == 7 * USDC
+    client.pull(world.alice)
+    assert client.token_balance(world.alice.address) == 62 * USDC
+    with pytest.raises(Reverted, match="Vault: nothing to pull"):
+        client.pull(world.alice)
+
+
+def test_history_is_the_whole_past_in_order(world, story):
+    history = read_history(world.anvil.rpc, world.deployment)
+    kinds = [type(event) for event in history.events]
+    assert kinds == [
+        *[QueueEntryAdded] * 3, EpochSubmitted, BatchProposed, BatchProven, EpochSubmitted, BatchProposed, BatchProven,
+        EpochSubmitted, BatchProposed, EpochSubmitted, BatchProposed, BatchesVoided, EpochSubmitted, BatchProposed,
+    ]  # fmt: skip
+    assert [(entry.kind, entry.account, entry.word_1) for entry in history.queue] == [(1, 3, 40 * USDC), (2, 3, 0), (1, 3, 5 * USDC)]
+    assert {entry.owner for entry in history.queue} == {int(world.alice.address, 16)}
+    assert [list(batch.effects) for batch in history.batches] == [batch.effects_words for batch in story.batches]
+    assert [batch.body for batch in history.batches] == [(11, 0, 13)] * 3
+    assert [batch.state_root for batch in history.batches] == [1001, 1002, 1003]
+    assert [proof.batch_number for proof in history.proven] == [1, 2]
+    assert {proof.beneficiary for proof in history.proven} == {world.bob.address}
+    assert {number: epoch.inputs for number, epoch in history.epochs.items()}[1] == b"first feeds"
+    assert len(history.epochs[2].signatures) == 2
+    assert history.batches[-1].header_hash == world.client.header_hash(3)
+    assert sorted(history.events, key=lambda event: (event.block_number, event.log_index)) == history.events
+
+
+def test_history_can_end_earlier(world, story):
+    whole = read_history(world.anvil.rpc, world.deployment)
+    before = read_history(world.anvil.rpc, world.deployment, whole.proven[0].block_number - 1)
+    assert (len(before.batches), len(before.proven)) == (1, 0)
+
+
+class Liar:
+    """Passes calls on, and changes what comes back."""
+
+    def __init__(self, rpc, change_logs=lambda logs: logs, change_transaction=lambda transaction: transaction) -> None:
+        self._rpc, self._change_logs, self._change_transaction = rpc, change_logs, change_transaction
+
+    def block_number(self):
+        return self._rpc.block_number()
+
+    def logs(self, *args):
+        return self._change_logs(self._rpc.logs(*args))
+
+    def transaction(self, transaction_hash):
+        return self._change_transaction(self._rpc.transaction(transaction_hash))
+
+
+def without(logs, name, world, which=0):
+    topic = "0x" + world.client._rollup.event_topic(name).hex()
+    doomed = [log for log in logs if log["topics"][0] == topic][which]
+    return [log for log in logs if log is not doomed]
+
+
+@pytest.mark.parametrize(
+    ("name", "which", "message"),
+    [
+        ("QueueEntryAdded", 0, "queue entry 1, expected 0"),
+        ("BatchProposed", 0, "batch 1 proven, expected 1"),
+        ("BatchProposed", 1, "batch 2 proven, expected 2"),
+        ("BatchProposed", 2, "batch 4 proposed, expected 3"),
+        ("BatchProposed", 3, "batches 3 to 4 voided, expected 3 to 3"),
+        ("BatchesVoided", 0, "batch 3 proposed, expected 5"),
+        ("BatchProven", 0, "batch 2 proven, expected 1"),
+    ],
+)
+def test_a_missing_log_is_noticed(world, story, name, which, message):
+    with pytest.raises(HistoryError, match=message):
+        read_history(Liar(world.anvil.rpc, change_logs=lambda logs: without(logs, name, world, which)), world.deployment)
+
+
+def test_changed_data_are_noticed(world, story):
+    def change(function, spoil):
+        selector = "0x" + world.client._rollup.selector(function).hex()
+        return lambda transaction: {**transaction, "input": spoil(transaction["input"])} if transaction["input"].startswith(selector) else transaction
+
+    def flip_a_cell(data):
+        return data.replace(f"{13:064x}", f"{14:064x}")
+
+    for function in ("propose", "propose_and_prove"):
+        with pytest.raises(HistoryError, match=r"the calldata of batch [12] do not give its header hash"):
+            read_history(Liar(world.anvil.rpc, change_transaction=change(function, flip_a_cell)), world.deployment)
+    with pytest.raises(HistoryError, match="inputs of epoch 1 do not match their hash"):
+        spoil = change("submit_epoch", lambda data: data.replace(b"first".hex(), b"worst".hex()))
+        read_history(Liar(world.anvil.rpc, change_transaction=spoil), world.deployment)
+    with pytest.raises(HistoryError, match="log of epoch 1 differs from its transaction"):
+        spoil = change("submit_epoch", lambda data: data.replace(f"{71:064x}", f"{72:064x}"))
+        read_history(Liar(world.anvil.rpc, change_transaction=spoil), world.deployment)
+    with pytest.raises(HistoryError, match="the transaction calls void, expected submit_epoch"):
+        void = "0x" + world.client._rollup.selector("void").hex()
+        read_history(Liar(world.anvil.rpc, change_transaction=change("submit_epoch", lambda data: void)), world.deployment)
+    with pytest.raises(HistoryError, match="expected the rollup"):
+        read_history(Liar(world.anvil.rpc, change_transaction=lambda transaction: {**transaction, "to": world.alice.address}), world.deployment)
+
+
+def test_refusals_arrive_with_their_reason_before_anything_is_sent(world):
+    nonce = world.anvil.rpc.call("eth_getTransactionCount", [world.alice.address, "latest"])
+    with pytest.raises(Reverted) as caught:
+        world.client.set_key(world.alice, 3, BASE, BASE)
+    assert caught.value.reason == "Rollup: only the account's owner sets its key"
+    assert world.anvil.rpc.call("eth_getTransactionCount", [world.alice.address, "latest"]) == nonce
+
+
+def test_epochs_need_the_right_oracles(world):
+    time_ms = world.anvil.time_s() * 1000
+    digest = world.client.epoch_digest(1, time_ms, 5, b"")
+    with pytest.raises(Reverted, match="signer is not an oracle"):
+        world.client.submit_epoch(world.bob, 1, time_ms, 5, b"", sign_epoch(digest, [keccak(b"stranger"), keccak(b"other stranger")]))
+    with pytest.raises(ValueError, match="signature: 3 bytes, expected 65"):
+        world.client.submit_epoch(world.bob, 1, time_ms, 5, b"", [b"abc"])
+
+
+def test_domain_is_the_messages(world):
+    from straddle.core.messages import domain
+
+    assert world.client.domain() == domain(world.deployment.chain_id, world.deployment.rollup_number)
+
+
+# ---------------------------------------------------------------- deployment
+
+
+def test_deploy_with_a_real_verifying_key(anvil, world):
+    raw = json.loads(FIXTURE.read_text())["verifying_key"]
+    key = SimpleNamespace(**{name: [[int(w, 16) for w in word] if isinstance(word, list) else int(word, 16) for word in words] for name, words in raw.items()})
+    deployer = world.sender(b"deployer")
+    deployed = deploy(anvil.rpc, deployer, key, world.deployment.config)
+    deployed.check(anvil.rpc)
+    assert deployed.config == world.deployment.config
+    assert deployed.rollup != world.deployment.rollup
+    assert RollupClient(anvil.rpc, deployed).state_root() == 999
+    again = deploy(anvil.rpc, deployer, key, world.deployment.config, token=deployed.token)
+    assert (again.token, again.vk_id) == (deployed.token, deployed.vk_id)
+
+
+def test_deployments_survive_json(world):
+    deployment = world.deployment
+    assert Deployment.from_json(deployment.to_json()) == deployment
+    deployment.check(world.anvil.rpc)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda raw: "{", "deployment is not JSON"),
+        (lambda raw: "[]", "deployment: found list, expected the fields"),
+        (lambda raw: json.dumps({k: v for k, v in raw.items() if k != "vault"}), "expected the fields .*vault"),
+        (lambda raw: json.dumps(raw | {"config": {}}), r"deployment\.config: found \[\], expected the fields"),
+        (lambda raw: json.dumps(raw | {"vk_id": 5}), "deployment is malformed"),
+        (lambda raw: json.dumps(raw | {"config": raw["config"] | {"genesis_root": "zz"}}), "deployment is malformed"),
+    ],
+)
+def test_malformed_deployments_are_refused(world, spoil, message):
+    with pytest.raises(DeploymentError, match=message):
+        Deployment.from_json(spoil(json.loads(world.deployment.to_json())))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("chain_id",), 1, "chain_id: 31337 at http.*, expected 1"),
+        (("vk_id",), "0x" + "00" * 32, "vk_id: "),
+        (("vault",), "0x" + "11" * 20, "vault: "),
+        (("config", "genesis_root"), "0x5", "genesis_root: 999 on the chain, expected 5"),
+        (("config", "threshold"), 1, "threshold: 2 on the chain, expected 1"),
+        (("config", "oracles"), ["0x" + "11" * 20], "oracles: 0x1111.* is not an oracle"),
+        (("rollup",), "0x" + "11" * 20, "rollup: no contract at 0x1111"),
+    ],
+)
+def test_a_record_that_differs_from_the_chain_is_refused(world, path, value, message):
+    raw = json.loads(world.deployment.to_json())
+    inner = raw
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = value
+    with pytest.raises(DeploymentError, match=message):
+        Deployment.from_json(json.dumps(raw)).check(world.anvil.rpc)
+
+
+def test_the_configuration_lists_the_constructors_fields_in_order(world):
+    """`deploy` passes the fields of RollupConfig by position."""
+    from straddle.l1.contracts import load
+
+    constructor = next(item for item in load("Rollup").abi if item["type"] == "constructor")
+    names = [part["name"] for part in constructor["inputs"][0]["components"]]
+    assert names == ["vault", "verifier", *RollupConfig.__dataclass_fields__]
+
+
+def test_a_sender_without_ether_is_told(anvil):
+    with pytest.raises(RpcError, match=r"(?i)insufficient funds|lack of funds"):
+        Sender(anvil.rpc, keccak(b"poor")).send("0x" + "11" * 20, b"", value_wei=1)
+
+
+def test_reading_needs_only_the_rollups_address(world):
+    found = read_deployment(world.anvil.rpc, world.deployment.rollup.lower())
+    assert found.config.oracles == ()
+    assert (found.vault, found.token, found.config.sequencer) == (world.deployment.vault, world.deployment.token, world.sequencer.address)

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from straddle.core.instruments import BTC, NEVER_MS, Instrument, Kind
+from straddle.risk.implied import option_price_ticks
+from straddle.risk.inputs import RiskInputError, RiskInputs, decode_inputs, encode_inputs
+from straddle.risk.parameters import DEFAULT_PARAMETERS
+from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_VOL_BPS
+from straddle.risk.scenarios import forward_multiplier, moneyness_bps, scenarios, shocked_vol_bps
+from straddle.risk.table import EXPOSURE_LIMIT, build_table, minutes_to_expiry, table_from_bytes
+
+NOW = 1_590_103_380_000
+DAY_MS = 86_400_000
+
+
+def scalar_deltas(inputs, option):
+    """Every delta of one option from the scalar functions: the plain statement of what the vectorised table holds."""
+    parameters = DEFAULT_PARAMETERS
+    forward, vol = dict(inputs.forwards)[option.expiry_ms], dict(inputs.vols)[option.id]
+    minutes = minutes_to_expiry(option.expiry_ms, inputs.time_ms, parameters)
+    moneyness = moneyness_bps(forward, option.strike_ticks, minutes, parameters.skew_full_moneyness_bps)
+    value = option_price_ticks(option.kind, forward, option.strike_ticks, vol, minutes)
+    deltas = []
+    for shock in scenarios(parameters):
+        moved = (forward * forward_multiplier(shock, parameters, minutes) + 2**13) >> 14
+        price = option_price_ticks(option.kind, moved, option.strike_ticks, shocked_vol_bps(shock, parameters, vol, minutes, moneyness), minutes)
+        deltas.append(((price - value) * shock.weight_bps + 5_000) // 10_000)
+    return value, tuple(deltas)
+
+
+def small_market():
+    instruments = [
+        Instrument(1, Kind.PERPETUAL, BTC, NEVER_MS, 0, 50, 10, 10**7),
+        Instrument(2, Kind.CALL, BTC, NOW + DAY_MS, 900_000, 50, 100, 10**7),
+        Instrument(3, Kind.PUT, BTC, NOW + DAY_MS, 900_000, 50, 100, 10**7),
+        Instrument(4, Kind.CALL, BTC, NOW + 90 * DAY_MS, 1_000_000, 50, 100, 10**7),
+    ]
+    inputs = RiskInputs(5, NOW, 908_500, 909_000, -1_250, 77, ((NOW + DAY_MS, 908_600), (NOW + 90 * DAY_MS, 920_000)), ((2, 7_400), (3, 7_400), (4, 9_000)))
+    return instruments, inputs
+
+
+def test_every_delta_of_the_recorded_chain_equals_the_scalar_statement(inputs, instruments):
+    table = build_table(inputs, instruments)
+    assert len(table.rows) == 327
+    for option in instruments[1::9]:
+        row = table[option.id]
+        assert (row.value, row.deltas) == scalar_deltas(inputs, option)
+        assert not row.linear and row.funding == 0 and row.expiry_ms == option.expiry_ms
+
+
+def test_rows_fit_their_widths_and_the_exposure_limit(inputs, instruments):
+    for instrument, row in zip(instruments, build_table(inputs, instruments), strict=True):
+        assert row.instrument == instrument.id
+        assert all(-(2**39) <= value < 2**39 for value in (row.value, row.funding, *row.deltas))
+        assert all(0 <= value < 2**39 for value in (row.band, row.long_im, row.long_mm, row.short_im, row.short_mm))
+        assert instrument.position_cap_lots * max(abs(row.value), *map(abs, row.deltas)) < EXPOSURE_LIMIT
+        assert row.short_mm <= row.short_im and row.long_mm <= row.long_im
+
+
+def test_perpetual_row():
+    instruments, inputs = small_market()
+    row = build_table(inputs, instruments)[1]
+    assert row.linear and row.mark == 909_000 and row.funding == -1_250 and row.value == 910_250
+    shocks = scenarios(DEFAULT_PARAMETERS)
+    moves = dict(zip([(s.move_bps, s.vol) for s in shocks[:27]], row.deltas, strict=False))
+    assert moves[1_600, 0] == ((909_000 * round(1.16 * 2**14) + 2**13) >> 14) - 909_000
+    assert row.deltas[40:] == (0,) * 8
+    assert (row.long_im, row.short_im, row.long_mm, row.short_mm) == (9_085, 9_085, 4_543, 4_543)
+
+
+def test_short_option_floor_and_band():
+    instruments, inputs = small_market()
+    row = build_table(inputs, instruments)[2]
+    assert (row.long_im, row.long_mm, row.short_im, row.short_mm) == (0, 0, -(-908_500 * 150 // 10_000), 9_085)
+    wider = option_price_ticks(Kind.CALL, 908_600, 900_000, 7_400 + 1_500, minutes_to_expiry(NOW + DAY_MS, NOW, DEFAULT_PARAMETERS))
+    assert wider - row.value < row.band == 908_500 * 50 // 10_000
+    minutes = minutes_to_expiry(NOW + 90 * DAY_MS, NOW, DEFAULT_PARAMETERS)
+    far = build_table(inputs, instruments)[4]
+    assert far.band == option_price_ticks(Kind.CALL, 920_000, 1_000_000, 9_000 + 1_500, minutes) - far.value > 4_542
+
+
+def test_put_call_parity_holds_in_every_scenario_of_equal_weight():
+    instruments, inputs = small_market()
+    table = build_table(inputs, instruments)
+    minutes = minutes_to_expiry(NOW + DAY_MS, NOW, DEFAULT_PARAMETERS)
+    for shock, call, put in zip(scenarios(DEFAULT_PARAMETERS), table[2].deltas, table[3].deltas, strict=True):
+        moved = (908_600 * forward_multiplier(shock, DEFAULT_PARAMETERS, minutes) + 2**13) >> 14
+        assert abs((call - put) - (moved - 908_600) * shock.weight_bps / 10_000) <= 1
+
+
+def test_expired_option_is_worth_its_settlement_value_without_risk():
+    instruments, inputs = small_market()
+    later = replace(inputs, time_ms=NOW + DAY_MS)
+    row = build_table(later, instruments)[2]
+    assert (row.value, row.band, row.short_im, row.short_mm, set(row.deltas)) == (8_600, 0, 0, 0, {0})
+    assert build_table(later, instruments)[3].value == 0
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "minutes"),
+    [(0, 0), (-5, 0), (1, 1), (60_000, 1), (9 * 60_000, 3), (29 * 60_000, 10), (30 * 60_000, 10), (31 * 60_000, 11), (DAY_MS, 1_420), (DAY_MS + 59_999, 1_420)],
+)
+def test_minutes_to_expiry(left_ms, minutes):
+    assert minutes_to_expiry(NOW + left_ms, NOW, DEFAULT_PARAMETERS) == minutes
+
+
+def test_bytes_rebuild_the_table(inputs, instruments):
+    assert table_from_bytes(encode_inputs(inputs), instruments) == build_table(inputs, instruments)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"vols": ((2, 7_400), (3, 7_400))}, r"vols: .*missing \[4\]"),
+        ({"vols": ((2, 7_400), (3, 7_400), (4, 9_000), (9, 1))}, r"vols: .*too many \[9\]"),
+        ({"forwards": ((NOW + DAY_MS, 908_600),)}, "forwards: .*missing"),
+        ({"forwards": ((NOW + DAY_MS, 908_600), (NOW + 90 * DAY_MS, 2))}, "instrument 4: strike_ticks"),
+    ],
+)
+def test_inputs_that_do_not_fit_the_listings_are_refused(change, match):
+    instruments, inputs = small_market()
+    with pytest.raises(RiskInputError, match=match):
+        build_table(replace(inputs, **change), instruments)
+
+
+def test_expiry_too_far_and_unordered_instruments_are_refused():
+    instruments, inputs = small_market()
+    with pytest.raises(RiskInputError, match="minutes"):
+        build_table(replace(inputs, time_ms=NOW - 800 * DAY_MS), instruments)
+    with pytest.raises(RiskInputError, match="ascending"):
+        build_table(inputs, instruments[::-1])
+
+
+def test_exposure_above_the_limit_is_refused():
+    instruments, inputs = small_market()
+    instruments[1] = replace(instruments[1], position_cap_lots=2**40 - 1)
+    with pytest.raises(RiskInputError, match="instrument 2: position cap"):
+        build_table(inputs, instruments)
+
+
+def test_the_emptiest_market():
+    table = build_table(RiskInputs(1, NOW, 1, 1, 0, 0, (), ()), [])
+    assert table.rows == ()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(1, MAX_FEED_PRICE_TICKS),
+    st.integers(1, MAX_FEED_PRICE_TICKS),
+    st.integers(1, MAX_VOL_BPS),
+    st.integers(-DAY_MS, 700 * DAY_MS),
+    st.sampled_from([Kind.CALL, Kind.PUT]),
+)
+def test_every_admitted_feed_is_priced(forward, strike, vol, left_ms, kind):
+    """Margin is total: extreme forwards, strikes and vols give a table that fits, or a refusal that names the instrument."""
+    option = Instrument(1, kind, BTC, NOW + left_ms, strike, 1, 1, 1)
+    inputs = RiskInputs(1, NOW, forward, forward, 0, 0, ((option.expiry_ms, forward),), ((1, vol),))
+    try:
+        row = build_table(inputs, [option])[1]
+    except RiskInputError as error:
+        assert strike > 1_000 * forward and "instrument 1" in str(error)
+        return
+    assert (row.value, row.deltas) == scalar_deltas(inputs, option) or left_ms <= 0
+    assert row.value >= 0 and row.band >= 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_inputs_round_trip(data):
+    forwards = data.draw(st.dictionaries(st.integers(1, 2**48 - 1), st.integers(1, MAX_FEED_PRICE_TICKS), max_size=5))
+    vols = data.draw(st.dictionaries(st.integers(1, 2**32 - 1), st.integers(1, MAX_VOL_BPS), max_size=9))
+    inputs = RiskInputs(
+        data.draw(st.integers(0, 2**64 - 1)),
+        data.draw(st.integers(0, 2**48 - 1)),
+        data.draw(st.integers(1, MAX_FEED_PRICE_TICKS)),
+        5,
+        data.draw(st.integers(-(2**38), 2**38)),
+        data.draw(st.integers(0, 2**64 - 1)),
+        tuple(sorted(forwards.items())),
+        tuple(sorted(vols.items())),
+    )
+    assert decode_inputs(encode_inputs(inputs)) == inputs
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_decoding_is_total_and_canonical(data):
+    """Random and mutated bytes: a refusal, or inputs that encode to exactly these bytes; never another error."""
+    encoded = bytearray(encode_inputs(small_market()[1]))
+    if data.draw(st.booleans()):
+        for _ in range(data.draw(st.integers(1, 3))):
+            encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
+    else:
+        encoded = bytearray(b"SRI1" + data.draw(st.binary(max_size=120)))
+    encoded = encoded[: data.draw(st.integers(0, len(encoded)))] if data.draw(st.booleans()) else encoded
+    try:
+        inputs = decode_inputs(bytes(encoded))
+    except RiskInputError:
+        return
+    assert encode_inputs(inputs) == bytes(encoded)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"index_ticks": 0}, "index_ticks"),
+        ({"perpetual_mark_ticks": 2**30}, "perpetual_mark_ticks"),
+        ({"epoch": -1}, "epoch"),
+        ({"time_ms": 2**48}, "time_ms"),
+        ({"cumulative_funding": 2**38 + 1}, "cumulative_funding"),
+        ({"vols": ((2, 0),)}, "vol of instrument 2"),
+        ({"vols": ((2, 1), (2, 1))}, "vols"),
+        ({"forwards": ((5, 1), (4, 1))}, "forwards"),
+        ({"index_ticks": 5.0}, "index_ticks"),
+    ],
+)
+def test_bad_inputs_are_refused(change, match):
+    with pytest.raises(RiskInputError, match=match):
+        replace(small_market()[1], **change)

@@ -1,0 +1,230 @@
+"""Batches reach layer 1 in order, once each, whatever moment the node dies at."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from straddle.commitments.ledger import CommittedState
+from straddle.commitments.preset import Preset
+from straddle.proving.keys import Proof
+from straddle.proving.prover import ProveResult
+from straddle.proving.vector import PostedBatch
+from straddle.proving.witness import Witness
+from straddle.sequencer.poster import BatchRecord, Facts, Landed, Poster, PosterError, SignedEpoch, Status
+from straddle.sequencer.sequencer import ClosedBatch
+
+from . import market
+
+PRESET = Preset("tiny", market.PARAMS.account_depth, market.PARAMS.slot_depth, **{name: getattr(market.CAPACITY, name) for name in market.CAPACITY.__slots__})
+FACTS = Facts(
+    params=market.PARAMS,
+    preset=PRESET,
+    domain=market.DOMAIN,
+    chain_id=market.IDENTITY.chain_id,
+    rollup=market.IDENTITY.rollup,
+    vk_id=b"v" * 32,
+    genesis_root=CommittedState.genesis(market.PARAMS, market.OPERATOR).root,
+    beneficiary=0xBE,
+)
+
+
+class Died(Exception):
+    """The node stops here."""
+
+
+class FakeChain:
+    """Keeps layer 1's rules about order; can die before or after any step."""
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+        self.proposed: list[PostedBatch] = []
+        self.proven: list[tuple[int, Proof]] = []
+        self.calls = 0
+        self.die_at = -1
+
+    def _step(self) -> None:
+        self.calls += 1
+        if self.calls == self.die_at:
+            raise Died
+
+    def has_epoch(self, epoch: int) -> bool:
+        return epoch in self.epochs
+
+    def submit_epoch(self, epoch: SignedEpoch) -> Landed:
+        self._step()
+        assert epoch.epoch not in self.epochs
+        self.epochs.append(epoch.epoch)
+        self._step()
+        return Landed("0xe", 1)
+
+    def proposed_batch(self) -> int:
+        return len(self.proposed)
+
+    def proven_batch(self) -> int:
+        return len(self.proven)
+
+    def header_hash(self, batch_number: int) -> bytes:
+        return self.proposed[batch_number - 1].header_hash
+
+    def propose(self, batch: PostedBatch) -> Landed:
+        self._step()
+        assert batch.effects.batch_number == len(self.proposed) + 1
+        assert batch.effects.epoch in self.epochs
+        if self.proposed:
+            assert batch.effects.old_state_root == self.proposed[-1].effects.new_state_root
+        self.proposed.append(batch)
+        self._step()
+        return Landed(f"0xp{batch.effects.batch_number}", 100)
+
+    def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
+        self._step()
+        assert batch.header_hash == self.proposed[len(self.proven)].header_hash
+        assert proof.public[1] == batch.witness.public.z
+        self.proven.append((batch.effects.batch_number, proof))
+        self._step()
+        return Landed(f"0xv{batch.effects.batch_number}", 200)
+
+
+class FakeProver:
+    """Counts proofs; a proof carries the witness's public inputs."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def prove(self, witness: Witness) -> ProveResult:
+        self.batches.append(witness.header.batch_number)
+        p = witness.public
+        return ProveResult(Proof((1, 2), (3, 4, 5, 6), (7, 8), (9, 10), (11, 12), (p.c, p.z, p.y_effects, p.y_body, p.beneficiary)), 2.0, 1.5)
+
+
+def epoch(number: int) -> SignedEpoch:
+    return SignedEpoch(number, 1_000_000 + number, number, b"inputs", (b"s" * 65, b"t" * 65))
+
+
+def closed_batches(path: Path) -> list[ClosedBatch]:
+    closed: list[ClosedBatch] = []
+    sequencer = market.open_sequencer(path, closed.append)
+    sequencer.submit_many([*market.opening(), *market.trading(5)])
+    sequencer.close_batch()
+    sequencer.close()
+    assert len(closed) >= 3
+    return closed
+
+
+def start(folder: Path, chain: FakeChain, prover: FakeProver, steps: list[BatchRecord] | None = None) -> Poster:
+    poster = Poster(folder / "poster.sqlite", FACTS, chain, prover, steps.append if steps is not None else lambda record: None)
+    for number in range(1, 5):
+        poster.add_epoch(epoch(number))
+    return poster
+
+
+def test_batches_are_proposed_proved_and_verified_in_order(path: Path, tmp_path: Path) -> None:
+    chain, prover, steps = FakeChain(), FakeProver(), list[BatchRecord]()
+    closed = closed_batches(path)
+    poster = start(tmp_path, chain, prover, steps)
+    for batch in closed:
+        poster.add(batch)
+    records = poster.post()
+    numbers = [batch.batch.number for batch in closed]
+    assert [number for number, _ in chain.proven] == numbers == prover.batches
+    assert [record.number for record in records] == numbers
+    assert {record.status for record in poster.records()} == {Status.VERIFIED}
+    last = records[-1]
+    assert last.state_root == f"{closed[-1].change.after.root:#066x}"
+    assert (last.propose_gas, last.prove_gas, last.prove_wall_seconds, last.prove_cpu_seconds) == (100, 200, 1.5, 2.0)
+    assert (last.propose_transaction, last.prove_transaction) == (f"0xp{last.number}", f"0xv{last.number}")
+    assert last.data_bytes == 32 * (len(chain.proposed[-1].effects_words) + len(chain.proposed[-1].body_words))
+    of_first = [record.status for record in steps if record.number == 1]
+    assert of_first == [Status.CLOSED, Status.PROPOSED, Status.PROVED, Status.VERIFIED]
+    assert poster.post() == []
+    poster.close()
+
+
+def test_wherever_the_node_dies_the_next_one_goes_on(path: Path, tmp_path: Path) -> None:
+    closed = closed_batches(path)
+    whole = FakeChain()
+    poster = start(tmp_path / "whole", whole, FakeProver())
+    for batch in closed:
+        poster.add(batch)
+    poster.post()
+    poster.close()
+    assert whole.calls > 12
+    for moment in range(1, whole.calls + 1):
+        chain, prover, folder = FakeChain(), FakeProver(), tmp_path / f"dies-at-{moment}"
+        chain.die_at = moment
+        first = start(folder, chain, prover)
+        for batch in closed:
+            first.add(batch)
+        with pytest.raises(Died):
+            first.post()
+        first.close()
+        second = start(folder, chain, prover)
+        for batch in closed:
+            second.add(batch)
+        second.post()
+        assert [number for number, _ in chain.proven] == [batch.batch.number for batch in closed]
+        assert chain.proven == whole.proven
+        assert prover.batches == [batch.batch.number for batch in closed]  # no proof is made twice
+        assert {record.status for record in second.records()} == {Status.VERIFIED}
+        second.close()
+
+
+def test_another_history_is_refused(path: Path, tmp_path: Path) -> None:
+    closed = closed_batches(path)
+    poster = start(tmp_path, FakeChain(), FakeProver())
+    poster.add(closed[0])
+    poster.close()
+    again = start(tmp_path, FakeChain(), FakeProver())
+    with pytest.raises(PosterError, match=r"batch 1: header hash [0-9a-f]+, expected [0-9a-f]+ as posted before the restart"):
+        again.add(dataclasses.replace(closed[0], log_root=closed[0].log_root + 1))
+    again.close()
+
+
+def test_a_foreign_header_on_layer_1_is_refused(path: Path, tmp_path: Path) -> None:
+    closed = closed_batches(path)
+    chain = FakeChain()
+    poster = start(tmp_path / "a", chain, FakeProver())
+    poster.add(closed[0])
+    chain.proposed.append(dataclasses.replace(poster._waiting[0], header_hash=b"f" * 32))
+    with pytest.raises(PosterError, match="batch 1: layer 1 has header 6666"):
+        poster.post()
+    poster.close()
+
+
+def test_a_batch_without_its_epoch_is_not_proposed(path: Path, tmp_path: Path) -> None:
+    chain = FakeChain()
+    poster = Poster(tmp_path / "poster.sqlite", FACTS, chain, FakeProver())
+    poster.add(closed_batches(path)[0])
+    with pytest.raises(PosterError, match="epoch 1: neither on layer 1 nor signed here"):
+        poster.post()
+    assert chain.proposed == []
+    poster.close()
+
+
+def test_epochs_survive_a_restart_as_signed(path: Path, tmp_path: Path) -> None:
+    poster = start(tmp_path, FakeChain(), FakeProver())
+    poster.close()
+    seen: list[SignedEpoch] = []
+
+    class Keeps(FakeChain):
+        def submit_epoch(self, epoch: SignedEpoch) -> Landed:
+            seen.append(epoch)
+            return super().submit_epoch(epoch)
+
+    again = Poster(tmp_path / "poster.sqlite", FACTS, Keeps(), FakeProver())
+    again.add(closed_batches(path)[0])
+    again.post()
+    assert seen == [epoch(1)]
+    again.close()
+
+
+def test_records_are_plain_json(path: Path, tmp_path: Path) -> None:
+    poster = start(tmp_path, FakeChain(), FakeProver())
+    poster.add(closed_batches(path)[0])
+    assert json.loads(json.dumps(dataclasses.asdict(poster.records()[0])))["status"] == "closed"
+    assert poster.record(9) is None
+    poster.close()
