@@ -15,23 +15,30 @@
 from interfaces import IRollup
 from interfaces import IVault
 from interfaces import IVerifier
-from libraries import twisted_edwards
+from modules import epochs
+from modules import queue
 
 implements: IRollup
+initializes: epochs
+initializes: queue
 
-event QueueEntryAdded:
-    index: indexed(uint256)
-    account: indexed(uint256)
-    owner: indexed(address)
-    kind: uint256
-    word_1: uint256
-    word_2: uint256
-
-event EpochSubmitted:
-    epoch: indexed(uint256)
-    time_ms: uint256
-    risk_root: uint256
-    inputs_hash: bytes32
+exports: (
+    queue.on_deposit,
+    queue.set_key,
+    queue.collect_fees,
+    queue.owner_of,
+    queue.next_account,
+    queue.queue_length,
+    queue.queue_hashes,
+    queue.ACCOUNT_LIMIT,
+    queue.KEY_FEE_WEI,
+    queue.MINIMUM_DEPOSIT,
+    epochs.submit_epoch,
+    epochs.is_oracle,
+    epochs.epoch_hashes,
+    epochs.THRESHOLD,
+    epochs.PARAMS_HASH,
+)
 
 event BatchProposed:
     batch_number: indexed(uint256)
@@ -48,9 +55,6 @@ event BatchesVoided:
     first: indexed(uint256)
     last: uint256
 
-event FeesCollected:
-    amount_wei: uint256
-
 struct Config:
     vault: IVault
     verifier: IVerifier
@@ -65,11 +69,6 @@ struct Config:
     withdrawal_rows: uint256
     body_cells: uint256
     key_fee_wei: uint256
-
-struct Signature:
-    v: uint256
-    r: uint256
-    s: uint256
 
 struct Batch:
     header_hash: bytes32
@@ -86,13 +85,10 @@ struct Header:
     body_value: uint256
 
 R: constant(uint256) = 21888242871839275222246405745257275088548364400416034343698204186575808495617
-# Half the order of secp256k1: a signature with a larger s is the malleated twin of one with a smaller s.
-HALF_SECP256K1_N: constant(uint256) = 57896044618658097711785492504343953926418782139537452191302581570759080747168
 MASK_64: constant(uint256) = 2**64 - 1
 LOW_248: constant(uint256) = 2**248
 
 CHALLENGE_TAG: constant(bytes32) = keccak256("straddle.z.calldata")
-EPOCH_TAG: constant(bytes32) = 0x7374726164646c652e65706f6368000000000000000000000000000000000000  # "straddle.epoch"
 
 # Bounds of every loop and list. The arrays lie in memory at full length, so generous bounds cost gas in every proposal.
 MAX_ORACLES: constant(uint256) = 16
@@ -100,18 +96,11 @@ MAX_QUEUE_ROWS: constant(uint256) = 32
 MAX_WITHDRAWAL_ROWS: constant(uint256) = 16
 MAX_EFFECTS: constant(uint256) = 10 + 3 * MAX_QUEUE_ROWS + MAX_WITHDRAWAL_ROWS
 MAX_BODY_CELLS: constant(uint256) = 512
-MAX_INPUTS_BYTES: constant(uint256) = 32768
 BATCH_SLOTS: constant(uint256) = 256
 
 QUEUE_WORD: constant(uint256) = 10
-KIND_DEPOSIT: constant(uint256) = 1
-KIND_KEY: constant(uint256) = 2
 OUTCOME_APPLIED: constant(uint256) = 1
-FIRST_USER_ACCOUNT: constant(uint256) = 3
-FEE_ACCOUNT: constant(uint256) = 1
-INSURANCE_ACCOUNT: constant(uint256) = 2
 
-MINIMUM_DEPOSIT: public(constant(uint256)) = 1_000_000
 MAX_TABLE_AGE_MS: public(constant(uint256)) = 15 * 60 * 1000
 PROVING_WINDOW_S: public(constant(uint256)) = 24 * 60 * 60
 
@@ -119,21 +108,11 @@ VAULT: public(immutable(IVault))
 VERIFIER: public(immutable(IVerifier))
 VK_ID: public(immutable(bytes32))
 SEQUENCER: public(immutable(address))
-THRESHOLD: public(immutable(uint256))
 GENESIS_ROOT: public(immutable(uint256))
-PARAMS_HASH: public(immutable(uint256))
-ACCOUNT_LIMIT: public(immutable(uint256))
 QUEUE_ROWS: public(immutable(uint256))
 WITHDRAWAL_ROWS: public(immutable(uint256))
 BODY_CELLS: public(immutable(uint256))
-KEY_FEE_WEI: public(immutable(uint256))
 
-is_oracle: public(HashMap[address, bool])
-owner_of: public(HashMap[uint256, address])
-next_account: public(uint256)
-queue_length: public(uint256)
-queue_hashes: public(HashMap[uint256, bytes32])
-epoch_hashes: public(HashMap[uint256, bytes32])
 proposed_batch: public(uint256)
 proven_batch: public(uint256)
 batches: Batch[BATCH_SLOTS]
@@ -147,11 +126,7 @@ def __init__(config: Config):
     assert config.vault.address.is_contract, "Rollup: vault is not a contract"
     assert config.verifier.address.is_contract, "Rollup: verifier is not a contract"
     assert config.sequencer != empty(address), "Rollup: sequencer is zero"
-    assert config.operator != empty(address), "Rollup: operator is zero"
-    assert config.threshold > 0 and config.threshold <= len(config.oracles), "Rollup: threshold must be 1 to the number of oracles"
     assert config.genesis_root > 0 and config.genesis_root < R, "Rollup: genesis root is not a field element above 0"
-    assert config.params_hash > 0 and config.params_hash < R, "Rollup: params hash is not a field element above 0"
-    assert config.account_depth >= 3 and config.account_depth <= 24, "Rollup: account depth must be 3 to 24"
     assert config.queue_rows > 0 and config.queue_rows <= MAX_QUEUE_ROWS, "Rollup: queue rows must be 1 to 32"
     assert config.withdrawal_rows > 0 and config.withdrawal_rows <= MAX_WITHDRAWAL_ROWS, "Rollup: withdrawal rows must be 1 to 16"
     assert config.body_cells > 0 and config.body_cells <= MAX_BODY_CELLS, "Rollup: body cells must be 1 to 512"
@@ -160,106 +135,15 @@ def __init__(config: Config):
     VERIFIER = config.verifier
     VK_ID = staticcall config.verifier.vk_id()
     SEQUENCER = config.sequencer
-    THRESHOLD = config.threshold
     GENESIS_ROOT = config.genesis_root
-    PARAMS_HASH = config.params_hash
-    ACCOUNT_LIMIT = 1 << config.account_depth
     QUEUE_ROWS = config.queue_rows
     WITHDRAWAL_ROWS = config.withdrawal_rows
     BODY_CELLS = config.body_cells
-    KEY_FEE_WEI = config.key_fee_wei
 
-    last: address = empty(address)
-    for oracle: address in config.oracles:
-        assert convert(oracle, uint160) > convert(last, uint160), "Rollup: oracles must ascend strictly and not be zero"
-        self.is_oracle[oracle] = True
-        last = oracle
-    self.owner_of[FEE_ACCOUNT] = config.operator
-    self.owner_of[INSURANCE_ACCOUNT] = config.operator
-    self.next_account = FIRST_USER_ACCOUNT
+    epochs.__init__(config.oracles, config.threshold, config.params_hash)
+    queue.__init__(config.vault.address, config.operator, config.sequencer, config.account_depth, config.key_fee_wei)
     self.batches[0].header_hash = keccak256(concat(b"straddle.genesis", convert(config.genesis_root, bytes32)))
     self.batches[0].state_root = config.genesis_root
-
-
-# ---------------------------------------------------------------- queue
-
-
-@external
-def on_deposit(account: uint256, depositor: address, amount: uint256):
-    """
-    @notice Called by the vault when `amount` has arrived. Account 0 opens a new account that `depositor` owns; anybody may pay into an existing one.
-    """
-    assert msg.sender == VAULT.address, "Rollup: only the vault reports deposits"
-    assert amount >= MINIMUM_DEPOSIT, "Rollup: deposit below the minimum"
-    target: uint256 = account
-    if target == 0:
-        target = self.next_account
-        assert target < ACCOUNT_LIMIT, "Rollup: no account left"
-        self.next_account = target + 1
-        self.owner_of[target] = depositor
-    owner: address = self.owner_of[target]
-    assert owner != empty(address), "Rollup: no such account"
-    self._enqueue(KIND_DEPOSIT, target, owner, amount, 0)
-
-
-@external
-@payable
-def set_key(account: uint256, key: uint256[2], base: uint256[2]):
-    """
-    @notice Queues a new trading key for the caller's account; (0, 0) for both revokes the key. Costs exactly `KEY_FEE_WEI`.
-    @param key Affine point, key = 8 base: this proves that it lies in the prime-order subgroup.
-    @param base Any point of the curve.
-    """
-    assert self.owner_of[account] == msg.sender, "Rollup: only the account's owner sets its key"
-    assert msg.value == KEY_FEE_WEI, "Rollup: wrong key fee"
-    if key[0] != 0 or key[1] != 0 or base[0] != 0 or base[1] != 0:
-        assert key[0] < R and key[1] < R, "Rollup: key coordinate is not a field element"
-        assert twisted_edwards._is_on_curve(base), "Rollup: base is not on the curve"
-        # x = 0 only at the identity, once the point is known to lie in the subgroup.
-        assert key[0] != 0, "Rollup: key is the identity"
-        assert twisted_edwards._is_eight_times(key, base), "Rollup: key is not 8 times base"
-    self._enqueue(KIND_KEY, account, msg.sender, key[0], key[1])
-
-
-@external
-def collect_fees():
-    """
-    @notice Pays the collected key fees to the sequencer. Separate from `set_key`, which must not depend on the sequencer accepting them.
-    """
-    amount: uint256 = self.balance
-    log FeesCollected(amount_wei=amount)
-    raw_call(SEQUENCER, b"", value=amount)
-
-
-# ---------------------------------------------------------------- epochs
-
-
-@external
-def submit_epoch(epoch: uint256, time_ms: uint256, risk_root: uint256, inputs: Bytes[MAX_INPUTS_BYTES], signatures: DynArray[Signature, MAX_ORACLES]):
-    """
-    @notice Records a risk table that the oracles signed. Anyone may; must be called directly, so that `inputs` are found in the transaction's calldata.
-    @param signatures At least `THRESHOLD`, ascending by signer.
-    @dev Each epoch is recorded once, in any order: recording a later one early must not lock the ones before it out. Proposals enforce the order.
-    """
-    assert msg.sender == tx.origin, "Rollup: call directly, the data must lie in the transaction"
-    assert epoch > 0 and epoch <= MASK_64, "Rollup: epoch must be 1 to 2^64 - 1"
-    assert self.epoch_hashes[epoch] == empty(bytes32), "Rollup: epoch already recorded"
-    assert risk_root < R, "Rollup: risk root is not a field element"
-    assert time_ms <= block.timestamp * 1000, "Rollup: table time is in the future"
-    assert len(signatures) >= THRESHOLD, "Rollup: too few signatures"
-
-    inputs_hash: bytes32 = keccak256(inputs)
-    digest: bytes32 = keccak256(abi_encode(EPOCH_TAG, chain.id, self, epoch, time_ms, PARAMS_HASH, risk_root, inputs_hash))
-    last: address = empty(address)
-    for signature: Signature in signatures:
-        assert signature.s <= HALF_SECP256K1_N, "Rollup: signature is malleated"
-        signer: address = ecrecover(digest, signature.v, signature.r, signature.s)
-        # Rejects the zero address too, which a failed recovery returns.
-        assert convert(signer, uint160) > convert(last, uint160), "Rollup: signers must be valid and ascend strictly"
-        assert self.is_oracle[signer], "Rollup: signer is not an oracle"
-        last = signer
-    self.epoch_hashes[epoch] = keccak256(abi_encode(time_ms, risk_root))
-    log EpochSubmitted(epoch=epoch, time_ms=time_ms, risk_root=risk_root, inputs_hash=inputs_hash)
 
 
 # ---------------------------------------------------------------- batches
@@ -353,14 +237,6 @@ def _domain() -> uint256:
 
 
 @internal
-def _enqueue(kind: uint256, account: uint256, owner: address, word_1: uint256, word_2: uint256):
-    index: uint256 = self.queue_length
-    self.queue_length = index + 1
-    self.queue_hashes[index + 1] = keccak256(abi_encode(self.queue_hashes[index], kind, account, owner, word_1, word_2))
-    log QueueEntryAdded(index=index, account=account, owner=owner, kind=kind, word_1=word_1, word_2=word_2)
-
-
-@internal
 def _propose(effects: Bytes[32 * MAX_EFFECTS], body: Bytes[32 * MAX_BODY_CELLS], data_commitment: uint256) -> Header:
     assert msg.sender == SEQUENCER, "Rollup: only the sequencer proposes"
     assert msg.sender == tx.origin, "Rollup: call directly, the data must lie in the transaction"
@@ -417,13 +293,13 @@ def _check_effects(effects: Bytes[32 * MAX_EFFECTS], batch_number: uint256, pare
     assert extract32(effects, 0, output_type=uint256) == self._domain(), "Rollup: wrong domain"
     assert extract32(effects, 32, output_type=uint256) == batch_number, "Rollup: wrong batch number"
     assert extract32(effects, 64, output_type=uint256) == parent.state_root, "Rollup: old root is not the parent's new root"
-    assert extract32(effects, 160, output_type=uint256) == PARAMS_HASH, "Rollup: wrong params hash"
+    assert extract32(effects, 160, output_type=uint256) == epochs.PARAMS_HASH, "Rollup: wrong params hash"
 
     word: uint256 = extract32(effects, 128, output_type=uint256)
     epoch: uint256 = word & MASK_64
     time_ms: uint256 = word >> 64
     risk_root: uint256 = extract32(effects, 192, output_type=uint256)
-    assert self.epoch_hashes[epoch] == keccak256(abi_encode(time_ms, risk_root)), "Rollup: epoch, time and risk root were not recorded"
+    assert epochs._is_recorded(epoch, time_ms, risk_root), "Rollup: epoch, time and risk root were not recorded"
     assert epoch >= (parent.cursor >> 128) & MASK_64, "Rollup: epoch decreases"
     # submit_epoch has checked that the time was not in the future.
     assert block.timestamp * 1000 <= time_ms + MAX_TABLE_AGE_MS, "Rollup: risk table is too old"
@@ -448,7 +324,7 @@ def _check_queue(effects: Bytes[32 * MAX_EFFECTS], queue_first: uint256) -> uint
     count: uint256 = word >> 64
     assert word & MASK_64 == queue_first, "Rollup: queue range does not follow the parent's"
     assert count <= QUEUE_ROWS, "Rollup: too many queue entries"
-    digest: bytes32 = self.queue_hashes[queue_first]
+    digest: bytes32 = queue.queue_hashes[queue_first]
     for i: uint256 in range(QUEUE_ROWS, bound=MAX_QUEUE_ROWS):
         offset: uint256 = 32 * (QUEUE_WORD + 3 * i)
         entry: uint256 = extract32(effects, offset, output_type=uint256)
@@ -461,7 +337,7 @@ def _check_queue(effects: Bytes[32 * MAX_EFFECTS], queue_first: uint256) -> uint
         digest = keccak256(
             abi_encode(digest, entry & 255, (entry >> 8) & (2**32 - 1), (entry >> 40) & (2**160 - 1), word_1, word_2)
         )
-    assert digest == self.queue_hashes[queue_first + count], "Rollup: queue entries differ from the queue"
+    assert digest == queue.queue_hashes[queue_first + count], "Rollup: queue entries differ from the queue"
     return queue_first + count
 
 
@@ -478,7 +354,7 @@ def _check_withdrawals(effects: Bytes[32 * MAX_EFFECTS]):
         amount: uint256 = (word >> 160) & MASK_64
         assert amount > 0 and amount < 2**63, "Rollup: withdrawal amount must be 1 to 2^63 - 1"
         assert word & (2**160 - 1) != 0, "Rollup: withdrawal to the zero address"
-        assert word >> 224 < ACCOUNT_LIMIT, "Rollup: withdrawal from no account"
+        assert word >> 224 < queue.ACCOUNT_LIMIT, "Rollup: withdrawal from no account"
 
 
 @internal

@@ -76,6 +76,14 @@ def keep_the_fees(witness: Witness, _: ClosedBatch) -> Witness | None:
     return with_new(witness, 0, cash=witness.accounts[0].new.cash - 1)
 
 
+@cheat("accounts.5")
+def burn_the_fees(witness: Witness, _: ClosedBatch) -> Witness | None:
+    """Without a row of the fee account nobody gets them. The checker missed this once; the circuit did not."""
+    if not witness.accounts or witness.accounts[0].id != 1 or any(row.account == 1 for row in (*witness.queue, *witness.positions)):
+        return None
+    return replace(witness, accounts=witness.accounts[1:]) if witness.fills else None
+
+
 @cheat("accounts.2")
 def set_a_key_without_a_queue_entry(witness: Witness, _: ClosedBatch) -> Witness | None:
     index = find(witness.accounts, lambda row: row.old.key_x != 0 and row.new.key_epoch == row.old.key_epoch)

@@ -23,7 +23,7 @@ SETTLINGS = (
     Settling(flows=True, resign=True),
     Settling(resign=True),
 )
-CHECKED = 1500
+CHECKED = 900
 CIRCUIT = 200
 
 

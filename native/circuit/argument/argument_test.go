@@ -3,7 +3,6 @@ package argument
 import (
 	"math/big"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/consensys/gnark/constraint/solver"
@@ -51,9 +50,16 @@ func TestStatements(t *testing.T) {
 // TestAuditAcceptsStatements: nothing enters after the challenge that was not committed.
 func TestAuditAcceptsStatements(t *testing.T) {
 	for _, s := range statements() {
-		crossings, err := Audit(s.mustCompile(t))
+		ccs, layer, err := s.compile(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		crossings, err := Audit(ccs)
 		if err != nil || len(crossings) > 0 {
 			t.Errorf("%s: %v %v", s.name, crossings, err)
+		}
+		if unbound, err := layer.Unbound(ccs); err != nil || len(unbound) > 0 {
+			t.Errorf("%s: unbound %v %v", s.name, unbound, err)
 		}
 	}
 }
@@ -67,8 +73,7 @@ func TestAuditNoticesEveryUnboundColumn(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, column := range layer.Columns() {
-			table, name, _ := strings.Cut(column, "/")
-			ccs, _, err := s.compile(t, WithoutBinding(table, name))
+			ccs, layer, err := s.compile(t, WithoutBinding(func(name string) bool { return name == column }))
 			if err != nil {
 				t.Fatalf("%s without %s: %v", s.name, column, err)
 			}
@@ -78,6 +83,9 @@ func TestAuditNoticesEveryUnboundColumn(t *testing.T) {
 			}
 			if len(crossings) == 0 && column != "pairs/continues" { // which enters no sum
 				t.Errorf("%s: the audit does not notice that %s is not bound", s.name, column)
+			}
+			if unbound, err := layer.Unbound(ccs); err != nil || !slices.Equal(unbound, []string{column}) {
+				t.Errorf("%s without %s: unbound %v, %v", s.name, column, unbound, err)
 			}
 			total++
 		}

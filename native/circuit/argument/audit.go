@@ -3,10 +3,12 @@ package argument
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/constraint"
 	cs "github.com/consensys/gnark/constraint/bn254"
+	"github.com/consensys/gnark/frontend"
 )
 
 // Crossing is a wire that was made before the challenge, enters a constraint after it, and is not fixed by what was committed. A prover may choose its
@@ -39,6 +41,41 @@ func Audit(compiled constraint.ConstraintSystem) ([]Crossing, error) {
 	a.findFirst()
 	a.propagate()
 	return a.crossings(), nil
+}
+
+// Unbound lists the columns, as "table/column", with a cell that the compiled circuit does not commit. Audit asks what enters the arguments; this asks,
+// for every cell whether it does or not, that it is bound.
+func (l *Layer) Unbound(compiled constraint.ConstraintSystem) ([]string, error) {
+	commitments, ok := compiled.GetCommitments().(constraint.Groth16Commitments)
+	if !ok || len(commitments) != 1 {
+		return nil, errors.New("audit: expected exactly one Groth16 commitment")
+	}
+	committed := map[uint32]bool{}
+	for _, wire := range commitments[0].PrivateCommitted {
+		committed[uint32(wire)] = true
+	}
+	var unbound []string
+	for _, t := range l.tables {
+		for i, name := range t.columns {
+			if !slices.ContainsFunc(t.cells[i], func(cell frontend.Variable) bool { return !l.allCommitted(cell, committed) }) {
+				continue
+			}
+			unbound = append(unbound, t.name+"/"+name)
+		}
+	}
+	return unbound, nil
+}
+
+// allCommitted says whether every wire of a cell is committed.
+func (l *Layer) allCommitted(cell frontend.Variable, committed map[uint32]bool) bool {
+	var encoded []uint32 // number of terms, then coefficient and wire of each
+	l.api.Compiler().ToCanonicalVariable(cell).Compress(&encoded)
+	for i := 2; i < len(encoded); i += 2 {
+		if wire := encoded[i]; wire != 0 && !committed[wire] {
+			return false
+		}
+	}
+	return true
 }
 
 type auditor struct {

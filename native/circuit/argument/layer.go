@@ -39,7 +39,8 @@ type Layer struct {
 	groups     []string
 	errs       []error
 	sealed     bool
-	unbound    map[string]bool
+	unbound    func(column string) bool
+	visit      func(l *Layer, label string)
 	postponed  map[*Tuple]drawn
 	powerCache []drawn
 }
@@ -52,14 +53,21 @@ type hook struct {
 // Option changes a layer for a test.
 type Option func(*Layer)
 
-// WithoutBinding leaves the cells of one column neither committed nor range-checked. It exists for the test that the audit notices.
-func WithoutBinding(table, column string) Option {
-	return func(l *Layer) { l.unbound[table+"/"+column] = true }
+// WithoutBinding leaves the cells of some columns, named "table/column", neither committed nor range-checked. It exists for the tests that the audits
+// notice.
+func WithoutBinding(skip func(column string) bool) Option {
+	return func(l *Layer) { l.unbound = skip }
+}
+
+// WithTrace has visit called when a group, and after sealing a sum or a hook, begins. It exists for the tests that ask which statement refuses a witness.
+func WithTrace(visit func(l *Layer, label string)) Option {
+	return func(l *Layer) { l.visit = visit }
 }
 
 // New makes the layer of a circuit. The range checker must exist before the first commitment callback, hence "first in Define".
 func New(api frontend.API, options ...Option) *Layer {
-	l := &Layer{api: api, checker: rangecheck.New(api), unbound: map[string]bool{}, postponed: map[*Tuple]drawn{}}
+	l := &Layer{api: api, checker: rangecheck.New(api), unbound: func(string) bool { return false },
+		visit: func(*Layer, string) {}, postponed: map[*Tuple]drawn{}}
 	for _, option := range options {
 		option(l)
 	}
@@ -92,8 +100,23 @@ func (l *Layer) Bind(vs ...frontend.Variable) {
 // RangeCheck asserts 0 <= v < 2^bits (schnorr.Binder).
 func (l *Layer) RangeCheck(v frontend.Variable, bits int) {
 	l.open("RangeCheck")
+	l.check(v, bits, "")
+}
+
+// check is the only way to the range checker. The subject, for the trace, is a column, or else the group.
+func (l *Layer) check(v frontend.Variable, bits int, column string) {
+	if bits > 1 { // the checker asserts narrower ones at once
+		subject := column
+		if column == "" && len(l.groups) > 0 {
+			subject = l.groups[len(l.groups)-1]
+		}
+		l.visit(l, CheckLabel+subject)
+	}
 	l.checker.Check(v, bits)
 }
+
+// CheckLabel starts the trace's label of a range check, whose constraint comes later: they follow "range checks" in the order of these labels.
+const CheckLabel = "check: "
 
 // AfterSeal has f called with a challenge of its own once everything is committed (schnorr.Binder).
 func (l *Layer) AfterSeal(label string, f func(api frontend.API, challenge frontend.Variable) error) {
@@ -110,6 +133,7 @@ func (l *Layer) Group(name string) {
 		l.fail("group %q named twice", name)
 	}
 	l.groups = append(l.groups, name)
+	l.visit(l, name)
 }
 
 // Groups lists the constraint groups in the order of the circuit.
@@ -175,7 +199,7 @@ func (l *Layer) AssertBits(e Expr, bits int) {
 		return
 	}
 	l.open("AssertBits")
-	l.checker.Check(e.variable, bits)
+	l.check(e.variable, bits, "")
 }
 
 // Seal ends allocation, checks every sum, lane and rule, and schedules the arguments. Its error lists all violations.
@@ -194,6 +218,7 @@ func (l *Layer) Seal() error {
 		return errors.Join(l.errs...)
 	}
 	l.sealed = true
+	l.visit(l, "range checks")
 	multicommit.WithCommitment(l.api, l.argue, l.committed...)
 	return nil
 }
@@ -203,13 +228,16 @@ type drawn struct{ v frontend.Variable }
 
 // argue runs after everything is committed.
 func (l *Layer) argue(api frontend.API, root frontend.Variable) error {
+	l.visit(l, "challenges")
 	draw := func(label string) frontend.Variable { return poseidon.Compress(api, root, poseidon.TagWord(label)) }
 	point := drawn{draw(pointLabel)}
 	l.powerCache = []drawn{{1}, {draw(foldLabel)}}
 	for _, sum := range l.sums {
+		l.visit(l, "sum "+sum.name)
 		sum.argue(api, point)
 	}
 	for _, h := range l.hooks {
+		l.visit(l, h.label)
 		if err := h.call(api, draw(h.label)); err != nil {
 			return fmt.Errorf("%s: %w", h.label, err)
 		}

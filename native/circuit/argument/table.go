@@ -17,6 +17,7 @@ type Table struct {
 	name    string
 	rows    int
 	columns []string
+	cells   [][]frontend.Variable // by column
 	used    Column
 	keys    []Column // of a table with unique keys
 	indexed bool     // its key is the constant row number
@@ -44,8 +45,8 @@ func (t *Table) bind(name string, vs []frontend.Variable) bool {
 	if slices.Contains(t.columns, name) {
 		t.layer.fail("column %s/%s made twice", t.name, name)
 	}
-	t.columns = append(t.columns, name)
-	if t.layer.unbound[t.name+"/"+name] {
+	t.columns, t.cells = append(t.columns, name), append(t.cells, vs)
+	if t.layer.unbound(t.name + "/" + name) {
 		return false
 	}
 	t.layer.committed = append(t.layer.committed, vs...)
@@ -65,7 +66,7 @@ func (t *Table) column(vs []frontend.Variable, e Expr) Column {
 func (t *Table) Bits(name string, bits int, vs []frontend.Variable) Column {
 	if t.bind(name, vs) {
 		for _, v := range vs {
-			t.layer.checker.Check(v, bits)
+			t.layer.check(v, bits, t.name+"/"+name)
 		}
 	}
 	return t.column(vs, Expr{interval: Unsigned(bits)})
@@ -75,7 +76,7 @@ func (t *Table) Bits(name string, bits int, vs []frontend.Variable) Column {
 func (t *Table) Signed(name string, bits int, vs []frontend.Variable) Column {
 	if t.bind(name, vs) {
 		for _, v := range vs {
-			t.layer.checker.Check(t.layer.api.Add(v, power(bits-1)), bits)
+			t.layer.check(t.layer.api.Add(v, power(bits-1)), bits, t.name+"/"+name)
 		}
 	}
 	return t.column(vs, Expr{interval: SignedBits(bits)})

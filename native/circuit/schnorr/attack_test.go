@@ -34,7 +34,7 @@ func closeWithLookups(change func(api frontend.API, l lookups) lookups) func(c *
 		c.closeWith = func(g *Gadget) {
 			g.closeFixedTables()
 			g.binder.Bind(g.lookups.bound()...)
-			g.binder.AfterSeal("schnorr.offset", g.checkEquations)
+			g.closed = true
 			if change != nil {
 				changed := change(g.binder.API(), g.lookups)
 				g.binder.AfterSeal("schnorr.lookup", changed.check)

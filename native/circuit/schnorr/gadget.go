@@ -1,6 +1,7 @@
 package schnorr
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 
@@ -98,6 +99,14 @@ func (g *Gadget) Verify(key, multiple Point, message [crypto.MessageWords]fronte
 	if g.closed {
 		panic("schnorr: Verify after Close")
 	}
+	if len(g.verifications) == 0 { // registered here, not in Close: a circuit that forgets Close must not compile
+		g.binder.AfterSeal("schnorr.offset", func(api frontend.API, challenge frontend.Variable) error {
+			if !g.closed {
+				return errors.New("schnorr: Verify without Close")
+			}
+			return g.checkEquations(api, challenge)
+		})
+	}
 	api := g.binder.API()
 	hash := poseidon.Sponge(api, signatureTag, append([]frontend.Variable{sig.RX, sig.RY, key.X, key.Y}, message[:]...)...)
 	digits := g.challengeDigits(hash)
@@ -122,7 +131,6 @@ func (g *Gadget) Close() {
 	}
 	g.closeFixedTables()
 	g.binder.Bind(g.lookups.bound()...)
-	g.binder.AfterSeal("schnorr.offset", g.checkEquations)
 	g.binder.AfterSeal("schnorr.lookup", g.lookups.check)
 }
 

@@ -3,6 +3,7 @@ package schnorr
 import (
 	"math/big"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,8 +15,8 @@ import (
 	"github.com/consensys/gnark/constraint/solver"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs"
+	"github.com/consensys/gnark/frontend/cs/r1cs"
 
-	"straddle/native/circuit/poseidon"
 	"straddle/native/crypto"
 )
 
@@ -27,9 +28,8 @@ import (
 // lookups. The last digit of s is 63 and no other is, so that hints can recognise its table.
 type lateForgery struct {
 	signed
-	digits   [ScalarDigits]int64
-	false_   constantPoint // in place of (d + 1) 64^41 G
-	lateEdit func(count []*big.Int)
+	digits [ScalarDigits]int64
+	point  constantPoint // in place of 64^42 G, the last table's last row
 }
 
 const lastPlace = ScalarDigits - 1
@@ -55,11 +55,11 @@ func newLateForgery(r *rand.Rand) *lateForgery {
 		}
 	}
 	f.sig.S.Mod(f.sig.S, crypto.Order())
-	f.false_ = fromEdwards(&balance)
+	f.point = fromEdwards(&balance)
 	return f
 }
 
-func (f *lateForgery) circuit(lastDigit any) *circuit {
+func (f *lateForgery) circuit(lastDigit *big.Int) *circuit {
 	a := assign(f.signed)
 	for j, d := range f.digits {
 		a.Signatures[0].S[j] = d
@@ -68,34 +68,27 @@ func (f *lateForgery) circuit(lastDigit any) *circuit {
 	return a
 }
 
-// options are the forger's hints. The count of the last table is that of the digit 63, then edited.
-func (f *lateForgery) options(edit func(counts []*big.Int)) []solver.Option {
-	return []solver.Option{
-		override(fixedSelectHint, func(m *big.Int, in, out []*big.Int) error {
-			honest := append([]*big.Int{}, in...)
-			honest[lastPlace] = big.NewInt(scalarTableSize - 1)
-			err := fixedSelectHint(m, honest, out)
-			out[2*lastPlace].Set(f.false_.U)
-			out[2*lastPlace+1].Set(f.false_.V)
-			return err
-		}),
-		override(countHint, func(m *big.Int, in, out []*big.Int) error {
-			if len(out) == scalarTableSize && !below(in[0], scalarTableSize-1) {
-				err := countHint(m, []*big.Int{big.NewInt(scalarTableSize - 1)}, out)
-				edit(out)
-				return err
-			}
-			return countHint(m, in, out)
-		}),
+// options are the forger's hints: the false point, and the multiplicity of the row that it should be.
+func (f *lateForgery) options(multiplicity *big.Int) []solver.Option {
+	selects := func(m *big.Int, in, out []*big.Int) error {
+		honest := append([]*big.Int{}, in...)
+		honest[lastPlace] = big.NewInt(scalarTableSize - 1)
+		err := fixedSelectHint(m, honest, out)
+		out[2*lastPlace].Set(f.point.U)
+		out[2*lastPlace+1].Set(f.point.V)
+		return err
 	}
-}
-
-// challenges are the lookup's y and x under a root.
-func challenges(root *big.Int) (y, x fr.Element) {
-	var e fr.Element
-	e.SetBigInt(root)
-	y = crypto.Compress(e, crypto.AsciiElement("schnorr.lookup"))
-	return y, crypto.Compress(y, crypto.AsciiElement("schnorr.lookup.point"))
+	counts := func(m *big.Int, in, out []*big.Int) error {
+		if len(out) == challengeTableSize || below(in[0], scalarTableSize-1) {
+			return countHint(m, in, out)
+		}
+		for i := range out {
+			out[i].SetUint64(0)
+		}
+		out[scalarTableSize-1].Set(multiplicity)
+		return nil
+	}
+	return []solver.Option{override(fixedSelectHint, selects), override(countHint, counts)}
 }
 
 // foldNatively is index + u v + v y + u y^2 + (table + 1) y^3.
@@ -110,9 +103,10 @@ func foldNatively(y *fr.Element, table int64, index, u, v *big.Int) fr.Element {
 
 // folds are the false query with digit 63 and the row of the table that it should have met.
 func (f *lateForgery) folds(root *big.Int) (x, query, row fr.Element) {
-	y, x := challenges(root)
+	y := crypto.Compress(*new(fr.Element).SetBigInt(root), crypto.AsciiElement("schnorr.lookup"))
+	x = crypto.Compress(y, crypto.AsciiElement("schnorr.lookup.point"))
 	index, honest := big.NewInt(scalarTableSize-1), fixedMultiples()[lastPlace][scalarTableSize-1]
-	return x, foldNatively(&y, lastPlace, index, f.false_.U, f.false_.V), foldNatively(&y, lastPlace, index, honest.U, honest.V)
+	return x, foldNatively(&y, lastPlace, index, f.point.U, f.point.V), foldNatively(&y, lastPlace, index, honest.U, honest.V)
 }
 
 // solveWithRoot solves with a commitment that is a hash of the committed values, or `fixed`; it reports the root that was drawn. gnark's random mask in
@@ -147,74 +141,52 @@ func solveWithRoot(t *testing.T, ccs constraint.ConstraintSystem, assignment fro
 	return root, err
 }
 
-// A multiplicity that is chosen after the challenge forges for any key; so the multiplicities must be bound, though they are "only" counts.
-func TestLateMultiplicityForges(t *testing.T) {
-	f := newLateForgery(rand.New(rand.NewSource(50)))
+// One multiplicity, or one digit of s, that is chosen after the challenge forges for any key; so all must be bound, though multiplicities are "only"
+// counts, and such a digit enters nothing but its query.
+func TestLateChoicesForge(t *testing.T) {
+	const fixed = 15 + 3*ways*challengeTableSize // places as in TestEverythingAfterTheChallengeWasBound
+	const queries = fixed + 3*ScalarDigits*scalarTableSize
+	f, row := newLateForgery(rand.New(rand.NewSource(50))), big.NewInt(scalarTableSize-1)
 	if f.native() {
 		t.Fatal("the forgery is natively valid")
 	}
-	late := func(root *big.Int) func(counts []*big.Int) { // (x - row)/(x - query) rows count as one query
-		return func(counts []*big.Int) {
-			x, query, row := f.folds(root)
-			row.Sub(&x, &row)
-			query.Sub(&x, &query)
-			row.Div(&row, &query).BigInt(counts[scalarTableSize-1])
+	for name, attack := range map[string]struct {
+		place int
+		late  func(root *big.Int) (digit, multiplicity *big.Int)
+	}{
+		"multiplicity": {queries - 1, func(root *big.Int) (digit, multiplicity *big.Int) { // so many rows count as one false query
+			x, query, honest := f.folds(root)
+			return row, toBig(honest.Sub(&x, &honest).Div(&honest, query.Sub(&x, &query)))
+		}},
+		"digit": {queries + 3*ways*digitsPerWay + 3*lastPlace, func(root *big.Int) (digit, multiplicity *big.Int) { // the false query folds like the row
+			_, query, honest := f.folds(root)
+			honest.Sub(&honest, &query)
+			return toBig(honest.Add(&honest, query.SetBigInt(row))), big.NewInt(1)
+		}},
+	} {
+		run := func(variant string, ccs constraint.ConstraintSystem, layered bool, predicted *big.Int, falls bool) {
+			try := func(digit, multiplicity *big.Int) (*big.Int, error) {
+				var assignment frontend.Circuit = f.circuit(digit)
+				if c := f.circuit(digit); layered {
+					assignment = &layerCircuit{c.Accounts[0], c.Messages[0], c.Signatures[0]}
+				}
+				return solveWithRoot(t, ccs, assignment, predicted, f.options(multiplicity)...)
+			}
+			root, err := try(row, big.NewInt(1))
+			mustRefuse(t, name+", "+variant+", before the challenge is known", err)
+			if _, err = try(attack.late(root)); !falls {
+				mustRefuse(t, name+", "+variant, err)
+			} else if err != nil {
+				t.Errorf("%s, %s: the attack fails: %v", name, variant, err)
+			}
 		}
-	}
-	early := func([]*big.Int) {}
-	assignment, sound := f.circuit(int64(scalarTableSize-1)), compile(t, shape(1, 0))
-	layered := &layerCircuit{assignment.Accounts[0], assignment.Messages[0], assignment.Signatures[0]}
-
-	unbound := shape(1, 0)
-	unbound.dropBound = map[int]bool{15 + 3*ways*challengeTableSize + 3*ScalarDigits*scalarTableSize - 1: true} // see TestEverythingAfterTheChallengeWasBound
-	weak := compile(t, unbound)
-	root, err := solveWithRoot(t, weak, assignment, nil, f.options(early)...)
-	mustRefuse(t, "before the challenge is known", err)
-	if _, err := solveWithRoot(t, weak, assignment, nil, f.options(late(root))...); err != nil {
-		t.Errorf("the attack fails against an unbound multiplicity: %v", err)
-	}
-	for name, target := range map[string]struct {
-		ccs        constraint.ConstraintSystem
-		assignment frontend.Circuit
-	}{"test binder": {sound, assignment}, "argument layer": {compile(t, &layerCircuit{}), layered}} {
-		root, err := solveWithRoot(t, target.ccs, target.assignment, nil, f.options(early)...)
-		mustRefuse(t, name, err)
-		_, err = solveWithRoot(t, target.ccs, target.assignment, nil, f.options(late(root))...)
-		mustRefuse(t, name, err)
-		// And everything rests on the challenge: who predicts it forges.
-		known := big.NewInt(123456789)
-		if _, err := solveWithRoot(t, target.ccs, target.assignment, known, f.options(late(known))...); err != nil {
-			t.Errorf("%s: the attack fails with a predicted challenge: %v", name, err)
-		}
-	}
-}
-
-// A digit of s that is chosen after the challenge forges: it enters nothing but its query, where it can balance any point.
-func TestLateDigitForges(t *testing.T) {
-	f := newLateForgery(rand.New(rand.NewSource(51)))
-	late := func(root *big.Int) *big.Int { // query + digit - 63 = row
-		_, query, row := f.folds(root)
-		var d fr.Element
-		d.SetInt64(scalarTableSize-1).Add(&d, &row).Sub(&d, &query)
-		return toBig(&d)
-	}
-	nothing := func([]*big.Int) {}
-	c := shape(1, 0)
-	c.dropBound = map[int]bool{15 + 3*ways*challengeTableSize + 3*ScalarDigits*scalarTableSize + 3*ways*digitsPerWay + 3*lastPlace: true}
-	for name, target := range map[string]struct {
-		c     *circuit
-		fixed *big.Int
-		falls bool
-	}{"sound": {shape(1, 0), nil, false}, "unbound": {c, nil, true}, "predicted": {shape(1, 0), big.NewInt(77), true}} {
-		ccs := compile(t, target.c)
-		root, err := solveWithRoot(t, ccs, f.circuit(int64(scalarTableSize-1)), target.fixed, f.options(nothing)...)
-		mustRefuse(t, name, err)
-		_, err = solveWithRoot(t, ccs, f.circuit(late(root)), target.fixed, f.options(nothing)...)
-		if target.falls && err != nil {
-			t.Errorf("%s: the attack fails: %v", name, err)
-		} else if !target.falls {
-			mustRefuse(t, name, err)
-		}
+		sound, layer, weak := compile(t, shape(1, 0)), compile(t, &layerCircuit{}), shape(1, 0)
+		weak.dropBound = map[int]bool{attack.place: true}
+		run("bound", sound, false, nil, false)
+		run("bound by the layer", layer, true, nil, false)
+		run("not bound", compile(t, weak), false, nil, true)
+		run("bound under a predicted challenge", sound, false, big.NewInt(123456789), true)
+		run("bound by the layer under a predicted challenge", layer, true, big.NewInt(123456789), true)
 	}
 }
 
@@ -223,68 +195,65 @@ func TestLateDigitForges(t *testing.T) {
 // freeWires lists the wires that are not pinned at a solution when public inputs, committed wires and the challenge are held fixed: it peels the
 // Jacobian of all constraints. A wire is pinned by a constraint in which every other wire with a non-zero derivative is pinned. gnark's solver is not
 // involved: it would give a free slope (0/0) the value 0.
-func freeWires(ccs constraint.ConstraintSystem, w []fr.Element, known map[int]bool) []int {
+func freeWires(ccs constraint.ConstraintSystem, w []fr.Element, known map[int]bool) (free []int) {
 	system := ccs.(*bn254.R1CS)
-	rows := system.GetR1Cs()
-	derivatives := make([]map[int]bool, len(rows))
-	users := map[int][]int{}
+	rows, users, pinned := []map[int]bool{}, map[int][]int{}, map[int]bool{}
 	var queue []int
-	for i := range rows {
-		gradient := map[int]*fr.Element{}
-		evaluate := func(side constraint.LinearExpression) (sum fr.Element) {
-			for _, term := range side {
-				var e fr.Element
-				e.Mul(&system.Coefficients[term.CoeffID()], &w[term.WireID()])
-				sum.Add(&sum, &e)
-			}
-			return sum
-		}
-		accumulate := func(side constraint.LinearExpression, factor fr.Element) {
-			for _, term := range side {
-				var e fr.Element
-				e.Mul(&system.Coefficients[term.CoeffID()], &factor)
-				if gradient[term.WireID()] == nil {
-					gradient[term.WireID()] = new(fr.Element)
-				}
-				gradient[term.WireID()].Add(gradient[term.WireID()], &e)
-			}
-		}
-		minusOne := fr.One()
-		minusOne.Neg(&minusOne)
-		accumulate(rows[i].L, evaluate(rows[i].R))
-		accumulate(rows[i].R, evaluate(rows[i].L))
-		accumulate(rows[i].O, minusOne)
-		derivatives[i] = map[int]bool{}
-		for wire, d := range gradient {
-			if !known[wire] && !d.IsZero() {
-				derivatives[i][wire] = true
+	for i, row := range system.GetR1Cs() {
+		rows = append(rows, map[int]bool{})
+		for wire, derivative := range gradient(system, &row, w) {
+			if !known[wire] && !derivative.IsZero() {
+				rows[i][wire] = true
 				users[wire] = append(users[wire], i)
 			}
 		}
 		queue = append(queue, i)
 	}
-	pinned := map[int]bool{}
-	for len(queue) > 0 {
-		i := queue[0]
-		queue = queue[1:]
-		if len(derivatives[i]) != 1 {
+	for ; len(queue) > 0; queue = queue[1:] {
+		if len(rows[queue[0]]) != 1 {
 			continue
 		}
-		for wire := range derivatives[i] {
+		for wire := range rows[queue[0]] {
 			pinned[wire] = true
 			for _, user := range users[wire] {
-				delete(derivatives[user], wire)
+				delete(rows[user], wire)
 				queue = append(queue, user)
 			}
 		}
 	}
-	var free []int
 	for wire := range w {
 		if !known[wire] && !pinned[wire] {
 			free = append(free, wire)
 		}
 	}
 	return free
+}
+
+// gradient is the derivative of L R - O by each wire.
+func gradient(system *bn254.R1CS, row *constraint.R1C, w []fr.Element) map[int]*fr.Element {
+	derivatives := map[int]*fr.Element{}
+	left, right, minusOne := evaluate(system, row.L, w), evaluate(system, row.R, w), fr.One()
+	minusOne.Neg(&minusOne)
+	for _, side := range []struct {
+		terms  constraint.LinearExpression
+		factor fr.Element
+	}{{row.L, right}, {row.R, left}, {row.O, minusOne}} {
+		for _, term := range side.terms {
+			if derivatives[term.WireID()] == nil {
+				derivatives[term.WireID()] = new(fr.Element)
+			}
+			product := new(fr.Element).Mul(&system.Coefficients[term.CoeffID()], &side.factor)
+			derivatives[term.WireID()].Add(derivatives[term.WireID()], product)
+		}
+	}
+	return derivatives
+}
+
+func evaluate(system *bn254.R1CS, side constraint.LinearExpression, w []fr.Element) (sum fr.Element) {
+	for _, term := range side {
+		sum.Add(&sum, new(fr.Element).Mul(&system.Coefficients[term.CoeffID()], &w[term.WireID()]))
+	}
+	return sum
 }
 
 // solution is the full vector of wires, and the wires that no prover can choose after the challenge.
@@ -317,9 +286,21 @@ func TestNoFreeWires(t *testing.T) {
 	secret := randomSecret(r)
 	honest := []signed{signRandom(r, secret), signRandom(r, randomSecret(r))}
 	zero := signWith(crypto.PublicKey(secret), crypto.PublicKey(secret), secret, secret, [crypto.MessageWords]fr.Element{}) // R = A
-	base := signWith(crypto.Base(), crypto.Base(), big.NewInt(1), big.NewInt(1), randomMessage(r))                         // A = R = G
-	_ = t8
-	for name, list := range map[string][]signed{"honest": honest, "R = A, and A = R = G": {zero, base}} {
+	base := signWith(crypto.Base(), crypto.Base(), big.NewInt(1), big.NewInt(1), randomMessage(r))                          // A = R = G
+	// A key of mixed order, as an unused row may hold: natively refused, provable where the multiplier of A itself is a multiple of 8.
+	mixed := signed{key: add2(honest[0].key, t8)}
+	for suitable := false; !suitable; {
+		nonce := randomSecret(r)
+		var R te.PointAffine
+		R.ScalarMultiplicationBase(nonce)
+		mixed = signWith(mixed.key, R, secret, nonce, randomMessage(r))
+		c := crypto.ShortChallenge(crypto.Challenge(&R, &mixed.key, mixed.message))
+		suitable = c.And(c, big.NewInt(7)).Sign() == 0
+	}
+	if mixed.native() {
+		t.Error("a key of mixed order is natively valid")
+	}
+	for name, list := range map[string][]signed{"honest": honest, "R = A, and A = R = G": {zero, base}, "mixed order": {mixed, honest[1]}} {
 		c := shape(2, 0, 1)
 		c.assertMultiple = true
 		ccs := compile(t, c)
@@ -336,68 +317,58 @@ func TestNoFreeWires(t *testing.T) {
 	}
 }
 
-type slopeCircuit struct {
-	P, Q frontend.Variable
-	V, W frontend.Variable
+// formula is a circuit over a list of inputs.
+type formula struct {
+	In     []frontend.Variable
+	define func(api frontend.API, in []frontend.Variable)
 }
 
-func (c *slopeCircuit) Define(api frontend.API) error {
-	add(api, montgomery{c.P, c.V}, montgomery{c.Q, c.W})
+func (f *formula) Define(api frontend.API) error {
+	f.define(api, f.In)
 	return nil
 }
 
+func compileFormula(t *testing.T, inputs int, define func(api frontend.API, in []frontend.Variable)) constraint.ConstraintSystem {
+	return compile(t, &formula{make([]frontend.Variable, inputs), define})
+}
+
+func inputs(values ...frontend.Variable) *formula { return &formula{In: values} }
+
 // The control of the test above: where p = q the slope is free indeed, the test sees it, and a vector with another slope satisfies the constraints.
 func TestFreeSlopeIsSeen(t *testing.T) {
-	ccs := compile(t, &slopeCircuit{})
+	ccs := compileFormula(t, 4, func(api frontend.API, in []frontend.Variable) {
+		add(api, montgomery{in[0], in[1]}, montgomery{in[2], in[3]})
+	})
 	p, q := fixedMultiples()[0][4], fixedMultiples()[0][6]
 	known := map[int]bool{0: true, 1: true, 2: true, 3: true, 4: true}
-	for name, c := range map[string]struct {
-		q    constantPoint
-		free bool
-	}{"p + q": {q, false}, "p + p": {p, true}} {
-		w, _ := solution(t, ccs, &slopeCircuit{P: p.U, V: p.V, Q: c.q.U, W: c.q.V})
-		if free := freeWires(ccs, w, known); (len(free) > 0) != c.free {
-			t.Errorf("%s: %d free wires", name, len(free))
-		}
-		if !c.free {
-			continue
-		}
-		slope, square, product := &w[len(w)-3], &w[len(w)-2], &w[len(w)-1]
-		var b, u, e fr.Element
-		slope.SetUint64(987654321)
-		square.Mul(slope, b.SetBigInt(montgomeryB)).Mul(square, slope)
-		u.Sub(square, e.SetBigInt(montgomeryA)).Sub(&u, e.SetBigInt(new(big.Int).Lsh(p.U, 1)))
-		product.Mul(e.SetBigInt(p.U).Sub(&e, &u), slope)
-		if row := violated(ccs, w); row >= 0 {
-			t.Errorf("%s: constraint %d refuses another slope", name, row)
-		}
-		product.Double(product)
-		if violated(ccs, w) < 0 {
-			t.Error("the check of constraints checks nothing")
-		}
+	w, _ := solution(t, ccs, inputs(p.U, p.V, q.U, q.V))
+	if free := freeWires(ccs, w, known); len(free) != 0 {
+		t.Errorf("p + q: %d free wires", len(free))
+	}
+	w, _ = solution(t, ccs, inputs(p.U, p.V, p.U, p.V))
+	if free := freeWires(ccs, w, known); len(free) == 0 {
+		t.Error("p + p: the free slope is not seen")
+	}
+	slope, square, product := &w[len(w)-3], &w[len(w)-2], &w[len(w)-1]
+	var b, u, e fr.Element
+	slope.SetUint64(987654321)
+	square.Mul(slope, b.SetBigInt(montgomeryB)).Mul(square, slope)
+	u.Sub(square, e.SetBigInt(montgomeryA)).Sub(&u, e.SetBigInt(new(big.Int).Lsh(p.U, 1)))
+	product.Mul(e.SetBigInt(p.U).Sub(&e, &u), slope)
+	if violated(ccs, w) {
+		t.Error("p + p: another slope is refused")
+	}
+	if product.Double(product); !violated(ccs, w) {
+		t.Error("the check of constraints checks nothing")
 	}
 }
 
-func violated(ccs constraint.ConstraintSystem, w []fr.Element) int {
+func violated(ccs constraint.ConstraintSystem, w []fr.Element) bool {
 	system := ccs.(*bn254.R1CS)
-	for i, row := range system.GetR1Cs() {
-		var value [3]fr.Element
-		for k, side := range sidesOf(row) {
-			for _, term := range side {
-				var e fr.Element
-				e.Mul(&system.Coefficients[term.CoeffID()], &w[term.WireID()])
-				value[k].Add(&value[k], &e)
-			}
-		}
-		if value[0].Mul(&value[0], &value[1]); !value[0].Equal(&value[2]) {
-			return i
-		}
-	}
-	return -1
-}
-
-func sidesOf(row constraint.R1C) [3]constraint.LinearExpression {
-	return [3]constraint.LinearExpression{row.L, row.R, row.O}
+	return slices.ContainsFunc(system.GetR1Cs(), func(row constraint.R1C) bool {
+		left, right, out := evaluate(system, row.L, w), evaluate(system, row.R, w), evaluate(system, row.O, w)
+		return !left.Mul(&left, &right).Equal(&out)
+	})
 }
 
 // ---- Tables of adversarial keys ----
@@ -407,96 +378,63 @@ func sidesOf(row constraint.R1C) [3]constraint.LinearExpression {
 func TestTablesOfAdversarialKeys(t *testing.T) {
 	r := rand.New(rand.NewSource(53))
 	t8, _, _, identity := torsion()
+	ccs := compileFormula(t, 2, func(api frontend.API, in []frontend.Variable) {
+		base := toMontgomery(api, Point{in[0], in[1]})
+		point := double(api, base)
+		for range challengeTableSize - 2 {
+			point = add(api, point, base)
+		}
+	})
 	for _, prime := range []te.PointAffine{identity, crypto.Base(), negated(crypto.Base()), crypto.PublicKey(randomSecret(r)), offsetBase()} {
-		small := identity
-		for multiple := range 8 {
-			key := add2(prime, small)
-			small = add2(small, t8)
-			if key.X.IsZero() {
-				continue // refused by toMontgomery, see TestPointsWithoutMontgomeryForm
-			}
-			degenerate := false
-			sum := key
-			for k := 1; k < challengeTableSize && !degenerate; k++ { // sum = k key
-				double, inverse := k > 1 && sum.Equal(&key), add2(sum, key)
-				degenerate = inverse.IsZero()
-				if double {
-					t.Fatalf("multiple %d of the torsion: %d P = P is reached", multiple, k)
+		key := prime
+		for torsion := range 8 {
+			if !key.X.IsZero() { // else refused by toMontgomery, see TestPointsWithoutMontgomeryForm
+				degenerate, sum := false, key
+				for k := 1; k < challengeTableSize && !degenerate; k++ { // sum = k key
+					next := add2(sum, key)
+					degenerate = next.IsZero()
+					if k > 1 && sum.Equal(&key) || degenerate && sum.X.IsZero() {
+						t.Fatalf("torsion %d: %d P + P is 0/0", torsion, k)
+					}
+					sum = next
 				}
-				if degenerate && sum.X.IsZero() {
-					t.Fatalf("multiple %d of the torsion: the inverse has v = 0", multiple)
+				err := solve(t, ccs, inputs(key.X, key.Y))
+				if degenerate {
+					mustRefuse(t, "table", err)
 				}
-				sum = inverse
+				if degenerate != prime.IsZero() || !degenerate && err != nil {
+					t.Errorf("torsion %d: degenerate %t, %v", torsion, degenerate, err)
+				}
 			}
-			if !prime.IsZero() && degenerate {
-				t.Errorf("multiple %d of the torsion: a key of large order has no table", multiple)
-			}
-			err := solve(t, compile(t, &tableCircuit{}), &tableCircuit{pointOf(key)})
-			if degenerate {
-				mustRefuse(t, "table", err)
-			} else if err != nil {
-				t.Errorf("multiple %d of the torsion: %v", multiple, err)
-			}
+			key = add2(key, t8)
 		}
 	}
 }
 
-type tableCircuit struct{ P Point }
-
-func (c *tableCircuit) Define(api frontend.API) error {
-	base := toMontgomery(api, c.P)
-	point := double(api, base)
-	for range challengeTableSize - 2 {
-		point = add(api, point, base)
-	}
-	return nil
-}
-
 // The facts about the curve on which the completeness of AssertMultiple's doublings and the list of exceptional additions rest.
 func TestCurveFacts(t *testing.T) {
-	one := fr.One()
-	minusOne := *new(fr.Element).Neg(&one)
-	discriminant := new(fr.Element).SetBigInt(montgomeryA)
+	minusOne, discriminant := new(fr.Element).SetInt64(-1), new(fr.Element).SetBigInt(montgomeryA)
 	discriminant.Square(discriminant).Sub(discriminant, new(fr.Element).SetUint64(4))
-	if !curve.A.Equal(&minusOne) || minusOne.Legendre() != 1 || curve.D.Legendre() != -1 {
+	if !curve.A.Equal(minusOne) || minusOne.Legendre() != 1 || curve.D.Legendre() != -1 {
 		t.Error("expected a = -1, a square, and d not a square: else additions of Edwards points have exceptions")
 	}
 	if discriminant.Legendre() != -1 {
 		t.Error("more than one point of order two")
 	}
 	order := crypto.Order()
-	cofactor := new(big.Int).Div(new(big.Int).Add(fr.Modulus(), big.NewInt(1)), order)
-	if !order.ProbablyPrime(20) || cofactor.Cmp(big.NewInt(8)) > 0 || cofactor.Cmp(big.NewInt(7)) < 0 {
-		t.Errorf("order %s, r / order about %s", order, cofactor)
-	}
 	var g te.PointAffine
 	g.ScalarMultiplication(&curve.Base, order)
-	if !g.IsZero() {
-		t.Error("the order of G is not l")
+	if !order.ProbablyPrime(20) || !g.IsZero() {
+		t.Error("G is not of prime order l")
 	}
-	// a point of order 8 exists and the curve has (Hasse) 8 l points: the 2-part is cyclic
-	bound := new(big.Int).Sub(new(big.Int).Lsh(order, 3), new(big.Int).Add(fr.Modulus(), big.NewInt(1)))
-	if limit := new(big.Int).Lsh(new(big.Int).Sqrt(fr.Modulus()), 1); bound.CmpAbs(limit) > 0 {
-		t.Error("8 l is outside Hasse's interval")
+	// 8 l divides the number of points, as torsion() finds one of order 8; and it is the only multiple of 8 l in Hasse's interval
+	distance := new(big.Int).Sub(new(big.Int).Lsh(order, 3), fr.Modulus())
+	if distance.CmpAbs(new(big.Int).Lsh(new(big.Int).Sqrt(fr.Modulus()), 1)) > 0 {
+		t.Error("the cofactor is not 8")
 	}
 }
 
 // ---- Folding ----
-
-type foldCircuit struct {
-	Y, Digit, U, V, Fold frontend.Variable
-	table                int64
-	constant             *constantPoint
-}
-
-func (c *foldCircuit) Define(api frontend.API) error {
-	p := montgomery{c.U, c.V}
-	if c.constant != nil {
-		p = c.constant.variable()
-	}
-	api.AssertIsEqual(newFolder(api, c.Y).fold(c.table, c.Digit, p), c.Fold)
-	return nil
-}
 
 // Constant rows and variable rows fold to the same polynomial in y, and its coefficients give the row back.
 func TestFoldIsOneInjectivePolynomial(t *testing.T) {
@@ -504,30 +442,30 @@ func TestFoldIsOneInjectivePolynomial(t *testing.T) {
 	for _, table := range []int64{0, 1, ScalarDigits - 1, ScalarDigits, 1000} {
 		p := fixedMultiples()[r.Intn(ScalarDigits)][r.Intn(scalarTableSize)]
 		for _, constant := range []*constantPoint{nil, &p} {
-			ccs := compile(t, &foldCircuit{table: table, constant: constant})
+			ccs := compileFormula(t, 5, func(api frontend.API, in []frontend.Variable) { // y, digit, u, v, fold
+				point := montgomery{in[2], in[3]}
+				if constant != nil {
+					point = constant.variable()
+				}
+				api.AssertIsEqual(newFolder(api, in[0]).fold(table, in[1], point), in[4])
+			})
 			for _, digit := range []*big.Int{new(big.Int), big.NewInt(63), new(big.Int).Sub(fr.Modulus(), big.NewInt(1)), new(big.Int).Rand(r, fr.Modulus())} {
 				y := randomElement(r)
 				fold := foldNatively(&y, table, digit, p.U, p.V)
-				good := &foldCircuit{Y: y, Digit: digit, U: p.U, V: p.V, Fold: fold}
-				if err := solve(t, ccs, good); err != nil {
+				if err := solve(t, ccs, inputs(y, digit, p.U, p.V, fold)); err != nil {
 					t.Errorf("table %d, constant %t: %v", table, constant != nil, err)
 				}
-				good.Fold = *fold.Double(&fold)
-				mustRefuse(t, "fold", solve(t, ccs, good))
+				mustRefuse(t, "fold", solve(t, ccs, inputs(y, digit, p.U, p.V, *fold.Double(&fold))))
 			}
 		}
 	}
 	// rows that agree in index + u v, in u, in v or in the table, but are not equal
-	u, v, d := big.NewInt(20), big.NewInt(30), big.NewInt(5)
-	same := map[[4]fr.Element]bool{}
-	rows := 0
+	same, rows := map[[4]fr.Element]bool{}, 0
 	for table := range int64(3) {
-		for _, row := range [][3]*big.Int{{d, u, v}, {d, v, u}, {big.NewInt(6), u, v}, {big.NewInt(5 + 20), u, big.NewInt(29)}, {big.NewInt(5 + 30), big.NewInt(19), v},
-			{big.NewInt(605), new(big.Int), v}, {big.NewInt(605), u, new(big.Int)}, {big.NewInt(605), new(big.Int), new(big.Int)}} {
+		for _, row := range [][3]int64{{5, 20, 30}, {5, 30, 20}, {6, 20, 30}, {25, 20, 29}, {35, 19, 30}, {605, 0, 30}, {605, 20, 0}, {605, 0, 0}} {
 			var at [4]fr.Element // four values determine a polynomial of degree 3
 			for i := range at {
-				at[i].SetInt64(int64(i))
-				at[i] = foldNatively(&at[i], table, row[0], row[1], row[2])
+				at[i] = foldNatively(new(fr.Element).SetInt64(int64(i)), table, big.NewInt(row[0]), big.NewInt(row[1]), big.NewInt(row[2]))
 			}
 			same[at] = true
 			rows++
@@ -540,21 +478,14 @@ func TestFoldIsOneInjectivePolynomial(t *testing.T) {
 
 // ---- The offset ----
 
-type offsetCircuit struct {
-	Challenge, U, V frontend.Variable
-}
-
-func (c *offsetCircuit) Define(api frontend.API) error {
-	p := randomOffset(api, c.Challenge)
-	api.AssertIsEqual(p.U, c.U)
-	api.AssertIsEqual(p.V, c.V)
-	return nil
-}
-
 // The offset is H + (low 252 bits + 1 + 4 + ... + 4^125) G of the canonical challenge: one T for each challenge, also where challenge + r has 254 bits.
 func TestOffsetOfChallenge(t *testing.T) {
 	r := rand.New(rand.NewSource(55))
-	ccs := compile(t, &offsetCircuit{})
+	ccs := compileFormula(t, 3, func(api frontend.API, in []frontend.Variable) { // challenge, u, v
+		point := randomOffset(api, in[0])
+		api.AssertIsEqual(point.U, in[1])
+		api.AssertIsEqual(point.V, in[2])
+	})
 	var nbits solver.HintID
 	for id, name := range ccs.(*bn254.R1CS).MHintsDependencies {
 		if strings.HasSuffix(name, "bits.nBits") {
@@ -577,7 +508,7 @@ func TestOffsetOfChallenge(t *testing.T) {
 	}
 	for _, c := range []*big.Int{new(big.Int), big.NewInt(1), new(big.Int).Sub(fr.Modulus(), big.NewInt(1)), new(big.Int).Rand(r, small)} {
 		p := offset(c)
-		if err := solve(t, ccs, &offsetCircuit{c, p.U, p.V}); err != nil {
+		if err := solve(t, ccs, inputs(c, p.U, p.V)); err != nil {
 			t.Errorf("challenge %s: %v", c, err)
 		}
 		other := new(big.Int).Add(c, fr.Modulus())
@@ -585,7 +516,7 @@ func TestOffsetOfChallenge(t *testing.T) {
 			continue
 		}
 		q := offset(other)
-		err := solve(t, ccs, &offsetCircuit{c, q.U, q.V}, solver.OverrideHint(nbits, func(_ *big.Int, _, out []*big.Int) error {
+		err := solve(t, ccs, inputs(c, q.U, q.V), solver.OverrideHint(nbits, func(_ *big.Int, _, out []*big.Int) error {
 			for i := range out {
 				out[i].SetUint64(uint64(other.Bit(i)))
 			}
@@ -595,4 +526,11 @@ func TestOffsetOfChallenge(t *testing.T) {
 	}
 }
 
-var _ = poseidon.TagWord
+// A gadget that is never closed proves nothing about its signatures, so a circuit with one must not compile.
+func TestVerifyWithoutCloseDoesNotCompile(t *testing.T) {
+	c := shape(1, 0)
+	c.closeWith = func(*Gadget) {}
+	if _, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, c); err == nil || !strings.Contains(err.Error(), "without Close") {
+		t.Fatalf("compiled without Close: %v", err)
+	}
+}

@@ -1,8 +1,9 @@
 """Matching: an order meets the other side by price, then time, at the makers' prices. Everything happens in a draft.
 
 Makers that may not trade are cancelled when they are met, not filled: the taker's own orders (self-trade prevention: the *resting*
-order is cancelled, the incoming one goes on), those that expired or whose fee cap or price the table has left behind, and those whose
-account would break the margin rule. A taker that would break the rule stops, and its rest is cancelled.
+order is cancelled, the incoming one goes on), those whose fee cap or price the table has left behind, and those whose account would
+break the margin rule. Orders that expired, or that a cancel or a new key killed, have left the book before. A taker that would break
+the rule stops, and its rest is cancelled.
 """
 
 from __future__ import annotations
@@ -85,10 +86,8 @@ def _unfit(draft: Draft, maker: RestingOrder, size_lots: int) -> CancelReason | 
     """Why a resting order may not trade on this table, whatever its account holds."""
     context, order = draft.context, maker.order
     owner, row = draft.exchange.accounts[maker.account], context.table[order.instrument]
-    if order.nonce < owner.min_nonce or maker.order_set.key_epoch != owner.key_epoch:
-        raise InvariantBroken(f"order {maker.key}: dead by nonce or key, expected it to have left the book")
-    if order.expiry_ms <= context.table.time_ms:
-        return CancelReason.EXPIRED
+    if order.nonce < owner.min_nonce or maker.order_set.key_epoch != owner.key_epoch or order.expiry_ms <= context.table.time_ms:
+        raise InvariantBroken(f"order {maker.key}: dead by nonce, key or expiry, expected it to have left the book")
     if abs(order.limit_ticks - row.mark) > row.band:
         return CancelReason.PRICE_BAND
     fee = fill_fee(context.fees.maker_bps, context.fees, context.table.index_ticks, row, order.limit_ticks, size_lots)

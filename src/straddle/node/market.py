@@ -48,7 +48,7 @@ def load_market(config: DemoConfig) -> Market:
         raise ConfigError(f"recorded market: {error}") from error
     needed = path.start_ms + (config.epochs + 1) * config.epoch_minutes * 60_000
     if path.end_ms < needed:
-        raise ConfigError(f"prices: {config.prices.name} ends at {path.end_ms} ms after the chain's snapshot, expected candles up to {needed} ms")
+        raise ConfigError(f"prices: {config.prices.name} ends at {path.end_ms} ms, expected candles up to {needed} ms")
     return Market(path, list_chain(recording, options), DEFAULT_PARAMETERS, (*recording.report.refusals, *candles.report.refusals))
 
 

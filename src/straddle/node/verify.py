@@ -141,10 +141,10 @@ class _Rebuild:
             self._expect(f"{where} risk root from the inputs of epoch {epoch.epoch}", root, effects.risk_root)
             self._expect(f"{where} risk root of epoch {epoch.epoch}", epoch.risk_root, effects.risk_root)
             self._expect(f"{where} time_ms", effects.time_ms, inputs.time_ms)
-            self._signatures(epoch)
             if self._inputs is None or self._inputs.epoch != epoch.epoch:
-                self._funding(inputs)
                 self.report.tables += 1
+                self._funding(inputs)
+            self._signatures(epoch)
         except (RiskInputError, OracleError, ValueError) as error:
             self.report.mismatches.append(f"{where}: epoch {epoch.epoch}: {error}")
 

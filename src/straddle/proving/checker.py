@@ -19,7 +19,7 @@ from straddle.commitments.preset import Preset
 from straddle.commitments.risk import risk_root
 from straddle.core.accounts import FEE_ACCOUNT, NO_KEY, PublicKey
 from straddle.core.instruments import Instrument, Kind
-from straddle.core.messages import ORDER_SET_DEPTH, MessageKind, order_leaf, signed_words, withdrawal_payload
+from straddle.core.messages import ORDER_SET_DEPTH, MessageKind, order_leaf, withdrawal_payload
 from straddle.core.orders import Order, Side, Signature
 from straddle.core.risk_table import RiskRow
 from straddle.primitives.field import MODULUS
@@ -104,6 +104,8 @@ class _Checker:
         self.positions_table()
         self.queue_table()
         self.withdrawals_table()
+        fees = sum(fill.taker_fee + fill.maker_fee for fill in self.witness.fills)
+        _require(fees == 0 or FEE_ACCOUNT in self.accounts, "accounts.5", f"fees of {fees} without a row of the fee account")
         root = self.header.old_accounts_root
         for row in self.witness.accounts:
             root = self.account_opening(row, root)

@@ -161,6 +161,21 @@ def test_a_locked_vol_still_leaves_a_spread(market):
     assert bid.side is Side.BUY and ask.side is Side.SELL and bid.limit_ticks < ask.limit_ticks
 
 
+def test_ticks_neither_lock_the_book_nor_push_a_bid_below_intrinsic(market):
+    """On a tick of one price step, equal vols price bid and ask alike; on a coarse one, a deep bid rounds down past intrinsic value and is left out."""
+    _, instruments, inputs, table, _ = market
+    forwards = dict(inputs.forwards)
+    near = min(instruments[1:], key=lambda i: (abs(i.strike_ticks - 900_000), i.expiry_ms))
+    book = VolBook((VolLevel(8_000, 1_000),), (VolLevel(8_000, 1_000),))
+    ((bid, ask),) = mass_quote(MakerProfile(10_000), [replace(near, tick_ticks=1)], {near.id: book}, forwards, table, TERMS)
+    assert ask.limit_ticks == bid.limit_ticks + 1
+    deep = next(i for i in instruments[1:] if i.kind is Kind.CALL and i.strike_ticks < 700_000)
+    intrinsic = forwards[deep.expiry_ms] - deep.strike_ticks
+    coarse = replace(deep, tick_ticks=next(tick for tick in range(500, 1_000) if intrinsic % tick > 400))
+    ((only,),) = mass_quote(MakerProfile(10_000), [coarse], {deep.id: VolBook((VolLevel(1, 1_000),), (VolLevel(1, 1_000),))}, forwards, table, TERMS)
+    assert only.side is Side.SELL and only.limit_ticks >= intrinsic
+
+
 @pytest.mark.parametrize(
     "changes", [{"share_bps": 0}, {"share_bps": 10_001}, {"width_vol_bps": -1}, {"levels": 0}, {"size_cap_lots": 0}, {"perpetual_half_spread_bps": 0}]
 )

@@ -60,7 +60,7 @@ def test_a_change_in_an_imported_module_counts(tmp_path, monkeypatch):
     shutil.copytree(contracts_directory(), copy)
     monkeypatch.setattr(contracts, "contracts_directory", lambda: copy)
     before = contracts._digest(copy / "Rollup.vy")
-    module = copy / "libraries" / "twisted_edwards.vy"
+    module = copy / "modules" / "twisted_edwards.vy"
     module.write_text(module.read_text().replace("range(3)", "range(2)"))
     assert contracts._digest(copy / "Rollup.vy") != before
 

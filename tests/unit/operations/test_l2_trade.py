@@ -164,6 +164,13 @@ def test_a_refused_amend_leaves_the_order(market: Market) -> None:
     assert market.exchange.books[CALL].asks.depth(1) == [(20_000, 100)]
 
 
+@pytest.mark.parametrize(("nonce", "revision"), [(1, 1), (4_097, 0)])
+def test_an_order_takes_over_the_margin_of_the_one_it_replaces(market: Market, nonce: int, revision: int) -> None:
+    market.submit(3, CALL, SELL, 20_000, 100_000)
+    assert isinstance(market.submit(3, CALL, SELL, 20_000, 100_000, nonce=2)[0], OrderRejected)
+    assert isinstance(market.submit(3, CALL, SELL, 20_050, 100_000, nonce=nonce, revision=revision)[-1], OrderResting)
+
+
 def test_makers_outside_the_band_are_cancelled_when_met(market: Market) -> None:
     market.submit(3, CALL, SELL, 20_000, 10)
     market.submit(4, CALL, SELL, 30_000 - 5_000, 10)
@@ -243,6 +250,20 @@ def test_a_taker_that_would_break_the_rule_stops() -> None:
     events = market.submit(3, CALL, BUY, 4_001_000, 1_000)
     assert trades(events) == [] and cancels(events) == [(3, 2, 1_000, CancelReason.MARGIN)]
     assert market.exchange.books[CALL].asks.depth(1) == [(4_001_000, 1_000)]
+
+
+def test_a_deposit_of_the_batch_excuses_no_loss() -> None:
+    """Buying back costs less than was just deposited; still the rule counts the deposit as there before."""
+    market = in_deficit()
+    market.ok(market.cancel(4, 100))
+    market.nonces[4] = 100
+    market.cut()
+    market.submit(4, CALL, SELL, 4_005_000, 1_000)
+    market.ok(market.deposit(3, 10))
+    events = market.submit(3, CALL, BUY, 4_005_000, 1_000)
+    assert trades(events) == [] and cancels(events)[0][3] is CancelReason.MARGIN
+    market.ok(market.deposit(3, 600))
+    assert trades(market.submit(3, CALL, BUY, 4_005_000, 1_000)) == [(4, 4_005_000, 1_000)]
 
 
 def test_after_a_withdrawal_settled_cash_may_not_fall_below_zero() -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from support.market import BUY, CALL, DOLLARS, SELL, Market
+from support.market import BUY, CALL, DOLLARS, SELL, Market, table
 
+from straddle.core.commands import InternalEpoch
 from straddle.core.events import CancelReason, MinNonceRaised, OrderCancelled, OrderRejected, Trade, Withdrawn
 from straddle.core.rejections import RejectionCode
 from straddle.operations.l2_withdraw import available
@@ -35,9 +36,14 @@ def test_withdrawable_is_the_surplus_of_a_short_seller(market: Market) -> None:
 
 
 def test_option_value_cannot_be_withdrawn(market: Market) -> None:
-    market.submit(3, CALL, SELL, 14_000, 1_000)
-    market.submit(4, CALL, BUY, 14_000, 1_000)
-    assert available(market.exchange, 4) <= market.exchange.requirement_of(4).settled == market.exchange.accounts[4].cash
+    """A $60 option that can lose $31 supports trades, yet only cash leaves."""
+    market.ok(InternalEpoch(table(2, row_1={"value": 60_000})))
+    market.submit(3, CALL, SELL, 60_000, 1_000)
+    market.submit(4, CALL, BUY, 60_000, 1_000)
+    valued = market.exchange.requirement_of(4)
+    assert valued.settled == market.exchange.accounts[4].cash < valued.surplus_scaled // 10_000
+    assert market.refused(market.withdraw(4, valued.settled + 1)) is RejectionCode.WITHDRAWABLE
+    market.ok(market.withdraw(4, valued.settled))
 
 
 def test_open_orders_hold_money_back(market: Market) -> None:
@@ -53,8 +59,8 @@ def test_open_orders_hold_money_back(market: Market) -> None:
 def test_cancel_kills_lower_nonces_only(market: Market) -> None:
     for nonce in (5, 9, 7):
         market.submit(3, CALL, SELL, 20_000, 10, nonce=nonce)
-    events = market.ok(market.cancel(3, 8))
-    assert events[0] == MinNonceRaised(3, 8)
+    events = market.ok(market.cancel(3, 9))
+    assert events[0] == MinNonceRaised(3, 9)
     cancelled = [(event.order.nonce, event.reason) for event in events[1:] if isinstance(event, OrderCancelled)]
     assert cancelled == [(5, CancelReason.MIN_NONCE), (7, CancelReason.MIN_NONCE)]
     assert [resting.order.nonce for resting in market.exchange.books[CALL].asks] == [9]

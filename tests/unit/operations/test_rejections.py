@@ -281,6 +281,14 @@ def after_resting(**changes: int) -> Callable[[Market], Order]:
     return make
 
 
+def after_fill_and_amend(market: Market) -> Order:
+    """Revision 3 filled in part and revision 4 rests; then revision 4 once more."""
+    market.submit(4, CALL, SELL, 20_000, 100)
+    market.submit(3, CALL, BUY, 20_000, 200, nonce=50, revision=3)
+    market.submit(3, CALL, BUY, 20_000, 300, nonce=50, revision=4)
+    return market.order(3, CALL, BUY, 20_000, 300, nonce=50, revision=4)
+
+
 def after_cancel(market: Market) -> Order:
     market.ok(market.cancel(3, 10))
     return market.order(3, CALL, BUY, 20_000, 10, nonce=9)
@@ -330,6 +338,7 @@ ORDERS: list[tuple[Code, Callable[[Market], Order]]] = [
     (Code.NONCE_STALE, after_resting(nonce=50 - 16)),
     (Code.REVISION, after_fill(revision=3)),
     (Code.REVISION, after_fill(revision=2)),
+    (Code.REVISION, after_fill_and_amend),
     (Code.REVISION, after_resting(revision=3)),
     (Code.REVISION, after_resting(revision=2)),
     (Code.FEE_CAP, order(CALL, BUY, 20_000, 10, fee_cap=269)),

@@ -79,6 +79,17 @@ def test_check_hands_over_the_witness_and_returns_the_verdict(tmp_path: Path, wi
         stand_in(tmp_path, {"okay": True}).check(witness)
 
 
+def test_check_many_gives_one_verdict_a_witness(tmp_path: Path, witness: Witness) -> None:
+    output = '{"ok": true, "solver": true}\n{"ok": false, "error": "reader", "solver": true}\n{"ok": false, "error": "range"}\n'
+    results = stand_in(tmp_path, output).check_many([witness] * 3)
+    assert [(item.ok, item.error, item.solver) for item in results] == [(True, "", True), (False, "reader", True), (False, "range", None)]
+    assert json.loads((tmp_path / "args").read_text())[0] == "check-many"
+    with pytest.raises(ProverOutputError, match="3 answers, expected 2"):
+        stand_in(tmp_path, output).check_many([witness] * 2)
+    with pytest.raises(ProverOutputError, match="expected a JSON object"):
+        stand_in(tmp_path, "nonsense\n").check_many([witness])
+
+
 def test_prove_gives_the_proof_of_this_witness(tmp_path: Path, witness: Witness) -> None:
     result = stand_in(tmp_path, {**PROOF, "public": public(witness), "cpu_seconds": 2.5, "wall_seconds": 1.5}).prove(witness)
     assert result.proof.words == tuple(range(1, 13))

@@ -99,6 +99,7 @@ BAD_ROWS = [
     ({"bids": "0.0475x1"}, "bids", "crossed"),
     ({"bids": "0.045x1 0.0455x1"}, "bids", "best first"),
     ({"asks": "0.05x1 0.0475x1"}, "asks", "best first"),
+    ({"bids": "0.0455x1 0.0455x2"}, "bids", "each price once"),
     ({"bids": "0.045"}, "bids", "PRICExAMOUNT"),
     ({"bids": "0.045x"}, "bids", "finite"),
     ({"bids": "nanx1"}, "bids", "finite"),

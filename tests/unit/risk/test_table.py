@@ -12,7 +12,7 @@ from straddle.risk.inputs import RiskInputError, RiskInputs, decode_inputs, enco
 from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_VOL_BPS
 from straddle.risk.scenarios import forward_multiplier, moneyness_bps, scenarios, shocked_vol_bps
-from straddle.risk.table import EXPOSURE_LIMIT, build_table, minutes_to_expiry, table_from_bytes
+from straddle.risk.table import EXPOSURE_LIMIT, build_table, check_exposure, minutes_to_expiry, table_from_bytes
 
 NOW = 1_590_103_380_000
 DAY_MS = 86_400_000
@@ -141,6 +141,26 @@ def test_exposure_above_the_limit_is_refused():
     instruments[1] = replace(instruments[1], position_cap_lots=2**40 - 1)
     with pytest.raises(RiskInputError, match="instrument 2: position cap"):
         build_table(inputs, instruments)
+
+
+@pytest.mark.parametrize("id_", [1, 3])
+def test_the_exposure_limit_is_exact(id_):
+    """The perpetual's value is larger than its deltas, the put's deltas are larger than its value: both count, and the limit itself is refused."""
+    instruments, inputs = small_market()
+    row = build_table(inputs, instruments)[id_]
+    largest = max(abs(row.value), *map(abs, row.deltas))
+    assert (largest == row.value) == (id_ == 1)
+    cap = (EXPOSURE_LIMIT - 1) // largest
+    check_exposure(replace(instruments[id_ - 1], position_cap_lots=cap), row)
+    with pytest.raises(RiskInputError, match=f"instrument {id_}"):
+        check_exposure(replace(instruments[id_ - 1], position_cap_lots=cap + 1), row)
+
+
+def test_trailing_and_missing_bytes_are_refused():
+    encoded = encode_inputs(small_market()[1])
+    for bad in (encoded + b"\0", encoded + bytes(6), encoded[:-1], encoded[:-6], b"", encoded[:4]):
+        with pytest.raises(RiskInputError, match="bytes"):
+            decode_inputs(bad)
 
 
 def test_the_emptiest_market():

@@ -1,0 +1,113 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma nonreentrancy on
+"""
+@title Queue
+@license Apache-2.0
+@notice Part of Rollup: the accounts that it has given out, and the hash chain of deposits and keys that its batches must answer in order.
+@dev Only entries that a batch can apply are admitted, so no entry can hold the queue up.
+"""
+
+from modules import twisted_edwards
+
+event QueueEntryAdded:
+    index: indexed(uint256)
+    account: indexed(uint256)
+    owner: indexed(address)
+    kind: uint256
+    word_1: uint256
+    word_2: uint256
+
+event FeesCollected:
+    amount_wei: uint256
+
+R: constant(uint256) = 21888242871839275222246405745257275088548364400416034343698204186575808495617
+KIND_DEPOSIT: constant(uint256) = 1
+KIND_KEY: constant(uint256) = 2
+FEE_ACCOUNT: constant(uint256) = 1
+INSURANCE_ACCOUNT: constant(uint256) = 2
+FIRST_USER_ACCOUNT: constant(uint256) = 3
+
+MINIMUM_DEPOSIT: public(constant(uint256)) = 1_000_000
+
+DEPOSITS_FROM: immutable(address)
+FEES_TO: immutable(address)
+KEY_FEE_WEI: public(immutable(uint256))
+ACCOUNT_LIMIT: public(immutable(uint256))
+
+owner_of: public(HashMap[uint256, address])
+next_account: public(uint256)
+queue_length: public(uint256)
+queue_hashes: public(HashMap[uint256, bytes32])
+
+
+@deploy
+def __init__(vault: address, operator: address, sequencer: address, account_depth: uint256, key_fee_wei: uint256):
+    """
+    @param operator Owner of the fee account and the insurance account, which exist from the start.
+    @param sequencer Gets the key fees.
+    """
+    assert operator != empty(address), "Rollup: operator is zero"
+    assert account_depth >= 3 and account_depth <= 24, "Rollup: account depth must be 3 to 24"
+    DEPOSITS_FROM = vault
+    FEES_TO = sequencer
+    KEY_FEE_WEI = key_fee_wei
+    ACCOUNT_LIMIT = 1 << account_depth
+    self.owner_of[FEE_ACCOUNT] = operator
+    self.owner_of[INSURANCE_ACCOUNT] = operator
+    self.next_account = FIRST_USER_ACCOUNT
+
+
+@external
+def on_deposit(account: uint256, depositor: address, amount: uint256):
+    """
+    @notice Called by the vault when `amount` has arrived. Account 0 opens a new account that `depositor` owns; anybody may pay into an existing one.
+    """
+    assert msg.sender == DEPOSITS_FROM, "Rollup: only the vault reports deposits"
+    assert amount >= MINIMUM_DEPOSIT, "Rollup: deposit below the minimum"
+    target: uint256 = account
+    if target == 0:
+        target = self.next_account
+        assert target < ACCOUNT_LIMIT, "Rollup: no account left"
+        self.next_account = target + 1
+        self.owner_of[target] = depositor
+    owner: address = self.owner_of[target]
+    assert owner != empty(address), "Rollup: no such account"
+    self._enqueue(KIND_DEPOSIT, target, owner, amount, 0)
+
+
+@external
+@payable
+def set_key(account: uint256, key: uint256[2], base: uint256[2]):
+    """
+    @notice Queues a new trading key for the caller's account; (0, 0) for both revokes the key. Costs exactly `KEY_FEE_WEI`.
+    @param key Affine point, key = 8 base: this proves that it lies in the prime-order subgroup.
+    @param base Any point of the curve.
+    """
+    assert self.owner_of[account] == msg.sender, "Rollup: only the account's owner sets its key"
+    assert msg.value == KEY_FEE_WEI, "Rollup: wrong key fee"
+    if key[0] != 0 or key[1] != 0 or base[0] != 0 or base[1] != 0:
+        assert key[0] < R and key[1] < R, "Rollup: key coordinate is not a field element"
+        assert twisted_edwards._is_on_curve(base), "Rollup: base is not on the curve"
+        # x = 0 only at the identity, once the point is known to lie in the subgroup.
+        assert key[0] != 0, "Rollup: key is the identity"
+        assert twisted_edwards._is_eight_times(key, base), "Rollup: key is not 8 times base"
+    self._enqueue(KIND_KEY, account, msg.sender, key[0], key[1])
+
+
+@external
+def collect_fees():
+    """
+    @notice Pays the collected key fees to the sequencer. Separate from `set_key`, which must not depend on the sequencer accepting them.
+    """
+    amount: uint256 = self.balance
+    log FeesCollected(amount_wei=amount)
+    raw_call(FEES_TO, b"", value=amount)
+
+
+@internal
+def _enqueue(kind: uint256, account: uint256, owner: address, word_1: uint256, word_2: uint256):
+    index: uint256 = self.queue_length
+    self.queue_length = index + 1
+    self.queue_hashes[index + 1] = keccak256(abi_encode(self.queue_hashes[index], kind, account, owner, word_1, word_2))
+    log QueueEntryAdded(index=index, account=account, owner=owner, kind=kind, word_1=word_1, word_2=word_2)

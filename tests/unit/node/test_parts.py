@@ -1,0 +1,110 @@
+"""Configuration, traders, queue commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from straddle.core import messages
+from straddle.core.accounts import PublicKey
+from straddle.core.commands import L1Deposit, L1SetKey
+from straddle.core.orders import Order, Side
+from straddle.l1.history import QueueEntryAdded
+from straddle.node.config import ConfigError, DemoConfig
+from straddle.node.layer1 import queue_commands
+from straddle.node.market import load_market
+from straddle.node.session import positions_sum
+from straddle.node.traders import Trader
+from straddle.primitives.keys import verify
+
+DOMAIN = messages.domain(1, 2)
+
+
+def entry(kind: int) -> QueueEntryAdded:
+    return QueueEntryAdded(block_number=1, log_index=0, transaction_hash="0x", index=4, kind=kind, account=3, owner=9, word_1=70, word_2=80)
+
+
+def test_queue_entries_become_the_commands_that_answer_them() -> None:
+    assert queue_commands([entry(1), entry(2)]) == [L1Deposit(4, 3, 9, 70), L1SetKey(4, 3, 9, PublicKey(70, 80))]
+    with pytest.raises(ValueError, match="queue entry 4 kind: 3, expected 1"):
+        queue_commands([entry(3)])
+
+
+def test_traders_follow_from_seed_and_name() -> None:
+    names = [(1, "maker-1"), (1, "maker-2"), (2, "maker-1")]
+    traders = [Trader.create(seed, name, DOMAIN) for seed, name in names]
+    assert len({trader.owner for trader in traders}) == len({trader.key.public for trader in traders}) == 3
+    again = Trader.create(1, "maker-1", DOMAIN)
+    assert (again.owner, again.key.public) == (traders[0].owner, traders[0].key.public)
+
+
+def test_messages_are_signed_for_the_domain_and_nonces_are_used_up() -> None:
+    trader = Trader.create(1, "taker", DOMAIN)
+    trader.account = 7
+    orders = [Order(nonce, 0, 100, 10, 50, 1, Side.BUY, 3) for nonce in (5, 6)]
+    order_set = trader.sign_orders(orders).order_set
+    assert verify(trader.key.public, messages.order_set_words(DOMAIN, order_set), order_set.signature)
+    assert not verify(trader.key.public, messages.order_set_words(DOMAIN + 1, order_set), order_set.signature)
+    assert trader.next_nonce == 7
+    first, second = trader.sign_withdrawal(10), trader.sign_withdrawal(10)
+    assert (first.nonce, second.nonce, first.account) == (1, 2, 7)
+    assert verify(trader.key.public, messages.withdrawal_words(DOMAIN, second), second.signature)
+
+
+def test_positions_sum() -> None:
+    assert positions_sum({3: {1: 5, 2: -1}, 4: {1: -5, 2: 2}}) == {2: 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": True}, "seed: True, expected an integer"),
+        ({"seed": "1"}, "seed: '1', expected an integer"),
+        ({"threshold": 4}, "threshold: 4, expected an integer from 1 to 3"),
+        ({"epochs": 0}, "epochs: 0"),
+        ({"epoch_minutes": 1441}, "epoch_minutes: 1441, expected an integer from 1 to 1440"),
+        ({"instruments": 97}, r"instruments: 97, expected 3 .* to 96 with preset demo"),
+        ({"makers": 13}, r"makers \+ takers: 16, expected at most 15"),
+        ({"prices": Path("nowhere.csv")}, "prices: nowhere.csv"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        DemoConfig.recorded(**settings)
+
+
+def test_what_is_listed_suits_the_preset() -> None:
+    assert DemoConfig.recorded().listed == 96
+    assert DemoConfig.recorded(preset="nano").listed == 3
+    assert DemoConfig.recorded(preset="nano", instruments=5).listed == 5
+
+
+def test_files_without_a_market_are_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "chain.csv"
+    broken.write_text("instrument_name,strike\n")
+    with pytest.raises(ConfigError, match=r"recorded market: chain\.csv"):
+        load_market(DemoConfig.recorded(chain=broken))
+
+
+def test_candles_that_end_too_early_are_refused(tmp_path: Path) -> None:
+    config = DemoConfig.recorded()
+    lines = config.prices.read_text().splitlines(keepends=True)
+    start_s = 1590103200  # the snapshot's hour
+    short = tmp_path / "prices.csv"
+    short.write_text("".join([lines[0], *(line for line in lines[1:] if int(line.split(",")[0]) <= start_s)]))
+    with pytest.raises(ConfigError, match=r"prices: prices\.csv ends at \d+ ms, expected candles up to \d+ ms"):
+        load_market(DemoConfig.recorded(prices=short, epochs=5))
+
+
+def test_another_day_is_another_market(tmp_path: Path) -> None:
+    """Two expiries of the recording, as another file: the market is made from what is there."""
+    config = DemoConfig.recorded()
+    lines = config.chain.read_text().splitlines(keepends=True)
+    other = tmp_path / "other.csv"
+    other.write_text("".join([lines[0], *(line for line in lines[1:] if "29MAY20" in line or "26JUN20" in line), "BTC-26JUN20-9000-C,call,x\n"]))
+    market = load_market(DemoConfig.recorded(chain=other, instruments=20))
+    assert len(market.expiries) == 2
+    assert len(market.listed) == 20
+    (row,) = [refusal for refusal in market.refusals if refusal.whole_row]
+    assert row.line == 1 + sum("29MAY20" in line or "26JUN20" in line for line in lines[1:]) + 1

@@ -1,0 +1,221 @@
+"""Verification finds every lie that layer-1 data could hold. No chain here: the history is built from a session's batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from eth_account import Account as EthereumAccount
+from support.session import IDENTITY, OPERATOR, ORACLES, Run, post
+
+from straddle.commitments.ledger import CommittedState
+from straddle.commitments.params import params_hash
+from straddle.core.commands import L1Deposit
+from straddle.l1.deployment import Deployment, DeploymentError, RollupConfig
+from straddle.l1.history import BatchProposed, BatchProven, EpochSubmitted, History, QueueEntryAdded
+from straddle.node import verify as module
+from straddle.node.traders import address_of
+from straddle.node.verify import VerifyReport, preset_of, verify
+
+PLACE = {"block_number": 1, "log_index": 0, "transaction_hash": "0x"}
+
+
+@dataclasses.dataclass
+class World:
+    """What layer 1 says, for a test to change."""
+
+    deployment: Deployment
+    history: History
+    state_root: int
+    vault_row: int
+
+
+def deployment_of(run: Run) -> Deployment:
+    preset, params = run.config.circuit, run.session.sequencer.committed.params
+    addresses = sorted((EthereumAccount.from_key(secret).address for secret in ORACLES), key=lambda address: int(address, 16))
+    config = RollupConfig(
+        sequencer=OPERATOR.address,
+        operator=OPERATOR.address,
+        oracles=tuple(addresses),
+        threshold=2,
+        genesis_root=CommittedState.genesis(params, address_of(OPERATOR)).root,
+        params_hash=params_hash(params),
+        account_depth=preset.account_depth,
+        queue_rows=preset.queue,
+        withdrawal_rows=preset.withdrawals,
+        body_cells=preset.body_words,
+    )
+    zero = "0x" + "0" * 40
+    return Deployment(IDENTITY.chain_id, 1, zero, zero, zero, f"{IDENTITY.rollup:#042x}", b"v" * 32, config)
+
+
+def history_of(run: Run) -> History:
+    history = History(99)
+    for closed in run.closed:
+        for entry in closed.batch.queue:
+            words = (1, entry.amount, 0) if isinstance(entry, L1Deposit) else (2, *entry.key)
+            added = QueueEntryAdded(**PLACE, index=entry.queue_index, kind=words[0], account=entry.account, owner=entry.owner, word_1=words[1], word_2=words[2])
+            history.queue.append(added)
+    for signed in run.session.epochs:
+        split = tuple((item[64], int.from_bytes(item[:32], "big"), int.from_bytes(item[32:64], "big")) for item in signed.signatures)
+        submitted = EpochSubmitted(**PLACE, epoch=signed.epoch, time_ms=signed.time_ms, risk_root=signed.risk_root, inputs=signed.inputs, signatures=split)
+        history.epochs[signed.epoch] = submitted
+    for number, batch in enumerate(post(run), start=1):
+        root = batch.effects.new_state_root
+        proposal = BatchProposed(
+            **PLACE,
+            batch_number=number,
+            parent_header_hash=b"",
+            header_hash=batch.header_hash,
+            state_root=root,
+            effects=batch.effects_words,
+            body=batch.body_words,
+            data_commitment=batch.witness.public.c,
+        )
+        history.batches.append(proposal)
+        history.proven.append(BatchProven(**PLACE, batch_number=number, header_hash=batch.header_hash, state_root=root, beneficiary="0x"))
+    return history
+
+
+@pytest.fixture
+def world(run: Run) -> World:
+    accounts = run.session.sequencer.exchange.accounts.values()
+    return World(deployment_of(run), history_of(run), run.session.sequencer.state_root, sum(account.cash for account in accounts))
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], VerifyReport]:
+    def run_verify(world: World) -> VerifyReport:
+        class Client:
+            def __init__(self, rpc: object, deployment: Deployment) -> None:
+                pass
+
+            def state_root(self) -> int:
+                return world.state_root
+
+            def row(self) -> int:
+                return world.vault_row
+
+        monkeypatch.setattr(Deployment, "check", lambda self, rpc: None)
+        monkeypatch.setattr(module, "read_history", lambda rpc, deployment: world.history)
+        monkeypatch.setattr(module, "RollupClient", Client)
+        return verify(None, world.deployment)  # type: ignore[arg-type]
+
+    return run_verify
+
+
+def test_an_honest_history_verifies(run: Run, world: World, verified: Callable[[World], VerifyReport]) -> None:
+    report = verified(world)
+    assert report.mismatches == []
+    assert report.ok
+    assert report.batches == len(run.closed) == len(world.history.proven)
+    assert report.tables == len(run.session.epochs)
+    assert report.state_root == report.state_root_on_layer_1 == run.session.sequencer.state_root
+    assert report.conservation_error_micros == report.position_sums_not_zero == 0
+    assert report.accounts == 2 + len(run.session.makers) + len(run.session.takers)
+
+
+def change_body(world: World) -> None:
+    batch = world.history.batches[0]
+    world.history.batches[0] = dataclasses.replace(batch, body=(batch.body[0] + (1 << 32), *batch.body[1:]))
+
+
+def swap_proofs(world: World) -> None:
+    world.history.proven[1] = dataclasses.replace(world.history.proven[1], state_root=world.history.proven[0].state_root)
+
+
+def change_deposit(world: World) -> None:
+    world.history.queue[0] = dataclasses.replace(world.history.queue[0], word_1=world.history.queue[0].word_1 - 1)
+
+
+def change_vol(world: World) -> None:
+    epoch = world.history.epochs[1]
+    world.history.epochs[1] = dataclasses.replace(epoch, inputs=epoch.inputs[:-1] + bytes([epoch.inputs[-1] ^ 1]))
+
+
+def change_signature(world: World) -> None:
+    epoch = world.history.epochs[1]
+    world.history.epochs[1] = dataclasses.replace(epoch, signatures=epoch.signatures[:1])
+
+
+def change_funding(world: World) -> None:
+    """Another epoch in between, whose funding does not follow."""
+    epoch = world.history.epochs[2]
+    changed = bytearray(epoch.inputs)
+    changed[4 + 16 + 8 + 7] += 1  # cumulative_funding
+    world.history.epochs[2] = dataclasses.replace(epoch, inputs=bytes(changed))
+
+
+def forget_epoch(world: World) -> None:
+    del world.history.epochs[2]
+
+
+def change_root(world: World) -> None:
+    world.state_root += 1
+
+
+def empty_vault(world: World) -> None:
+    world.vault_row -= 1
+
+
+def change_genesis(world: World) -> None:
+    config = dataclasses.replace(world.deployment.config, genesis_root=5)
+    world.deployment = dataclasses.replace(world.deployment, config=config)
+
+
+@pytest.mark.parametrize(
+    ("lie", "message"),
+    [
+        (change_body, "batch 1: cash of all accounts changes by"),
+        (swap_proofs, "batch 2 state root: "),
+        (change_deposit, "batch 1: effects.queue: differs from layer 1's"),
+        (change_vol, "batch 1 risk root from the inputs of epoch 1"),
+        (change_signature, "epoch 1: 1 oracle signatures: expected at least 2"),
+        (change_funding, "epoch 2: funding"),
+        (forget_epoch, "epoch 2 was never submitted"),
+        (change_root, "state root: "),
+        (empty_vault, "vault row less queued deposits: "),
+        (change_genesis, "genesis root: "),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_lie_is_found(world: World, verified: Callable[[World], VerifyReport], lie: Callable[[World], None], message: str) -> None:
+    lie(world)
+    report = verified(world)
+    assert not report.ok
+    assert any(message in mismatch for mismatch in report.mismatches), report.mismatches
+
+
+def test_deposits_that_wait_count_for_the_vault(world: World, verified: Callable[[World], VerifyReport]) -> None:
+    last = world.history.queue[-1]
+    world.history.queue.append(dataclasses.replace(last, index=last.index + 1, kind=1, account=3, word_1=777, word_2=0))
+    world.vault_row += 777
+    report = verified(world)
+    assert report.ok
+    assert report.queued_micros == 777
+
+
+def test_proposals_without_a_proof_do_not_count(world: World, verified: Callable[[World], VerifyReport]) -> None:
+    world.history.proven.pop()
+    world.state_root = world.history.proven[-1].state_root
+    report = verified(world)
+    assert report.proposals == 1
+    assert report.state_root == world.state_root
+    assert any("vault row" in mismatch for mismatch in report.mismatches)  # the withdrawal of the last batch has not left yet
+
+
+def test_other_parameters_are_refused(world: World, verified: Callable[[World], VerifyReport]) -> None:
+    config: Any = dataclasses.replace(world.deployment.config, params_hash=1)
+    world.deployment = dataclasses.replace(world.deployment, config=config)
+    with pytest.raises(DeploymentError, match=r"params_hash: 0x1, expected 0x[0-9a-f]+: other parameters"):
+        verified(world)
+
+
+def test_the_preset_follows_from_the_deployed_sizes(run: Run) -> None:
+    deployment = deployment_of(run)
+    assert preset_of(deployment) == run.config.circuit
+    odd = dataclasses.replace(deployment, config=dataclasses.replace(deployment.config, queue_rows=3))
+    with pytest.raises(DeploymentError, match="expected those of one of nano, demo"):
+        preset_of(odd)
