@@ -77,9 +77,12 @@ def make_machine(make_exchange):
             entries=st.integers(0, 4),
             payouts=st.lists(st.tuples(st.sampled_from(USERS), st.integers(1, 50 * USDC)), max_size=2),
             at_once=st.booleans(),
+            fresh=st.booleans(),
         )
-        def propose(self, entries, payouts, at_once):
+        def propose(self, entries, payouts, at_once, fresh):
             x, model = self.x, self.model
+            if fresh:
+                x.submit_epoch()
             # A sound proof never pays more than the row holds.
             available = model.row - sum(amount for batch in model.pending for _, _, amount in batch.withdrawals)
             withdrawals = []
@@ -118,8 +121,10 @@ def make_machine(make_exchange):
                 self.model.row -= amount
                 self.model.claimable[owner] += amount
 
-        @rule()
-        def void(self):
+        @rule(expire=st.booleans())
+        def void(self, expire):
+            if expire and self.model.pending:
+                self.x.chain.warp(DAY_S + 1)
             if self.model.pending and self.x.chain.time_s > self.model.proposed_at[0] + DAY_S:
                 self.x.void()
                 self.model.pending.clear()

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
-	te "github.com/consensys/gnark-crypto/ecc/bn254/twistededwards"
 
 	"straddle/native/circuit"
 	"straddle/native/crypto"
@@ -32,13 +31,15 @@ type fixture struct {
 	cancels     map[int64]int // account -> signature
 
 	// cheats that no honest plan needs
-	keepSlots   map[int64]bool    // keep the new slots of the plan instead of what the orders make
-	positionsOf func() []Position // replace the position rows
-	accountRows func([]Account) []Account
+	keepSlots   map[int64]bool                   // keep the new slots of the plan instead of what the orders make
+	positionsOf func(rows []Position) []Position // change the position rows
+	accountRows func(rows []Account) []Account   // change the account rows
+	slotOf      func(row *Order) *SlotState      // what an order writes to its slot instead of the rule's
 }
 
 // state is one side of an account.
 type state struct {
+	multipleOf                *big.Int // the secret whose multiple the leaf holds; nil: the key's
 	owner                     *big.Int
 	secret                    *big.Int // nil: no key
 	keyEpoch                  int64
@@ -108,6 +109,10 @@ func (s *state) leaf(depth int) Leaf {
 	if s.secret != nil {
 		key := crypto.PublicKey(s.secret)
 		multiple := crypto.Multiple(&key)
+		if s.multipleOf != nil {
+			other := crypto.PublicKey(s.multipleOf)
+			multiple = crypto.Multiple(&other)
+		}
 		l.KeyX, l.KeyY, l.MultipleX, l.MultipleY = toBig(key.X), toBig(key.Y), toBig(multiple.X), toBig(multiple.Y)
 	}
 	digest := emptyPositions()
@@ -177,8 +182,12 @@ func (f *fixture) planMarket(rnd *rand.Rand) {
 			r.Value = num(-rnd.Int63n(1000))
 		}
 		r.LongMM, r.ShortMM = num(r.LongIM.Int64()*8/10), num(r.ShortIM.Int64()*8/10)
-		for range Scenarios {
-			r.Deltas = append(r.Deltas, num(rnd.Int63n(200_000)-100_000))
+		for s := range Scenarios {
+			delta := rnd.Int63n(3000) - 1500
+			if id == perpetual { // long, it hedges a short position in instrument 3, so that closing it raises the requirement
+				delta = f.instruments[2].Deltas[s].Int64()*8/10 + rnd.Int63n(100)
+			}
+			r.Deltas = append(r.Deltas, num(delta))
 		}
 		f.instruments = append(f.instruments, r)
 	}
@@ -270,6 +279,20 @@ func (f *fixture) book(fill *Fill, times int64) {
 	}
 }
 
+// reprice books fill i again at another price.
+func (f *fixture) reprice(i int, price *big.Int) {
+	f.book(&f.fills[i], -1)
+	f.fills[i].Price = price
+	f.book(&f.fills[i], 1)
+}
+
+// resize books fill i again with another size and other fees.
+func (f *fixture) resize(i int, size, takerFee, makerFee int64) {
+	f.book(&f.fills[i], -1)
+	f.fills[i].Size, f.fills[i].TakerFee, f.fills[i].MakerFee = num(size), num(takerFee), num(makerFee)
+	f.book(&f.fills[i], 1)
+}
+
 func (f *fixture) funding(id int64) *big.Int {
 	for i := range f.instruments {
 		if f.instruments[i].ID.Int64() == id {
@@ -306,7 +329,7 @@ func (f *fixture) planRequests() {
 // do not allow it.
 func (f *fixture) settleCash() bool {
 	r, k := f.judge(repairing), f.judge(reducing)
-	if r.roomRise.Sign() < 0 || k.equityRise.Sign() < 0 || k.initialRise.Sign() > 0 || r.initial.Cmp(r.maintenance) <= 0 {
+	if r.roomRise.Sign() < 0 || r.initialRise.Sign() <= 0 || k.equityRise.Sign() < 0 || k.initialRise.Sign() > 0 || r.initial.Cmp(r.maintenance) <= 0 {
 		return false
 	}
 	middle := new(big.Int).Add(r.initial, r.maintenance)
@@ -364,7 +387,7 @@ func (f *fixture) witness() *Witness {
 		w.Positions = append(w.Positions, f.positionRows(id)...)
 	}
 	if f.positionsOf != nil {
-		w.Positions = f.positionsOf()
+		w.Positions = f.positionsOf(w.Positions)
 	}
 	f.makeAccounts(w)
 	root := crypto.AsciiElement("straddle.listings")
@@ -402,10 +425,14 @@ func (f *fixture) makeOrders(w *Witness) {
 		}
 		row.SlotPath = bigs(trees[id].Path(index))
 		row.OrdersRootOld = toBig(trees[id].Root())
-		trees[id].Set(index, row.slot().leaf())
+		written := row.slot()
+		if f.slotOf != nil {
+			written = f.slotOf(&row)
+		}
+		trees[id].Set(index, written.leaf())
 		row.OrdersRootNew = toBig(trees[id].Root())
 		if !f.keepSlots[id] {
-			slots[index] = *row.slot()
+			slots[index] = *written
 		}
 		w.Orders = append(w.Orders, row)
 	}
@@ -470,5 +497,3 @@ func (f *fixture) makeAccounts(w *Witness) {
 	}
 	w.Header.NewAccountsRoot = toBig(tree.Root())
 }
-
-var _ = te.PointAffine{}

@@ -117,3 +117,11 @@ func TestHonestBatchSolves(t *testing.T) {
 		}
 	}
 }
+
+func mustPreset(name string) circuit.Preset {
+	p, err := circuit.PresetByName(name)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}

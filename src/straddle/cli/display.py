@@ -13,7 +13,7 @@ from rich.table import Table
 from straddle.node.report import DemoReport
 from straddle.node.verify import VerifyReport
 
-PLAIN_SECONDS = 5.0
+PLAIN_SECONDS = 10.0
 """Without a terminal, progress within a stage shows as a line at most this often."""
 
 
@@ -26,7 +26,7 @@ class TerminalDisplay:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TaskProgressColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, console=console, transient=True, disable=not self._live)
         self._task = self._progress.add_task("", total=None)
-        self._shown = 0.0
+        self._started = self._shown = time.monotonic()
         self._last = ""
 
     def __enter__(self) -> Self:
@@ -40,14 +40,15 @@ class TerminalDisplay:
         """A new stage begins."""
         self._console.print(f"[bold]{name}[/bold]  {detail}", highlight=False)
         self._progress.reset(self._task, description=name, total=None)
-        self._shown = time.monotonic()
+        self._shown = self._started = time.monotonic()
 
     def progress(self, detail: str, done: float | None = None) -> None:
         """Within the stage; `done` from 0 to 1 where it is known."""
         if self._live:
             self._progress.update(self._task, description=detail, total=None if done is None else 1.0, completed=done or 0.0)
         elif detail != self._last or time.monotonic() - self._shown > PLAIN_SECONDS:
-            self._console.print(f"  {detail}" + (f" {done:.0%}" if done is not None else ""), highlight=False)
+            share = f" {done:.0%}" if done is not None else ""
+            self._console.print(f"  {detail}{share} ({time.monotonic() - self._started:.0f} s)", highlight=False)
             self._shown, self._last = time.monotonic(), detail
 
 

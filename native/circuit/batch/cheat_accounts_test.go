@@ -1,0 +1,255 @@
+package batch
+
+import (
+	"math/big"
+	"slices"
+	"testing"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"straddle/native/crypto"
+)
+
+// Rows of the fixture's accounts.
+const (
+	rowFee, rowRich, rowRepairing, rowReducing, rowFresh, rowPadding = 0, 1, 2, 3, 4, 5
+)
+
+// bump adds to a cell.
+func bump(x *variable, by int64) { *x = total(*x, by) }
+
+// dropTrading leaves out fills, orders and their sets; deposits, keys, the withdrawal and the cancel stay.
+func dropTrading(f *fixture) {
+	for i := range f.fills {
+		f.book(&f.fills[i], -1)
+	}
+	f.fills, f.orders = nil, nil
+	f.signatures[0], f.signatures[1], f.signatures[2] = f.signatures[signWithdrawal], f.signatures[signCancel], nil
+	f.signatures = f.signatures[:2]
+	f.withdrawals[0].Signature, f.cancels[repairing] = 0, 1
+}
+
+func dropWithdrawal(f *fixture) {
+	f.new[rich].cash.Add(f.new[rich].cash, f.withdrawals[0].Amount)
+	f.new[rich].withdrawalNonce = f.old[rich].withdrawalNonce
+	f.withdrawals = nil
+}
+
+func TestCheatAccountTree(t *testing.T) {
+	runCheats(t, []cheat{
+		{name: "control honest"},
+		{name: "control without trading", plan: dropTrading},
+		{name: "an account without positions and orders", plan: func(f *fixture) {
+			f.old[bystander].cash, f.new[bystander].cash = num(9), num(9)
+			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander}
+			f.queue = f.queue[1:]
+			f.listings = nil
+			f.new[fresh] = f.old[fresh].copy()
+		}},
+		{name: "same account in two rows", want: "rows: used first, keys ascending", plan: func(f *fixture) {
+			f.accountRows = func(rows []Account) []Account {
+				again := rows[rowRich]
+				again.Old = again.New
+				return slices.Insert(rows, rowRich+1, again)
+			}
+		}, cells: func(c *Private) {
+			r := &c.Accounts[rowRich+1] // the second row claims nothing of its own
+			r.Rekeyed, r.Withdrawing, r.HasPositions, r.Steps, r.Entries, r.Withdrawn, r.Deposits = 0, 0, 1, 0, 0, 0, 0
+		}},
+		{name: "accounts out of order", want: "range of rows: used first, keys ascending", plan: func(f *fixture) {
+			f.touched = []int64{feeAccount, repairing, rich, reducing, fresh}
+			f.positionsOf = func(rows []Position) []Position {
+				slices.SortStableFunc(rows, func(a, b Position) int { return a.Account.Cmp(b.Account) })
+				return rows
+			}
+		}},
+		{name: "the null account as a used row", want: "range of rows: used first, keys ascending", plan: func(f *fixture) {
+			f.old[0], f.new[0] = f.old[fresh].copy(), f.old[fresh].copy()
+			f.touched = []int64{0, feeAccount, rich, repairing, reducing}
+			f.new[fresh], f.queue = f.old[fresh].copy(), f.queue[1:]
+		}},
+		{name: "an unused row carries cash", want: "accounts: null rows", cells: func(c *Private) { bump(&c.Accounts[rowPadding].Sides[after].Cash, 1) }},
+		{name: "an unused row with an id", want: "rows: used first", cells: func(c *Private) { bump(&c.Accounts[rowPadding].ID, 9) }},
+		{name: "an unused row with flags", want: "accounts: null rows", cells: func(c *Private) {
+			bump(&c.Accounts[rowPadding].Sides[before].Flags, 1)
+			bump(&c.Accounts[rowPadding].Sides[after].Flags, 1)
+		}},
+		{name: "a used row declared unused", want: "rows: used first", cells: func(c *Private) { c.Accounts[rowReducing].Used = 0 }},
+		{name: "more cash before and after", want: "accounts: tree", witness: func(w *Witness) {
+			w.Accounts[rowFee].Old.Cash = total(w.Accounts[rowFee].Old.Cash, 1000)
+			w.Accounts[rowFee].New.Cash = total(w.Accounts[rowFee].New.Cash, 1000)
+		}},
+		{name: "another new root", want: "accounts: tree", cells: func(c *Private) { bump(&c.Header.NewAccountsRoot, 1) }},
+		{name: "an account beyond the tree", want: "accounts: tree", cells: func(c *Private) { bump(&c.Accounts[rowFresh].ID, 1<<8) }},
+		{name: "more account rows than were touched", want: "accounts: tree", plan: func(f *fixture) {
+			f.accountRows = func(rows []Account) []Account { // a leaf that the tree does not hold
+				extra := Account{ID: num(200), Old: *nullAccount(f.preset.SlotDepth), New: *nullAccount(f.preset.SlotDepth), Path: rows[0].Path, CancelSignature: -1}
+				return append(rows, extra)
+			}
+		}},
+	})
+}
+
+func TestCheatAccountKeys(t *testing.T) {
+	other := num(424242)
+	runCheats(t, []cheat{
+		{name: "owner changed", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].owner = num(666) }},
+		{name: "owner changed with the help of a queue entry", want: "accounts: owner and key", plan: func(f *fixture) {
+			f.new[rich].owner = num(666)
+			f.queue[1].Owner, f.withdrawals[0].Owner = num(666), num(666)
+		}},
+		{name: "owner changed as if created", want: "accounts: owner and key", plan: func(f *fixture) {
+			f.new[rich].owner = num(666)
+			f.queue[1].Owner, f.withdrawals[0].Owner = num(666), num(666)
+		}, cells: func(c *Private) { c.Accounts[rowRich].Created = 1 }},
+		{name: "created without an entry", want: "range of accounts: owner and key", plan: func(f *fixture) {
+			f.queue[0].Account, f.queue[0].Owner = num(reducing), f.old[reducing].owner
+			f.new[fresh].cash = num(0)
+			f.new[reducing].cash.Add(f.new[reducing].cash, f.queue[0].Amount)
+		}},
+		{name: "created with another owner than the entry's", want: "sum owners", plan: func(f *fixture) { f.new[fresh].owner = num(666) }},
+		{name: "key changed without an entry", want: "sum rekeys", plan: func(f *fixture) {
+			f.new[reducing].secret, f.new[reducing].keyEpoch = other, f.old[reducing].keyEpoch+1
+		}, cells: func(c *Private) { c.Accounts[rowReducing].Rekeyed = 1 }},
+		{name: "key changed unflagged", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].secret = other }},
+		{name: "multiple changed alone", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].multipleOf = other }},
+		{name: "a key other than the entry's", want: "sum rekeys", plan: func(f *fixture) { f.new[rich].secret = other }},
+		{name: "a multiple of another key", want: "sum rekeys", plan: func(f *fixture) { f.new[rich].multipleOf = other }},
+		{name: "a multiple of another key in the entry too", want: "queue: multiples", plan: func(f *fixture) { f.new[rich].multipleOf = other },
+			cells: func(c *Private) {
+				key := crypto.PublicKey(other)
+				multiple := crypto.Multiple(&key)
+				c.Queue[1].MultipleX, c.Queue[1].MultipleY = toBig(multiple.X), toBig(multiple.Y)
+			}},
+		{name: "key entry ignored", want: "sum rekeys", plan: func(f *fixture) {
+			f.new[rich].secret, f.new[rich].keyEpoch = f.old[rich].secret, f.old[rich].keyEpoch
+		}, cells: func(c *Private) { c.Accounts[rowRich].Rekeyed = 0 }},
+		{name: "revocation ignored", want: "sum rekeys", plan: func(f *fixture) {
+			f.new[repairing].secret, f.new[repairing].keyEpoch = f.old[repairing].secret, f.old[repairing].keyEpoch
+		}, cells: func(c *Private) { c.Accounts[rowRepairing].Rekeyed = 0 }},
+		{name: "key epoch not raised", want: "accounts: owner and key", plan: func(f *fixture) { f.new[rich].keyEpoch = f.old[rich].keyEpoch }},
+		{name: "key epoch raised twice", want: "accounts: owner and key", plan: func(f *fixture) { f.new[rich].keyEpoch = f.old[rich].keyEpoch + 2 }},
+		{name: "key epoch raised for nothing", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].keyEpoch++ }},
+		{name: "two key entries for one account", want: "sum rekeys", plan: func(f *fixture) { f.queue = append(f.queue, f.queue[1]) }},
+		{name: "flags set", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].flags = 1 }},
+		{name: "auction set", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].auction = 1 }},
+	})
+}
+
+func TestCheatNonces(t *testing.T) {
+	runCheats(t, []cheat{
+		{name: "min_nonce raised unflagged", want: "accounts: nonces", plan: func(f *fixture) { f.new[reducing].minNonce = 5 }},
+		{name: "min_nonce raised unsigned", want: "sum signed", plan: func(f *fixture) { f.new[reducing].minNonce = 5 },
+			cells: func(c *Private) { c.Accounts[rowReducing].Cancelled = 1 }},
+		{name: "min_nonce raised further than signed", want: "sum signed", plan: func(f *fixture) { f.new[repairing].minNonce = 22 }},
+		{name: "min_nonce lowered by a signed cancel", want: "range of accounts: nonces", plan: func(f *fixture) {
+			dropTrading(f)
+			f.old[repairing].minNonce = 50
+		}},
+		{name: "control cancel that changes nothing", plan: func(f *fixture) {
+			dropTrading(f)
+			f.old[repairing].minNonce = 21
+		}},
+		{name: "cancel of another account", want: "sum signed", plan: func(f *fixture) { f.signatures[signCancel].account = reducing }},
+		{name: "cancel under the new key", want: "schnorr.offset", plan: func(f *fixture) {
+			f.queue[2].KeyX, f.queue[2].KeyY = f.queue[1].KeyX, f.queue[1].KeyY
+			f.new[repairing].secret = f.new[rich].secret
+			f.signatures[signCancel].secret = f.new[rich].secret
+		}},
+		{name: "a withdrawal's payload as a cancel", want: "sum signed", plan: func(f *fixture) { f.signatures[signCancel].kind = kindWithdrawal }},
+		{name: "withdrawal_nonce kept", want: "range of accounts: nonces", plan: func(f *fixture) { f.old[rich].withdrawalNonce = 4 }},
+		{name: "withdrawal_nonce lowered", want: "range of accounts: nonces", plan: func(f *fixture) { f.old[rich].withdrawalNonce = 9 }},
+		{name: "withdrawal_nonce raised for nothing", want: "accounts: nonces", plan: func(f *fixture) { f.new[reducing].withdrawalNonce = 8 }},
+		{name: "withdrawal_nonce raised as if withdrawing", want: "sum withdrawals", plan: func(f *fixture) { f.new[fresh].withdrawalNonce = 8 },
+			cells: func(c *Private) { c.Accounts[rowFresh].Withdrawing = 1 }},
+		{name: "withdrawal_nonce other than the row's", want: "sum withdrawals", plan: func(f *fixture) { f.new[rich].withdrawalNonce = 5 }},
+	})
+}
+
+func TestCheatCash(t *testing.T) {
+	add := func(f *fixture, id, by int64) { f.new[id].cash.Add(f.new[id].cash, num(by)) }
+	runCheats(t, []cheat{
+		{name: "cash from nothing", want: "sum cash", plan: func(f *fixture) { add(f, rich, 1000) }},
+		{name: "cash lost", want: "sum cash", plan: func(f *fixture) { add(f, rich, -1000) }},
+		{name: "cashpair", want: "sum cash", plan: func(f *fixture) { add(f, rich, -1000); add(f, reducing, 1000) }},
+		{name: "fees kept by an account", want: "sum cash", plan: func(f *fixture) { add(f, feeAccount, -1); add(f, reducing, 1) }},
+		{name: "fees to account 2", want: "sum cash", plan: func(f *fixture) {
+			f.new[2].cash, f.new[feeAccount].cash = total(f.new[feeAccount].cash, -5), num(5)
+			f.touched = []int64{feeAccount, 2, rich, repairing, reducing}
+			f.queue, f.new[fresh] = f.queue[1:], f.old[fresh].copy()
+		}},
+		{name: "fees to account 2 alone", want: "sum cash", plan: func(f *fixture) {
+			f.new[2].cash, f.new[feeAccount].cash = total(f.new[feeAccount].cash, -5), num(5)
+			f.touched = []int64{2, rich, repairing, reducing, fresh}
+		}},
+		{name: "fees to nobody", want: "sum cash", plan: func(f *fixture) {
+			f.new[feeAccount].cash = num(5)
+			f.touched = []int64{rich, repairing, reducing, fresh}
+		}},
+		{name: "control no fees and no fee account", plan: func(f *fixture) {
+			for i := range f.fills {
+				f.resize(i, f.fills[i].Size.Int64(), 0, 0)
+			}
+			f.touched = []int64{rich, repairing, reducing, fresh}
+		}},
+		{name: "deposit not credited", want: "sum cash", plan: func(f *fixture) { add(f, fresh, -5_000_000) }},
+		{name: "deposit credited twice", want: "sum cash", plan: func(f *fixture) { add(f, fresh, 5_000_000) }},
+		{name: "deposit credited to another account", want: "sum cash", plan: func(f *fixture) { add(f, fresh, -5_000_000); add(f, rich, 5_000_000) }},
+		{name: "deposits overstated", want: "sum queue totals", plan: func(f *fixture) { add(f, fresh, 1) },
+			cells: func(c *Private) { bump(&c.Accounts[rowFresh].Deposits, 1) }},
+		{name: "deposits understated", want: "sum queue totals", plan: func(f *fixture) { add(f, fresh, -1) },
+			cells: func(c *Private) { bump(&c.Accounts[rowFresh].Deposits, -1) }},
+		{name: "deposits moved between rows", want: "sum queue totals", plan: func(f *fixture) { add(f, fresh, -1); add(f, rich, 1) },
+			cells: func(c *Private) { bump(&c.Accounts[rowFresh].Deposits, -1); bump(&c.Accounts[rowRich].Deposits, 1) }},
+		{name: "withdrawal not deducted", want: "sum cash", plan: func(f *fixture) { add(f, rich, 777) }},
+		{name: "withdrawal deducted from another account", want: "sum cash", plan: func(f *fixture) { add(f, rich, 777); add(f, reducing, -777) }},
+		{name: "withdrawn understated", want: "sum withdrawals", plan: func(f *fixture) { add(f, rich, 7) },
+			cells: func(c *Private) { bump(&c.Accounts[rowRich].Withdrawn, -7) }},
+		{name: "withdrawn without withdrawing", want: "accounts: nonces", plan: func(f *fixture) { add(f, reducing, -7) },
+			cells: func(c *Private) { c.Accounts[rowReducing].Withdrawn = 7 }},
+		{name: "funding left out of a trade", want: "sum cash", plan: func(f *fixture) {
+			saved := f.instruments[perpetual-1].Funding
+			f.book(&f.fills[3], -1)
+			f.instruments[perpetual-1].Funding = num(0)
+			f.book(&f.fills[3], 1)
+			f.instruments[perpetual-1].Funding = saved
+			f.shiftCash(repairing, num(1<<40)) // out of the margin rule's reach
+		}},
+		{name: "cash beyond 64 bits", want: "range of accounts/new cash", plan: func(f *fixture) {
+			f.old[feeAccount].cash = new(big.Int).Sub(power(63), num(1))
+			f.new[feeAccount].cash.Add(f.new[feeAccount].cash, new(big.Int).Sub(f.old[feeAccount].cash, num(5)))
+		}},
+	})
+}
+
+func TestCheatChains(t *testing.T) {
+	runCheats(t, []cheat{
+		{name: "positions denied", want: "accounts: digests and slot chains", plan: func(f *fixture) {
+			f.positionsOf = func(rows []Position) []Position {
+				return slices.DeleteFunc(rows, func(p Position) bool { return p.Account.Int64() == reducing })
+			}
+		}},
+		{name: "one position left out", want: "sum digests", plan: func(f *fixture) {
+			f.positionsOf = func(rows []Position) []Position { // an old one that did not trade
+				return slices.DeleteFunc(rows, func(p Position) bool { return p.Account.Int64() == rich && p.Instrument.Int64() == 4 })
+			}
+		}},
+		{name: "positions claimed without rows", want: "sum digests", cells: func(c *Private) { c.Accounts[rowFresh].HasPositions = 1 }},
+		{name: "slots changed without an order", want: "sum slots", plan: func(f *fixture) {
+			f.keepSlots[fresh] = true
+			f.new[fresh].slots[3] = SlotState{num(3), num(0), num(0)}
+		}},
+		{name: "slots reset after the orders", want: "sum slots", plan: func(f *fixture) { f.keepSlots[rich] = true }},
+		{name: "one step fewer", want: "sum slots", cells: func(c *Private) { bump(&c.Accounts[rowRich].Steps, -1) }},
+		{name: "orders on a detached root", want: "sum slots", cells: func(c *Private) {
+			r := &c.Orders[richBuysPerp] // another slot state under the same path: a root that the account never had
+			fake := SlotState{num(19), num(0), num(0)}
+			path := make([]fr.Element, len(r.SlotPath))
+			for k := range path {
+				path[k] = toElement(number(r.SlotPath[k]))
+			}
+			r.SlotNonce = num(19)
+			r.RootBefore = toBig(crypto.Fold(fake.leaf(), number(r.Nonce).Uint64()%16, path))
+		}},
+	})
+}

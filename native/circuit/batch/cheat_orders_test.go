@@ -1,0 +1,266 @@
+package batch
+
+import (
+	"math/big"
+	"testing"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"straddle/native/crypto"
+)
+
+// tamper changes an order after its set was signed: its leaf no longer opens in the signed root.
+func tamper(change func(o *Order)) func(w *Witness) {
+	return func(w *Witness) {
+		o := w.Orders[richBuys1]
+		change(&o)
+		w.Orders[richBuys1] = o
+		w.Public = publicValues(mustPreset("nano"), w)
+	}
+}
+
+func TestCheatSignatures(t *testing.T) {
+	other := num(31337)
+	epoch := func(f *fixture, id, by int64) *int64 { n := f.old[id].keyEpoch + by; return &n }
+	runCheats(t, []cheat{
+		{name: "signed by another key", want: "schnorr.offset", plan: func(f *fixture) { f.signatures[signOrders5].secret = other }},
+		{name: "signed by another account's key", want: "schnorr.offset", plan: func(f *fixture) { f.signatures[signOrders5].secret = f.old[rich].secret }},
+		{name: "another key in the row", want: "sum account keys", plan: func(f *fixture) { f.signatures[signOrders5].secret = other }, cells: func(c *Private) {
+			key := crypto.PublicKey(other)
+			multiple := crypto.Multiple(&key)
+			r := &c.Signatures[signOrders5]
+			r.KeyX, r.KeyY, r.MultipleX, r.MultipleY = toBig(key.X), toBig(key.Y), toBig(multiple.X), toBig(multiple.Y)
+		}},
+		{name: "another multiple in the row", want: "sum account keys", cells: func(c *Private) {
+			key := crypto.PublicKey(other)
+			multiple := crypto.Multiple(&key)
+			c.Signatures[signOrders5].MultipleX, c.Signatures[signOrders5].MultipleY = toBig(multiple.X), toBig(multiple.Y)
+		}},
+		{name: "signed for another rollup", want: "schnorr.offset", plan: func(f *fixture) { f.signatures[signOrders5].domain = num(1) }},
+		{name: "signed in an older key epoch", want: "schnorr.offset", plan: func(f *fixture) { f.signatures[signOrders5].keyEpoch = epoch(f, reducing, -1) }},
+		{name: "an older key epoch in the row", want: "sum account keys", plan: func(f *fixture) { f.signatures[signOrders5].keyEpoch = epoch(f, reducing, 1) },
+			cells: func(c *Private) { bump(&c.Signatures[signOrders5].KeyEpoch, 1) }},
+		{name: "new key used in its own batch", want: "schnorr.offset", plan: func(f *fixture) { f.signatures[signOrders3].secret = f.new[rich].secret }},
+		{name: "signature of another account", want: "sum signed", plan: func(f *fixture) {
+			f.signatures[signOrders5].account = rich
+		}},
+		{name: "a cancel as an order set", want: "sum signed", plan: func(f *fixture) { f.signatures[signOrders5].kind = kindCancel }},
+		{name: "an unused row that gives", want: "sum signed", cells: func(c *Private) { c.Signatures[4].Used = 0 }},
+		{name: "a padding row that gives", want: "sum account keys", cells: func(c *Private) { c.Signatures[5].Used = 1 }},
+		{name: "an account without key", want: "signatures: valid", plan: func(f *fixture) {
+			secret := f.old[reducing].secret
+			f.old[reducing].secret, f.new[reducing].secret = nil, nil
+			f.signatures[signOrders5].secret = secret
+		}},
+	})
+}
+
+func TestCheatOrderTerms(t *testing.T) {
+	const set = "sum signed"
+	runCheats(t, []cheat{
+		{name: "limit changed", want: set, witness: tamper(func(o *Order) { o.Limit = total(o.Limit, 1) })},
+		{name: "size changed", want: set, witness: tamper(func(o *Order) { o.Size = total(o.Size, 1) })},
+		{name: "expiry changed", want: set, witness: tamper(func(o *Order) { o.ExpiryMs = total(o.ExpiryMs, 1) })},
+		{name: "fee cap changed", want: set, witness: tamper(func(o *Order) { o.FeeCap = total(o.FeeCap, 1) })},
+		{name: "flags changed", want: set, witness: tamper(func(o *Order) { o.Flags = total(1, new(big.Int).Neg(o.Flags)) })},
+		{name: "a place it does not have", want: set, witness: tamper(func(o *Order) { o.SetIndex = num(1) })},
+		{name: "flags 2", want: "allocation", plan: func(f *fixture) { f.orders[richBuys1].Flags = num(2) }},
+		{name: "an order of another account's set", want: set, plan: func(f *fixture) {
+			o := f.orders[reduceSells1] // its row says account 5, its leaf lies in the set of account 3
+			f.signatures[signOrders3].orders[3] = o.Order
+			o.set, o.at = signOrders3, 3
+		}},
+		{name: "expired", want: "range of orders: nonce and expiry", plan: func(f *fixture) { f.orders[richBuys1].ExpiryMs = f.header.TimeMs }},
+		{name: "control expires a millisecond later", plan: func(f *fixture) { f.orders[richBuys1].ExpiryMs = total(f.header.TimeMs, 1) }},
+		{name: "nonce below min_nonce", want: "range of orders: nonce and expiry", plan: func(f *fixture) {
+			f.old[reducing].minNonce, f.new[reducing].minNonce = 9, 9
+		}},
+		{name: "control nonce at min_nonce", plan: func(f *fixture) { f.old[reducing].minNonce, f.new[reducing].minNonce = 8, 8 }},
+		{name: "nonce below min_nonce with another account's", want: "sum min nonces", plan: func(f *fixture) {
+			f.old[reducing].minNonce, f.new[reducing].minNonce = 9, 9
+		}, cells: func(c *Private) { c.Orders[reduceSells1].MinNonce, c.Orders[reduceSells1Again].MinNonce = 0, 0 }},
+		{name: "limit beyond 40 bits", want: "range of orders/limit", plan: func(f *fixture) { f.orders[richBuys1].Limit = power(39) }},
+		{name: "fee above the cap", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) {
+			f.resize(3, 600, 6001, 0)
+		}},
+		{name: "control fee at the cap", plan: func(f *fixture) { f.resize(3, 600, 6000, 0) }},
+		{name: "sequence before the batch", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) { f.orders[richBuys1].Sequence = num(39) }},
+		{name: "sequence after the batch", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) { f.orders[richBuys1].Sequence = num(91) }},
+		{name: "control sequence at the ends", plan: func(f *fixture) {
+			f.orders[richBuys1].Sequence, f.orders[richSells3].Sequence = num(40), num(90)
+		}},
+		{name: "rows of an account in another order than the slots", want: "sum slots", cells: func(c *Private) {
+			c.Orders[reduceSells1].Step, c.Orders[reduceSells1Again].Step = 0, 2
+		}},
+		{name: "steps swapped", want: "range of rows: used first", cells: func(c *Private) {
+			c.Orders[reduceSells1].Step, c.Orders[reduceSells1Again].Step = 1, 0
+		}},
+		{name: "accounts of orders out of order", want: "rows: used first", cells: func(c *Private) {
+			c.Orders[richBuysPerp], c.Orders[repairBuys3] = c.Orders[repairBuys3], c.Orders[richBuysPerp]
+		}},
+		{name: "an unused row with a fill", want: "orders: fill, fee and sequence", cells: func(c *Private) { c.Orders[7].Fill = 1 }},
+		{name: "an unused row with a fee", want: "orders: fill, fee and sequence", cells: func(c *Private) { c.Orders[7].Fee = 1 }},
+		{name: "an unused row of an account", want: "rows: used first", cells: func(c *Private) { c.Orders[7].Account = rich }},
+	})
+}
+
+func TestCheatSlots(t *testing.T) {
+	held := func(nonce uint64, slot SlotState) func(f *fixture) {
+		return func(f *fixture) { f.old[rich].slots[nonce%16] = slot }
+	}
+	refill := func(f *fixture, size int64) { // the order that continues at 5 fills so much in its first fill
+		f.resize(0, size, 0, 0)
+	}
+	runCheats(t, []cheat{
+		{name: "overfilled", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) { f.orders[richBuysPerp].Size = num(599) }},
+		{name: "control filled to its size", plan: func(f *fixture) { f.orders[richBuysPerp].Size = num(600) }},
+		{name: "overfilled with what was filled before", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) {
+			f.orders[richBuys1].Size = total(f.orders[richBuys1].Fill, 4)
+		}},
+		{name: "control filled to its size with what was filled before", plan: func(f *fixture) {
+			f.orders[richBuys1].Size = total(f.orders[richBuys1].Fill, 5)
+		}},
+		{name: "replay filled amount forgotten", want: "range of orders: slot rule", plan: func(f *fixture) {
+			f.slotOf = func(row *Order) *SlotState {
+				if row.Nonce.Int64() == 17 {
+					return &SlotState{row.Nonce, row.Revision, row.Fill}
+				}
+				return row.slot()
+			}
+		}, cells: func(c *Private) { c.Orders[richBuys1].Same = 0 }},
+		{name: "continued though the nonce is new", want: "orders: slot rule", plan: func(f *fixture) {
+			f.slotOf = func(row *Order) *SlotState {
+				if row.Nonce.Int64() == 34 {
+					return &SlotState{row.Nonce, row.Revision, total(row.SlotOld.Filled, row.Fill)}
+				}
+				return row.slot()
+			}
+		}, cells: func(c *Private) { c.Orders[richSells3].Same = 1 }},
+		{name: "older nonce than the slot's", want: "range of orders: slot rule", plan: held(17, SlotState{num(33), num(0), num(0)})},
+		{name: "older revision than the slot's", want: "range of orders: slot rule", plan: held(17, SlotState{num(17), num(2), num(5)})},
+		{name: "control the slot's own revision", plan: held(17, SlotState{num(17), num(1), num(5)})},
+		{name: "slot not written", want: "orders: slot rule", plan: func(f *fixture) {
+			f.slotOf = func(row *Order) *SlotState { return &row.SlotOld }
+		}},
+		{name: "less written than filled", want: "orders: slot rule", plan: func(f *fixture) {
+			f.slotOf = func(row *Order) *SlotState { s := row.slot(); s.Filled = total(s.Filled, -1); return s }
+		}},
+		{name: "older revision written", want: "orders: slot rule", plan: func(f *fixture) {
+			f.slotOf = func(row *Order) *SlotState { s := row.slot(); s.Revision = num(0); return s }
+		}},
+		{name: "a slot that is not the nonce's", want: "range of orders: slot rule", cells: func(c *Private) {
+			moveSlot(&c.Orders[repairBuys3], 9)
+		}},
+		{name: "slot bits that are none", want: "orders: slot rule", cells: func(c *Private) {
+			r := &c.Orders[repairBuys3] // nonce 4 = 2 * 2
+			r.SlotBits[1], r.SlotBits[2] = 2, 0
+		}},
+		{name: "filled twice at once", want: "range of orders", plan: func(f *fixture) { refill(f, 1<<40); f.orders[richBuys1].Size = less(power(40), 1) }},
+	})
+}
+
+// moveSlot opens the order's slot at another index of an untouched tree.
+func moveSlot(r *OrderRow, index uint64) {
+	tree := crypto.NewTree(len(r.SlotPath), crypto.Compress(fr.Element{}, fr.Element{}))
+	path := tree.Path(index)
+	for k := range path {
+		r.SlotBits[k], r.SlotPath[k] = index>>k&1, toBig(path[k])
+	}
+}
+
+func TestCheatFills(t *testing.T) {
+	last := func(c *Private) *FillRow { return &c.Fills[5] } // the padding row
+	runCheats(t, []cheat{
+		{name: "price above the buyer's limit", want: "range of fills: price", plan: func(f *fixture) { f.reprice(0, total(f.orders[richBuys1].Limit, 1)) }},
+		{name: "control price at the buyer's limit", plan: func(f *fixture) { f.reprice(0, f.orders[richBuys1].Limit) }},
+		{name: "price below the seller's limit", want: "range of fills: price", plan: func(f *fixture) {
+			f.reprice(0, total(f.orders[reduceSells1].Limit, -1))
+			setEquity(f, reducing, power(50))
+		}},
+		{name: "control price at the seller's limit", plan: func(f *fixture) {
+			f.reprice(0, f.orders[reduceSells1].Limit)
+			setEquity(f, reducing, power(50))
+		}},
+		{name: "swaplimit", want: "sum order fills", plan: func(f *fixture) { f.reprice(0, total(f.orders[richBuys1].Limit, 1)) },
+			cells: func(c *Private) { c.Fills[0].TakerLimit = c.Fills[0].Price }},
+		{name: "swapbill", want: "sum order fills", plan: func(f *fixture) {
+			fill := &f.fills[0] // the taker's flows go to another account
+			notional := new(big.Int).Mul(fill.Size, new(big.Int).Sub(fill.Price, f.funding(1)))
+			notional.Add(notional, fill.TakerFee)
+			f.new[rich].cash.Add(f.new[rich].cash, notional)
+			f.new[fresh].cash.Sub(f.new[fresh].cash, notional)
+			f.new[rich].move(1, new(big.Int).Neg(fill.Size))
+			f.new[fresh].move(1, fill.Size)
+			f.shiftCash(fresh, power(50))
+		}, cells: func(c *Private) { c.Fills[0].TakerAccount = fresh }},
+		{name: "both sides buy", want: "sum order fills", plan: func(f *fixture) { f.orders[reduceSells1].Side = num(1) }},
+		{name: "the taker's side turned", want: "sum ", cells: func(c *Private) {
+			f := &c.Fills[0]
+			f.Side = 0
+			f.TakerLimit, f.MakerLimit = f.Price, f.Price
+		}},
+		{name: "another instrument than the orders'", want: "sum order fills", plan: swapInstrument, cells: func(c *Private) {
+			to := &c.Instruments[0]
+			r := &c.Fills[4]
+			r.Instrument, r.ExpiryMs, r.Mark, r.Funding, r.Band = to.ID, to.ExpiryMs, total(to.Value, to.Funding), to.Funding, to.Band
+		}},
+		{name: "outside the band above", want: "range of fills: price", plan: func(f *fixture) {
+			f.orders[richBuys1].Limit = power(38)
+			f.reprice(0, total(f.instruments[0].mark(), f.instruments[0].Band, 1))
+		}},
+		{name: "control at the edge of the band above", plan: func(f *fixture) {
+			f.orders[richBuys1].Limit = power(38)
+			f.reprice(0, total(f.instruments[0].mark(), f.instruments[0].Band))
+		}},
+		{name: "outside the band below", want: "range of fills: price", plan: func(f *fixture) {
+			f.orders[reduceSells1].Limit = new(big.Int).Neg(power(38))
+			f.reprice(0, total(f.instruments[0].mark(), new(big.Int).Neg(f.instruments[0].Band), -1))
+			setEquity(f, reducing, power(50))
+		}},
+		{name: "control at the edge of the band below", plan: func(f *fixture) {
+			f.orders[reduceSells1].Limit = new(big.Int).Neg(power(38))
+			f.reprice(0, total(f.instruments[0].mark(), new(big.Int).Neg(f.instruments[0].Band)))
+			setEquity(f, reducing, power(50))
+		}},
+		{name: "an invented mark", want: "sum quotes", cells: func(c *Private) { bump(&c.Fills[0].Mark, 1) }},
+		{name: "an invented band", want: "sum quotes", cells: func(c *Private) { bump(&c.Fills[0].Band, 1) }},
+		{name: "an invented funding", want: "sum ", cells: func(c *Private) { bump(&c.Fills[3].Funding, 1) }},
+		{name: "an expired instrument", want: "range of fills: price", plan: func(f *fixture) { f.instruments[0].ExpiryMs = f.header.TimeMs }},
+		{name: "control an instrument that expires a millisecond later", plan: func(f *fixture) { f.instruments[0].ExpiryMs = total(f.header.TimeMs, 1) }},
+		{name: "control an expired instrument that is only held", plan: func(f *fixture) { f.instruments[1].ExpiryMs = f.header.TimeMs }},
+		{name: "an expired instrument with an invented expiry", want: "sum quotes", plan: func(f *fixture) { f.instruments[0].ExpiryMs = f.header.TimeMs },
+			cells: func(c *Private) { bump(&c.Fills[0].ExpiryMs, 1); bump(&c.Fills[1].ExpiryMs, 1) }},
+		{name: "negative lots", want: "range of fills/size", plan: func(f *fixture) {
+			f.resize(4, -1, 0, 0)
+			setEquity(f, repairing, power(50))
+		}},
+		{name: "a negative fee", want: "range of fills/taker_fee", plan: func(f *fixture) { f.resize(0, f.fills[0].Size.Int64(), -1, 0) }},
+		{name: "an unused fill with lots", want: "fills: flows", cells: func(c *Private) { last(c).Size = 1 }},
+		{name: "an unused fill with a fee", want: "fills: flows", cells: func(c *Private) { last(c).MakerFee = 1 }},
+		{name: "control a fill of no lots moves nothing", plan: func(f *fixture) { f.trade(Fill{0, 5, f.fills[0].Price, num(0), num(0), num(0)}) }},
+		{name: "a fill of no lots with a fee", want: "range of orders: fill, fee", plan: func(f *fixture) {
+			f.orders[richBuys1].FeeCap = num(0)
+			f.resize(0, f.fills[0].Size.Int64(), 0, 0)
+			f.resize(1, f.fills[1].Size.Int64(), 0, 0)
+			f.trade(Fill{0, 5, f.fills[0].Price, num(0), num(1), num(0)})
+		}},
+		{name: "a fill left out of its order", want: "sum order fills", cells: func(c *Private) { bump(&c.Orders[richBuysPerp].Fill, -1) }},
+		{name: "fills of two orders exchanged", want: "sum order fills", cells: func(c *Private) {
+			a, b := &c.Orders[reduceSells1], &c.Orders[reduceSells1Again]
+			a.Fee, b.Fee = total(a.Fee, 1), total(b.Fee, -1)
+		}},
+		{name: "a fill with an order row that is not used", want: "sum order fills", cells: func(c *Private) { c.Fills[3].Maker = 7 }},
+		{name: "a fill with an order row that does not exist", want: "sum order fills", cells: func(c *Private) { c.Fills[3].Maker = 12 }},
+	})
+}
+
+// swapInstrument moves the positions of the fifth fill, of instrument 3, on instrument 1 instead, whose band it widens.
+func swapInstrument(f *fixture) {
+	f.instruments[0].Band = power(38)
+	for side, id := range map[int64]int64{1: repairing, -1: rich} {
+		lots := new(big.Int).Mul(f.fills[4].Size, num(side))
+		f.new[id].move(3, new(big.Int).Neg(lots))
+		f.new[id].move(1, lots)
+	}
+	f.shiftCash(repairing, power(50))
+}

@@ -1,0 +1,156 @@
+package batch
+
+import (
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"straddle/native/crypto"
+)
+
+// cheat is a dishonest batch: the plan, the witness or the cells of the honest one changed, and everything else made consistent again, C and the y
+// included, as a cheating prover would. want names the statement that refuses (see traced.placeOf); empty: accepted, as a control beside a refusal.
+type cheat struct {
+	name    string
+	want    string
+	plan    func(f *fixture)
+	witness func(w *Witness)
+	cells   func(c *Private)
+}
+
+// cheats of the tables are in the files cheat_<table>_test.go.
+func runCheats(t *testing.T, cheats []cheat) {
+	t.Helper()
+	ccs, p := compiledNano(t), nanoPreset(t)
+	for _, c := range cheats {
+		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
+			f := newFixture(t, p, 1)
+			if c.plan != nil {
+				c.plan(f)
+			}
+			w := f.witness()
+			if c.witness != nil {
+				c.witness(w)
+			}
+			filled := fill(p, w)
+			if c.cells != nil {
+				c.cells(&filled.Private)
+			}
+			publish(filled)
+			err := solve(t, ccs, filled)
+			switch {
+			case err == nil && c.want != "":
+				t.Errorf("accepted, expected a refusal by %q", c.want)
+			case err != nil && !refusedBy(ccs.placeOf(err), c.want):
+				t.Errorf("refused by %q, expected %q", ccs.placeOf(err), c.want)
+			}
+		})
+	}
+}
+
+// refusedBy compares a refusal's place. The honest hints of a range check fail by themselves where the value leaves the range but not the limbs.
+func refusedBy(place, want string) bool {
+	return want != "" && (strings.Contains(place, want) || strings.HasPrefix(want, "range of") && strings.Contains(place, "query element not in table"))
+}
+
+// publish recomputes C and the y from the cells.
+func publish(c *Circuit) {
+	effects, body := vectorOfCells(c)
+	z := toElement(number(c.Public.Z))
+	c.Public.C = toBig(crypto.Sponge("straddle.data", append(append([]fr.Element{}, effects...), body...)...))
+	c.Public.YEffects, c.Public.YBody = toBig(evaluate(effects, z)), toBig(evaluate(body, z))
+}
+
+// cellWord packs cells at bit positions, modulo r.
+func cellWord(parts ...any) fr.Element {
+	numbers := make([]any, len(parts))
+	for i := 0; i < len(parts); i += 2 {
+		numbers[i], numbers[i+1] = number(parts[i]), parts[i+1]
+	}
+	return word(numbers...)
+}
+
+func product(vs ...variable) *big.Int {
+	n := num(1)
+	for _, v := range vs {
+		n.Mul(n, number(v))
+	}
+	return n
+}
+
+func total(vs ...variable) *big.Int {
+	n := num(0)
+	for _, v := range vs {
+		n.Add(n, number(v))
+	}
+	return n
+}
+
+// vectorOfCells assembles effects and body from the cells, as the circuit does.
+func vectorOfCells(c *Circuit) (effects, body []fr.Element) {
+	p, h := &c.Private, &c.Private.Header
+	listed, answered := num(0), num(0)
+	for i := range p.Listings {
+		listed = total(listed, p.Listings[i].Used)
+	}
+	for i := range p.Queue {
+		answered = total(answered, p.Queue[i].Used)
+	}
+	e := func(v variable) fr.Element { return toElement(number(v)) }
+	params := crypto.Sponge("straddle.params", e(c.Preset.AccountDepth), e(c.Preset.SlotDepth), e(h.KIm), e(h.KMm), e(h.RiskDigest))
+	root := func(accounts, listings, count, number, pointer variable) fr.Element {
+		return crypto.Sponge("straddle.state", e(accounts), e(listings), e(count), e(number), e(pointer), params)
+	}
+	effects = []fr.Element{e(h.Domain), e(h.BatchNumber),
+		root(h.OldAccountsRoot, h.OldListingsRoot, h.OldListingCount, total(h.BatchNumber, -1), h.OldQueuePointer),
+		root(h.NewAccountsRoot, h.NewListingsRoot, total(h.OldListingCount, listed), h.BatchNumber, total(h.OldQueuePointer, answered)),
+		cellWord(h.Epoch, 0, h.TimeMs, 64), params, e(h.RiskRoot), cellWord(h.FirstSequence, 0, h.LastSequence, 64), e(h.LogRoot),
+		cellWord(h.OldQueuePointer, 0, answered, 64)}
+	for i := range p.Queue {
+		r := &p.Queue[i]
+		effects = append(effects, cellWord(total(r.Used, r.IsKey), 0, r.Account, 8, r.Owner, 40, r.Used, 200), e(total(r.Amount, r.KeyX)), e(r.KeyY))
+	}
+	for i := range p.Withdrawals {
+		r := &p.Withdrawals[i]
+		effects = append(effects, cellWord(r.Owner, 0, r.Amount, 160, r.Account, 224))
+	}
+	for i := range p.Accounts {
+		r, now := &p.Accounts[i], &p.Accounts[i].Sides[after]
+		cash := new(big.Int).Add(number(now.Cash), new(big.Int).Lsh(number(r.Used), 63))
+		body = append(body, cellWord(r.ID, 0, cash, 32, now.MinNonce, 96, now.WithdrawalNonce, 160))
+	}
+	for i := range p.Orders {
+		r := &p.Orders[i]
+		filled := total(product(r.Same, r.SlotFilled), r.Fill)
+		packed := cellWord(r.Account, 0, r.Nonce, 32, r.Revision, 96, filled, 112, r.Sequence, 152)
+		body = append(body, e(product(r.Used, toBig(packed))))
+	}
+	row := func(j int) fr.Element {
+		r := &p.Positions[j]
+		size := new(big.Int).Sub(number(r.Sides[after].Long), number(r.Sides[after].Short))
+		return cellWord(r.Account, 0, r.Instrument, 32, size.Add(size, new(big.Int).Lsh(number(r.Used), 40)), 64)
+	}
+	for j := 0; j < len(p.Positions); j += 2 {
+		body = append(body, cellWord(row(j), 0, row(j+1), 105))
+	}
+	for j := range p.Listings {
+		r := &p.Listings[j]
+		packed := cellWord(total(h.OldListingCount, j+1), 0, r.Kind, 32, 1, 40, r.ExpiryMs, 48, r.StrikeTicks, 96, r.TickTicks, 136, r.MinLots, 160,
+			r.PositionCapLots, 192)
+		body = append(body, e(product(r.Used, toBig(packed))))
+	}
+	return effects, body
+}
+
+// TestVectorOfCells: the helper above, the native vector and the circuit agree on the honest batch.
+func TestVectorOfCells(t *testing.T) {
+	f := newFixture(t, nanoPreset(t), 1)
+	w := f.witness()
+	c := fill(f.preset, w)
+	publish(c)
+	if number(c.Public.C).Cmp(w.Public.C) != 0 || number(c.Public.YBody).Cmp(w.Public.YBody) != 0 {
+		t.Fatal("vectorOfCells differs from the native vector")
+	}
+}
