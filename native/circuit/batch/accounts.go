@@ -15,7 +15,7 @@ import (
 //     exactly one queue entry with the key epoch raised by 1. flags and auction are unchanged.
 //  4. min_nonce is unchanged, or (`cancelled`) not lower and signed under the old key. withdrawal_nonce is unchanged, or (`withdrawing`) that of
 //     exactly one withdrawal row and strictly greater.
-//  5. cash_new - cash_old = deposits - withdrawals + fill flows, and all fees for account 1.
+//  5. cash_new - cash_old = deposits - withdrawals + fill flows, and all fees for account 1; cash_new > -2^63.
 //  6. The margin rule (margin.go).
 //  7. The positions digests are those of the position rows (`has_positions`), or both empty.
 //  8. The slot chain leads from (id, 0, old orders root) to (id, steps, new orders root).
@@ -212,8 +212,11 @@ func (b *builder) stateCash() {
 	b.l.Group("accounts: cash")
 	t := &b.accounts
 	for i := range t.used {
+		// The signed column admits -2^63, the data and the leaf do not.
+		b.l.AssertNotNegative(t.sides[after].cash[i].Plus(b.l.Const(1).Shifted(63).Minus(b.l.Const(1))))
 		flow := t.sides[after].cash[i].Minus(t.sides[before].cash[i]).Minus(t.deposits[i]).Plus(t.withdrawn[i])
 		b.ties.cash.Hold(i, b.l.Tuple(flow))
+		b.l.AssertNotNegative(t.sides[after].cash[i].Plus(b.l.Const(1).Shifted(63)).Minus(b.l.Const(1))) // -2^63 is no cash
 	}
 }
 

@@ -3,7 +3,6 @@ package batch
 import (
 	"math/big"
 	"slices"
-	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
@@ -35,8 +34,8 @@ func dropWithdrawal(f *fixture) {
 	f.withdrawals = nil
 }
 
-func TestCheatAccountTree(t *testing.T) {
-	runCheats(t, []cheat{
+func cheatsAccountTree() []cheat {
+	return []cheat{
 		{name: "control honest"},
 		{name: "control without trading", plan: dropTrading},
 		{name: "an account without positions and orders", plan: func(f *fixture) {
@@ -87,12 +86,12 @@ func TestCheatAccountTree(t *testing.T) {
 				return append(rows, extra)
 			}
 		}},
-	})
+	}
 }
 
-func TestCheatAccountKeys(t *testing.T) {
+func cheatsAccountKeys() []cheat {
 	other := num(424242)
-	runCheats(t, []cheat{
+	return []cheat{
 		{name: "owner changed", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].owner = num(666) }},
 		{name: "owner changed with the help of a queue entry", want: "accounts: owner and key", plan: func(f *fixture) {
 			f.new[rich].owner = num(666)
@@ -133,11 +132,11 @@ func TestCheatAccountKeys(t *testing.T) {
 		{name: "two key entries for one account", want: "sum rekeys", plan: func(f *fixture) { f.queue = append(f.queue, f.queue[1]) }},
 		{name: "flags set", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].flags = 1 }},
 		{name: "auction set", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].auction = 1 }},
-	})
+	}
 }
 
-func TestCheatNonces(t *testing.T) {
-	runCheats(t, []cheat{
+func cheatsNonces() []cheat {
+	return []cheat{
 		{name: "min_nonce raised unflagged", want: "accounts: nonces", plan: func(f *fixture) { f.new[reducing].minNonce = 5 }},
 		{name: "min_nonce raised unsigned", want: "sum signed", plan: func(f *fixture) { f.new[reducing].minNonce = 5 },
 			cells: func(c *Private) { c.Accounts[rowReducing].Cancelled = 1 }},
@@ -163,12 +162,12 @@ func TestCheatNonces(t *testing.T) {
 		{name: "withdrawal_nonce raised as if withdrawing", want: "sum withdrawals", plan: func(f *fixture) { f.new[fresh].withdrawalNonce = 8 },
 			cells: func(c *Private) { c.Accounts[rowFresh].Withdrawing = 1 }},
 		{name: "withdrawal_nonce other than the row's", want: "sum withdrawals", plan: func(f *fixture) { f.new[rich].withdrawalNonce = 5 }},
-	})
+	}
 }
 
-func TestCheatCash(t *testing.T) {
+func cheatsCash() []cheat {
 	add := func(f *fixture, id, by int64) { f.new[id].cash.Add(f.new[id].cash, num(by)) }
-	runCheats(t, []cheat{
+	return []cheat{
 		{name: "cash from nothing", want: "sum cash", plan: func(f *fixture) { add(f, rich, 1000) }},
 		{name: "cash lost", want: "sum cash", plan: func(f *fixture) { add(f, rich, -1000) }},
 		{name: "cashpair", want: "sum cash", plan: func(f *fixture) { add(f, rich, -1000); add(f, reducing, 1000) }},
@@ -215,15 +214,25 @@ func TestCheatCash(t *testing.T) {
 			f.instruments[perpetual-1].Funding = saved
 			f.shiftCash(repairing, num(1<<40)) // out of the margin rule's reach
 		}},
+		{name: "cash of -2^63", want: "range of accounts: cash", plan: func(f *fixture) {
+			f.old[bystander].cash, f.new[bystander].cash = new(big.Int).Neg(power(63)), new(big.Int).Neg(power(63))
+			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander}
+			f.queue, f.new[fresh] = f.queue[1:], f.old[fresh].copy()
+		}},
+		{name: "control cash of 1 - 2^63", plan: func(f *fixture) {
+			f.old[bystander].cash, f.new[bystander].cash = new(big.Int).Sub(num(1), power(63)), new(big.Int).Sub(num(1), power(63))
+			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander}
+			f.queue, f.new[fresh] = f.queue[1:], f.old[fresh].copy()
+		}},
 		{name: "cash beyond 64 bits", want: "range of accounts/new cash", plan: func(f *fixture) {
 			f.old[feeAccount].cash = new(big.Int).Sub(power(63), num(1))
 			f.new[feeAccount].cash.Add(f.new[feeAccount].cash, new(big.Int).Sub(f.old[feeAccount].cash, num(5)))
 		}},
-	})
+	}
 }
 
-func TestCheatChains(t *testing.T) {
-	runCheats(t, []cheat{
+func cheatsChains() []cheat {
+	return []cheat{
 		{name: "positions denied", want: "accounts: digests and slot chains", plan: func(f *fixture) {
 			f.positionsOf = func(rows []Position) []Position {
 				return slices.DeleteFunc(rows, func(p Position) bool { return p.Account.Int64() == reducing })
@@ -251,5 +260,5 @@ func TestCheatChains(t *testing.T) {
 			r.SlotNonce = num(19)
 			r.RootBefore = toBig(crypto.Fold(fake.leaf(), number(r.Nonce).Uint64()%16, path))
 		}},
-	})
+	}
 }

@@ -2,7 +2,6 @@ package batch
 
 import (
 	"math/big"
-	"testing"
 )
 
 // ruleOf makes an account row claim one rule.
@@ -59,8 +58,8 @@ func useUpRoom(f *fixture, fall int64) {
 	setEquity(f, repairing, less(f.judge(repairing).initial, 1))
 }
 
-func TestCheatMarginRule(t *testing.T) {
-	runCheats(t, []cheat{
+func cheatsMarginRule() []cheat {
+	return []cheat{
 		{name: "rule a fails", want: "range of margin: rule", plan: func(f *fixture) {
 			dropWithdrawal(f)
 			setEquity(f, rich, less(ceiling(f, rich, f.header.KIm, false), 1))
@@ -109,7 +108,7 @@ func TestCheatMarginRule(t *testing.T) {
 		}, cells: ruleOf(rowReducing, 'c')},
 		{name: "withdrawal of unsettled value", want: "range of margin: rule", plan: func(f *fixture) { settledTo(f, -1) }},
 		{name: "control withdrawal of all that is settled", plan: func(f *fixture) { settledTo(f, 0) }},
-	})
+	}
 }
 
 // settledTo gives the withdrawing account long options worth a lot and the given settled cash.
@@ -150,9 +149,9 @@ func carry(row, side int, sign int64) func(c *Private) {
 	}
 }
 
-func TestCheatMarginTotals(t *testing.T) {
+func cheatsMarginTotals() []cheat {
 	const exact, risk, charge = "margin: exact scan loss", "sum risk totals ", "sum charge totals "
-	runCheats(t, []cheat{
+	return []cheat{
 		{name: "scan loss inflated old", want: exact, cells: shiftLoss(rowReducing, before, num(5))},
 		{name: "scan loss inflated new", want: exact, cells: shiftLoss(rowRich, after, num(5))},
 		{name: "scan loss inflated hugely old", want: exact, cells: shiftLoss(rowReducing, before, power(80))},
@@ -198,5 +197,5 @@ func TestCheatMarginTotals(t *testing.T) {
 			r := &c.Accounts[rowReducing]
 			r.Margin[before] = r.Margin[after]
 		}},
-	})
+	}
 }

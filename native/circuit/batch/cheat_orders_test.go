@@ -2,7 +2,6 @@ package batch
 
 import (
 	"math/big"
-	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
@@ -19,10 +18,10 @@ func tamper(change func(o *Order)) func(w *Witness) {
 	}
 }
 
-func TestCheatSignatures(t *testing.T) {
+func cheatsSignatures() []cheat {
 	other := num(31337)
 	epoch := func(f *fixture, id, by int64) *int64 { n := f.old[id].keyEpoch + by; return &n }
-	runCheats(t, []cheat{
+	return []cheat{
 		{name: "signed by another key", want: "schnorr.offset", plan: func(f *fixture) { f.signatures[signOrders5].secret = other }},
 		{name: "signed by another account's key", want: "schnorr.offset", plan: func(f *fixture) { f.signatures[signOrders5].secret = f.old[rich].secret }},
 		{name: "another key in the row", want: "sum account keys", plan: func(f *fixture) { f.signatures[signOrders5].secret = other }, cells: func(c *Private) {
@@ -52,17 +51,19 @@ func TestCheatSignatures(t *testing.T) {
 			f.old[reducing].secret, f.new[reducing].secret = nil, nil
 			f.signatures[signOrders5].secret = secret
 		}},
-	})
+	}
 }
 
-func TestCheatOrderTerms(t *testing.T) {
+func cheatsOrderTerms() []cheat {
 	const set = "sum signed"
-	runCheats(t, []cheat{
+	return []cheat{
 		{name: "limit changed", want: set, witness: tamper(func(o *Order) { o.Limit = total(o.Limit, 1) })},
 		{name: "size changed", want: set, witness: tamper(func(o *Order) { o.Size = total(o.Size, 1) })},
 		{name: "expiry changed", want: set, witness: tamper(func(o *Order) { o.ExpiryMs = total(o.ExpiryMs, 1) })},
 		{name: "fee cap changed", want: set, witness: tamper(func(o *Order) { o.FeeCap = total(o.FeeCap, 1) })},
 		{name: "flags changed", want: set, witness: tamper(func(o *Order) { o.Flags = total(1, new(big.Int).Neg(o.Flags)) })},
+		{name: "limit changed under the signed root", want: "orders: signed set", witness: tamper(func(o *Order) { o.Limit = total(o.Limit, 1) }),
+			cells: func(c *Private) { c.Orders[richBuys1].SetRoot = c.Signatures[signOrders3].Payload }},
 		{name: "a place it does not have", want: set, witness: tamper(func(o *Order) { o.SetIndex = num(1) })},
 		{name: "flags 2", want: "allocation", plan: func(f *fixture) { f.orders[richBuys1].Flags = num(2) }},
 		{name: "an order of another account's set", want: set, plan: func(f *fixture) {
@@ -101,17 +102,17 @@ func TestCheatOrderTerms(t *testing.T) {
 		{name: "an unused row with a fill", want: "orders: fill, fee and sequence", cells: func(c *Private) { c.Orders[7].Fill = 1 }},
 		{name: "an unused row with a fee", want: "orders: fill, fee and sequence", cells: func(c *Private) { c.Orders[7].Fee = 1 }},
 		{name: "an unused row of an account", want: "rows: used first", cells: func(c *Private) { c.Orders[7].Account = rich }},
-	})
+	}
 }
 
-func TestCheatSlots(t *testing.T) {
+func cheatsSlots() []cheat {
 	held := func(nonce uint64, slot SlotState) func(f *fixture) {
 		return func(f *fixture) { f.old[rich].slots[nonce%16] = slot }
 	}
 	refill := func(f *fixture, size int64) { // the order that continues at 5 fills so much in its first fill
 		f.resize(0, size, 0, 0)
 	}
-	runCheats(t, []cheat{
+	return []cheat{
 		{name: "overfilled", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) { f.orders[richBuysPerp].Size = num(599) }},
 		{name: "control filled to its size", plan: func(f *fixture) { f.orders[richBuysPerp].Size = num(600) }},
 		{name: "overfilled with what was filled before", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) {
@@ -156,7 +157,7 @@ func TestCheatSlots(t *testing.T) {
 			r.SlotBits[1], r.SlotBits[2] = 2, 0
 		}},
 		{name: "filled twice at once", want: "range of orders", plan: func(f *fixture) { refill(f, 1<<40); f.orders[richBuys1].Size = less(power(40), 1) }},
-	})
+	}
 }
 
 // moveSlot opens the order's slot at another index of an untouched tree.
@@ -168,9 +169,9 @@ func moveSlot(r *OrderRow, index uint64) {
 	}
 }
 
-func TestCheatFills(t *testing.T) {
+func cheatsFills() []cheat {
 	last := func(c *Private) *FillRow { return &c.Fills[5] } // the padding row
-	runCheats(t, []cheat{
+	return []cheat{
 		{name: "price above the buyer's limit", want: "range of fills: price", plan: func(f *fixture) { f.reprice(0, total(f.orders[richBuys1].Limit, 1)) }},
 		{name: "control price at the buyer's limit", plan: func(f *fixture) { f.reprice(0, f.orders[richBuys1].Limit) }},
 		{name: "price below the seller's limit", want: "range of fills: price", plan: func(f *fixture) {
@@ -251,7 +252,7 @@ func TestCheatFills(t *testing.T) {
 		}},
 		{name: "a fill with an order row that is not used", want: "sum order fills", cells: func(c *Private) { c.Fills[3].Maker = 7 }},
 		{name: "a fill with an order row that does not exist", want: "sum order fills", cells: func(c *Private) { c.Fills[3].Maker = 12 }},
-	})
+	}
 }
 
 // swapInstrument moves the positions of the fifth fill, of instrument 3, on instrument 1 instead, whose band it widens.

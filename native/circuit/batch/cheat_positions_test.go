@@ -3,7 +3,6 @@ package batch
 import (
 	"math/big"
 	"slices"
-	"testing"
 )
 
 // position finds the row of an account and instrument.
@@ -20,9 +19,9 @@ func position(c *Private, account, instrument int64) *PositionRow {
 // emptyRow gives the fresh account a position row of no lots, before and after.
 func emptyRow(f *fixture) { f.old[fresh].positions[2], f.new[fresh].positions[2] = num(0), num(0) }
 
-func TestCheatPositions(t *testing.T) {
+func cheatsPositions() []cheat {
 	move := func(f *fixture, id, instrument, by int64) { f.new[id].move(instrument, num(by)) }
-	runCheats(t, []cheat{
+	return []cheat{
 		{name: "lots from nothing", want: "sum position moves", plan: func(f *fixture) { move(f, rich, 2, 1) }},
 		{name: "pospair", want: "sum position moves", plan: func(f *fixture) { move(f, rich, 1, 1); move(f, fresh, 1, -1) }},
 		{name: "lots moved between instruments", want: "sum position moves", plan: func(f *fixture) { move(f, rich, 2, 1); move(f, rich, 4, -1) }},
@@ -83,6 +82,7 @@ func TestCheatPositions(t *testing.T) {
 		{name: "null risk row for a real instrument", want: "sum risk rows", plan: emptyRow, cells: func(c *Private) {
 			position(c, fresh, 2).Risk = c.Positions[len(c.Positions)-1].Risk
 		}},
+		{name: "a used row of instrument 0", want: "sum risk rows", plan: func(f *fixture) { f.old[fresh].positions[0], f.new[fresh].positions[0] = num(0), num(0) }},
 		{name: "a delta changed", want: "sum risk", cells: func(c *Private) { bump(&position(c, rich, 1).Risk[laneDeltas+3], 1) }},
 		{name: "an instrument that the table lacks", want: "sum risk rows", plan: func(f *fixture) {
 			f.old[rich].positions[99], f.new[rich].positions[99] = num(3), num(3)
@@ -91,11 +91,11 @@ func TestCheatPositions(t *testing.T) {
 			r := position(c, rich, 2)
 			r.Sides[after].Digest = position(c, rich, 1).Sides[after].Digest
 		}},
-	})
+	}
 }
 
-func TestCheatInstruments(t *testing.T) {
-	runCheats(t, []cheat{
+func cheatsInstruments() []cheat {
+	return []cheat{
 		{name: "a row of the table changed", want: "instruments: risk root", cells: func(c *Private) { bump(&c.Instruments[3].Band, 1) }},
 		{name: "a row left out", want: "instruments: risk root", plan: func(f *fixture) {
 			extra := f.instruments[0]
@@ -141,7 +141,7 @@ func TestCheatInstruments(t *testing.T) {
 		}},
 		{name: "charge beyond 39 bits", want: "range of instruments/short_im", plan: func(f *fixture) { f.instruments[1].ShortIM = power(39) }},
 		{name: "linear 2", want: "allocation", plan: func(f *fixture) { f.instruments[1].Linear = num(2) }},
-	})
+	}
 }
 
 // setDelta changes one delta; the slice is shared with no other fixture.
@@ -149,7 +149,7 @@ func setDelta(f *fixture, row, scenario int, delta *big.Int) {
 	f.instruments[row].Deltas[scenario] = delta
 }
 
-func TestCheatListings(t *testing.T) {
+func cheatsListings() []cheat {
 	chain := func(w *Witness) {
 		w.Header.NewListingsRoot = toBig(listingsRoot(w))
 		w.Header.RiskRoot = toBig(riskRoot(w))
@@ -161,7 +161,7 @@ func TestCheatListings(t *testing.T) {
 			chain(w)
 		}
 	}
-	runCheats(t, []cheat{
+	return []cheat{
 		{name: "control another strike", witness: list(func(l *Listing) { l.StrikeTicks = num(5) })},
 		{name: "an id skipped", want: "listings: chain", witness: list(func(l *Listing) { l.ID = num(8) })},
 		{name: "an id twice", want: "listings: chain", witness: list(func(l *Listing) { l.ID = num(6) })},
@@ -184,5 +184,5 @@ func TestCheatListings(t *testing.T) {
 			w.Listings[0].ID = power(32)
 			chain(w)
 		}},
-	})
+	}
 }

@@ -9,7 +9,8 @@ import (
 //  1. The old state root is that of the old accounts root, old listings root, old listing count, the previous batch number, the old queue pointer and
 //     the parameters; the new one that of the new parts, this batch number and the queue pointer advanced by the entries answered.
 //  2. The parameters hash covers the tree depths that this circuit was made for, k_im, k_mm and the risk digest.
-//  3. The beneficiary is an address of 160 bits.
+//  3. Domain and log root have 248 bits, numbers their widths: whatever is proved can be decoded.
+//  4. The beneficiary is an address of 160 bits.
 
 // HeaderRow is the one row of the header.
 type HeaderRow struct {
@@ -36,10 +37,10 @@ func allocateHeader(l *argument.Layer, r *HeaderRow) headerTable {
 	bits := func(name string, n int, v variable) argument.Expr { return t.Bits(name, n, []variable{v})[0] }
 	element := func(name string, v variable) argument.Expr { return t.Field(name, []variable{v})[0] }
 	return headerTable{
-		domain: element("domain", r.Domain), batchNumber: bits("batch_number", 64, r.BatchNumber),
+		domain: bits("domain", 248, r.Domain), batchNumber: bits("batch_number", 64, r.BatchNumber),
 		epoch: bits("epoch", 64, r.Epoch), timeMs: bits("time_ms", 48, r.TimeMs),
 		firstSequence: bits("first_sequence", 64, r.FirstSequence), lastSequence: bits("last_sequence", 64, r.LastSequence),
-		logRoot: element("log_root", r.LogRoot), kIm: bits("k_im_bps", 16, r.KIm), kMm: bits("k_mm_bps", 16, r.KMm),
+		logRoot: bits("log_root", 248, r.LogRoot), kIm: bits("k_im_bps", 16, r.KIm), kMm: bits("k_mm_bps", 16, r.KMm),
 		riskDigest:   element("risk_digest", r.RiskDigest),
 		accountsRoot: [2]argument.Expr{element("old_accounts_root", r.OldAccountsRoot), element("new_accounts_root", r.NewAccountsRoot)},
 		listingsRoot: [2]argument.Expr{element("old_listings_root", r.OldListingsRoot), element("new_listings_root", r.NewListingsRoot)},

@@ -11,7 +11,7 @@ import (
 //  1. Used rows come first and their ids ascend strictly from 1 up.
 //  2. Every field has its width.
 //  3. The rows, from the new listings root on, hash to the risk root that the oracles signed.
-//  4. They are what position rows and fills look up; instrument 0, all zeros, is there for unused position rows.
+//  4. They are what position rows and fills look up; an unused position row finds instrument 0, all zeros, and a used one does not.
 
 // InstrumentRow is one row of the risk table.
 type InstrumentRow struct {
@@ -67,10 +67,10 @@ func (b *builder) stateInstruments() {
 	l.Group("instruments: looked up")
 	for i, used := range t.used {
 		row := t.risk(l, b.plan, i)
-		b.ties.riskRows.Provide(used, l.Tuple(append([]argument.Expr{t.id[i]}, row[laneLong:]...)...).Then(l.Tuple(row[:laneLong]...)))
+		b.ties.riskRows.Provide(used, l.Tuple(append([]argument.Expr{l.Const(1), t.id[i]}, row[laneLong:]...)...).Then(l.Tuple(row[:laneLong]...)))
 		b.ties.quotes.Provide(used, l.Tuple(t.id[i], t.expiryMs[i], t.value[i].Plus(t.funding[i]), t.funding[i], t.band[i]))
 	}
-	null := make([]argument.Expr, 1+laneCount)
+	null := make([]argument.Expr, 2+laneCount)
 	for k := range null {
 		null[k] = l.Const(0)
 	}

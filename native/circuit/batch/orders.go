@@ -14,7 +14,7 @@ import (
 //  3. nonce >= the account's old min_nonce; the order expires after the batch's time.
 //  4. The slot rule: slot nonce mod 2^depth holds (n0, r0, f0); the same nonce needs a revision >= r0 and continues at f0, a greater one starts at 0, a
 //     lower one is refused; the slot then holds (nonce, revision, filled).
-//  5. filled before + fill <= size; fee <= fee_cap * fill; first_sequence <= sequence <= last_sequence.
+//  5. filled before + fill <= size; fill >= 1; fee <= fee_cap * fill; first_sequence <= sequence <= last_sequence.
 //  6. Slot updates form one chain per account, from its old to its new orders root: the row at step k leads from its root before to that of step k + 1.
 //  7. Fill and fee are the sums over the order's fills.
 //  8. An unused row has account, step, fill and fee 0 and gives nothing.
@@ -163,6 +163,7 @@ func (b *builder) stateOrderFill(i int) {
 	l.AssertNotNegative(t.feeCap[i].Times(t.fill[i]).Minus(t.fee[i]))
 	l.AssertNotNegative(used.Times(t.sequence[i].Minus(h.firstSequence)))
 	l.AssertNotNegative(used.Times(h.lastSequence.Minus(t.sequence[i])))
+	l.AssertNotNegative(t.fill[i].Minus(used)) // an order that does not fill may not take a slot over
 	l.AssertZeroIf(used.Not(), t.fill[i].Plus(t.fee[i]))
 	b.ties.orderFills.Hold(i, l.Tuple(t.fill[i], t.fee[i]), t.account[i], t.instrument[i], t.side[i], t.limit[i])
 }

@@ -11,7 +11,7 @@ import (
 //  1. Used rows come first and ascend strictly by (account, instrument); an unused row has account, instrument and both sizes 0.
 //  2. Old and new sizes lie within +-(2^40 - 1): each is long - short, both of 40 bits, one of them 0.
 //  3. The digests of both sides, restarted at each account, zero sizes skipped, are those of the account row.
-//  4. The packed value, deltas and charges are those of the instrument row.
+//  4. The packed value, deltas and charges are those of the instrument row; only an unused row has those of instrument 0.
 //  5. new - old is the sum of the fills of (account, instrument).
 //  6. Values, deltas and charges times the sizes add up to the totals of the account row, on both sides.
 //  7. Every used row belongs to a used account row (by 3: its digest is taken there).
@@ -109,7 +109,7 @@ func (b *builder) statePositionRisk(j int) {
 		row = append(row, p.risk[k][j])
 	}
 	weights := l.Tuple(row[:laneLong]...)
-	b.ties.riskRows.Require(l.Const(1), l.Tuple(append([]argument.Expr{p.instrument[j]}, row[laneLong:]...)...).Then(weights))
+	b.ties.riskRows.Require(l.Const(1), l.Tuple(append([]argument.Expr{p.used[j], p.instrument[j]}, row[laneLong:]...)...).Then(weights))
 	account := l.Tuple(p.account[j])
 	long, short := l.Tuple(row[laneLong], l.Const(0)), l.Tuple(row[laneShort], row[laneOption])
 	for side := range sideNames {

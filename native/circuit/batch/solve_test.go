@@ -3,6 +3,7 @@ package batch
 import (
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,6 +78,20 @@ func (c *traced) place(number int) string {
 	return label
 }
 
+// stated lists the groups and sums with constraints or range checks of their own.
+func (c *traced) stated() (labels []string) {
+	for i, label := range c.labels {
+		if label == "range checks" || label == "challenges" {
+			continue
+		}
+		alone := i+1 < len(c.starts) && c.starts[i] == c.starts[i+1]
+		if !alone || slices.Contains(c.checks, label) {
+			labels = append(labels, label)
+		}
+	}
+	return labels
+}
+
 var constraintNumber = regexp.MustCompile(`constraint #(\d+) is not satisfied`)
 
 // placeOf names the statement that refused, or repeats the error of a hint.
@@ -115,6 +130,65 @@ func TestHonestBatchSolves(t *testing.T) {
 		if err := solve(t, ccs, fill(f.preset, f.witness())); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
+	}
+}
+
+// TestFixtureIsNotVacuous: every table has a used and a padding row, and every flag both values in used rows.
+func TestFixtureIsNotVacuous(t *testing.T) {
+	p := nanoPreset(t)
+	w := newFixture(t, p, 1).witness()
+	c, used := &fill(p, w).Private, usedRows(w)
+	tables := reflect.ValueOf(c).Elem()
+	for i := range tables.NumField() {
+		name := tables.Type().Field(i).Name
+		if rows := tables.Field(i); name != "Header" && (used[name] == 0 || used[name] >= rows.Len()) {
+			t.Errorf("%s: %d of %d rows used", name, used[name], rows.Len())
+		}
+	}
+	seen := map[string]map[string]bool{}
+	for _, x := range cells(tables, "") {
+		m := rowOf.FindStringSubmatch(x.path)
+		row, _ := strconv.Atoi(m[2])
+		if row < used[m[1]] {
+			name := strings.Replace(x.path, "["+m[2]+"]", "", 1)
+			if seen[name] == nil {
+				seen[name] = map[string]bool{}
+			}
+			seen[name][number(x.at.Interface()).String()] = true
+		}
+	}
+	for _, flag := range []string{"Accounts.Created", "Accounts.Rekeyed", "Accounts.Cancelled", "Accounts.Withdrawing", "Accounts.HasPositions", "Accounts.RuleA",
+		"Accounts.RuleB", "Accounts.RuleC", "Positions.Continues", "Orders.Continues", "Orders.Same", "Orders.Side", "Orders.Flags", "Instruments.Linear",
+		"Queue.IsKey", "Fills.Side"} {
+		if !seen[flag]["0"] || !seen[flag]["1"] {
+			t.Errorf("%s has one value only: %v", flag, seen[flag])
+		}
+	}
+	for _, field := range []string{"Positions.Sides[0].Long", "Positions.Sides[0].Short", "Positions.Sides[1].Long", "Positions.Sides[1].Short",
+		"Orders.SlotFilled", "Orders.SlotNonce", "Orders.Step", "Accounts.Steps", "Accounts.Entries", "Queue.KeyX"} {
+		if !seen[field]["0"] || len(seen[field]) < 2 {
+			t.Errorf("%s is always or never 0: %v", field, seen[field])
+		}
+	}
+}
+
+// TestDemoPreset compiles, audits and solves the large preset.
+func TestDemoPreset(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles 900,000 constraints: ten seconds")
+	}
+	p := mustPreset("demo")
+	ccs, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, New(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log("constraints", ccs.GetNbConstraints())
+	f := newFixture(t, p, 1)
+	if err := solve(t, ccs, fill(p, f.witness())); err != nil {
+		t.Error(err)
+	}
+	if crossings, err := argument.Audit(ccs); err != nil || len(crossings) > 0 {
+		t.Errorf("%d crossings, %v", len(crossings), err)
 	}
 }
 

@@ -14,7 +14,7 @@ type ties struct {
 	minNonces     *argument.Lookup // account -> min_nonce, before the batch
 	owners        *argument.Lookup // account -> owner, after the batch
 	signed        *argument.Lookup // what an account has signed: (account, kind, payload)
-	riskRows      *argument.Lookup // instrument -> packed value, deltas and charges
+	riskRows      *argument.Lookup // (used, instrument) -> packed value, deltas and charges
 	quotes        *argument.Lookup // instrument -> expiry, mark, funding, band
 	cash          *argument.Total  // by account: fill flows and fees
 	queueTotals   *argument.Total  // by account: deposits, number of entries

@@ -298,6 +298,7 @@ class _Checker:
         _require(row.expiry_ms > self.header.time_ms, "orders.2", f"row {index}: expired at {row.expiry_ms}")
         self.order_slot(index, row)
         _width("orders.4", f"row {index} fee", row.fee, 63)
+        _require(row.fill >= 1, "orders.4", f"row {index}: no fill")
         _require(row.fee <= row.fee_cap * row.fill, "orders.4", f"row {index}: fee {row.fee} above {row.fee_cap} x {row.fill}")
 
     def order_slot(self, index: int, row: OrderRow) -> None:
