@@ -30,6 +30,7 @@ exports: (
     queue.next_account,
     queue.queue_length,
     queue.queue_hashes,
+    queue.queue_answered,
     queue.ACCOUNT_LIMIT,
     queue.KEY_FEE_WEI,
     queue.MINIMUM_DEPOSIT,
@@ -37,6 +38,7 @@ exports: (
     epochs.is_oracle,
     epochs.epoch_hashes,
     epochs.THRESHOLD,
+    epochs.ORACLE_COUNT,
     epochs.PARAMS_HASH,
 )
 
@@ -97,6 +99,7 @@ MAX_WITHDRAWAL_ROWS: constant(uint256) = 16
 MAX_EFFECTS: constant(uint256) = 10 + 3 * MAX_QUEUE_ROWS + MAX_WITHDRAWAL_ROWS
 MAX_BODY_CELLS: constant(uint256) = 512
 BATCH_SLOTS: constant(uint256) = 256
+MAX_BATCH_ENTRIES: constant(uint256) = 2**24
 
 QUEUE_WORD: constant(uint256) = 10
 OUTCOME_APPLIED: constant(uint256) = 1
@@ -239,7 +242,8 @@ def _domain() -> uint256:
 @internal
 def _propose(effects: Bytes[32 * MAX_EFFECTS], body: Bytes[32 * MAX_BODY_CELLS], data_commitment: uint256) -> Header:
     assert msg.sender == SEQUENCER, "Rollup: only the sequencer proposes"
-    assert msg.sender == tx.origin, "Rollup: call directly, the data must lie in the transaction"
+    # An account with delegated code (EIP-7702) may call itself, and from there call here with other data than its transaction's.
+    assert msg.sender == tx.origin and not msg.sender.is_contract, "Rollup: call directly, the data must lie in the transaction"
     assert len(effects) == 32 * (QUEUE_WORD + 3 * QUEUE_ROWS + WITHDRAWAL_ROWS), "Rollup: wrong effects length"
     assert len(body) % 32 == 0 and len(body) <= 32 * BODY_CELLS, "Rollup: wrong body length"
     batch_number: uint256 = self.proposed_batch + 1
@@ -307,7 +311,9 @@ def _check_effects(effects: Bytes[32 * MAX_EFFECTS], batch_number: uint256, pare
     word = extract32(effects, 224, output_type=uint256)
     last_sequence: uint256 = word >> 64
     assert word & MASK_64 == (parent.cursor & MASK_64) + 1, "Rollup: first sequence does not follow the parent's last"
-    assert last_sequence >= word & MASK_64 and last_sequence <= MASK_64, "Rollup: last sequence is before the first"
+    assert last_sequence >= word & MASK_64, "Rollup: last sequence is before the first"
+    # A jump to the end of the range would leave no number for the next batch.
+    assert last_sequence < (word & MASK_64) + MAX_BATCH_ENTRIES, "Rollup: batch covers too many log entries"
 
     queue_end: uint256 = self._check_queue(effects, (parent.cursor >> 64) & MASK_64)
     self._check_withdrawals(effects)
@@ -370,6 +376,9 @@ def _prove(effects: Bytes[32 * MAX_EFFECTS], header: Header, proof: uint256[12],
     assert staticcall VERIFIER.verify(proof, public_inputs), "Rollup: invalid proof"
 
     self.proven_batch = batch_number
+    queue_end: uint256 = (self.batches[batch_number % BATCH_SLOTS].cursor >> 64) & MASK_64
+    if queue_end != queue.queue_answered:
+        queue.queue_answered = queue_end
     log BatchProven(
         batch_number=batch_number,
         header_hash=header_hash,

@@ -32,7 +32,7 @@ event Pulled:
     owner: indexed(address)
     amount: uint256
 
-# Cash fields have 63 bits and the sum of a rollup's cash is its row, so no account's cash can reach its limit.
+# Cash fields have 63 bits; with the engine's position limits a deposit below this can never take an account's cash out of its field, so none is unanswerable.
 ROW_LIMIT: public(constant(uint256)) = 2**62
 
 TOKEN: public(immutable(IERC20))

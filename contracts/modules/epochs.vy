@@ -27,6 +27,7 @@ MAX_ORACLES: constant(uint256) = 16
 MAX_INPUTS_BYTES: constant(uint256) = 32768
 
 THRESHOLD: public(immutable(uint256))
+ORACLE_COUNT: public(immutable(uint256))
 PARAMS_HASH: public(immutable(uint256))
 
 is_oracle: public(HashMap[address, bool])
@@ -41,6 +42,7 @@ def __init__(oracles: DynArray[address, MAX_ORACLES], threshold: uint256, params
     assert threshold > 0 and threshold <= len(oracles), "Rollup: threshold must be 1 to the number of oracles"
     assert params_hash > 0 and params_hash < R, "Rollup: params hash is not a field element above 0"
     THRESHOLD = threshold
+    ORACLE_COUNT = len(oracles)
     PARAMS_HASH = params_hash
     last: address = empty(address)
     for oracle: address in oracles:
@@ -56,7 +58,8 @@ def submit_epoch(epoch: uint256, time_ms: uint256, risk_root: uint256, inputs: B
     @param signatures At least `THRESHOLD`, ascending by signer.
     @dev Each epoch is recorded once, in any order: recording a later one early must not lock the ones before it out. Proposals enforce the order.
     """
-    assert msg.sender == tx.origin, "Rollup: call directly, the data must lie in the transaction"
+    # An account with delegated code (EIP-7702) may call itself, and from there call here with other data than its transaction's.
+    assert msg.sender == tx.origin and not msg.sender.is_contract, "Rollup: call directly, the data must lie in the transaction"
     assert epoch > 0 and epoch <= MAX_EPOCH, "Rollup: epoch must be 1 to 2^64 - 1"
     assert self.epoch_hashes[epoch] == empty(bytes32), "Rollup: epoch already recorded"
     assert risk_root < R, "Rollup: risk root is not a field element"

@@ -344,8 +344,17 @@ def deploy_exchange(chain: Chain, *, token: Deployed | None = None, verifier_con
     config = replace(config, **changes)
     rollup = chain.deploy(load("Rollup"), config.as_tuple())
     return Exchange(
-        chain, token, vault, verifier, rollup, config, sizes, committee, mocked,
-        roots=[config.genesis_root], headers=[challenge.genesis_header_hash(config.genesis_root)],
+        chain,
+        token,
+        vault,
+        verifier,
+        rollup,
+        config,
+        sizes,
+        committee,
+        mocked,
+        roots=[config.genesis_root],
+        headers=[challenge.genesis_header_hash(config.genesis_root)],
     )
 
 

@@ -84,9 +84,7 @@ def test_refuses_a_changed_proof(chain, verifier, word, change):
 @pytest.mark.parametrize("change", ["add one", "zero", "add r", "add 2 r", "negate"])
 def test_refuses_changed_public_inputs(chain, verifier, index, change):
     public = list(PUBLIC)
-    public[index] = {
-        "add one": public[index] + 1, "zero": 0, "add r": public[index] + R, "add 2 r": public[index] + 2 * R, "negate": R - public[index]
-    }[change]
+    public[index] = {"add one": public[index] + 1, "zero": 0, "add r": public[index] + R, "add 2 r": public[index] + 2 * R, "negate": R - public[index]}[change]
     assert not accepts(chain, verifier, PROOF, public)
 
 
@@ -96,6 +94,29 @@ def test_answers_false_for_an_input_at_or_above_r(chain, verifier, index):
     public = list(PUBLIC)
     public[index] += R
     assert chain.call(verifier, "verify", PROOF, public) is False
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_the_smallest_refused_input_is_r(chain, verifier, index):
+    public = list(PUBLIC)
+    public[index] = R
+    # With so little gas nothing after the range check can finish: False means that it is the range check that answered.
+    calldata = verifier.contract.encode_call("verify", PROOF, public)
+    data, _, _ = chain.send_raw(chain.fund("0x" + "77" * 20), verifier.address, calldata, gas=60_000)
+    assert int.from_bytes(data, "big") == 0
+    public[index] = R - 1
+    with pytest.raises(Exception, match=r"OutOfGas|^$"):
+        chain.send_raw("0x" + "77" * 20, verifier.address, verifier.contract.encode_call("verify", PROOF, public), gas=60_000)
+
+
+@pytest.mark.parametrize("at", [8, 10])
+@pytest.mark.parametrize("point", [(1, 3), (1 + P, 2), (1, 2 + P), (0, 0)])
+def test_answers_false_for_a_commitment_or_its_proof_off_the_curve(chain, verifier, at, point):
+    assert chain.call(verifier, "verify", [*PROOF[:at], *point, *PROOF[at + 2 :]], PUBLIC) is False
+
+
+def test_answers_false_for_an_aliased_a(chain, verifier):
+    assert chain.call(verifier, "verify", [PROOF[0], PROOF[1] + P, *PROOF[2:]], PUBLIC) is False
 
 
 def test_refuses_other_proofs(chain, verifier):
@@ -174,8 +195,6 @@ def test_deployment_refuses_bad_g1_points(chain, point):
         k[index] = point
         with pytest.raises(Exception, match="Groth16Verifier: a K point is not a point of G1"):
             chain.deploy(load("Groth16Verifier"), *constructor_args(k=k))
-
-
 
 
 @pytest.mark.parametrize("field", ["beta", "gamma", "delta", "pedersen_g", "pedersen_g_sigma_neg"])

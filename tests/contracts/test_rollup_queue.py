@@ -232,9 +232,27 @@ def test_the_key_fee_is_exact(funded, fee):
         set_key(funded, multiply(8), G, fee=fee)
 
 
+def test_an_account_changes_its_key_again_once_a_proof_has_answered_the_last_change(funded):
+    """Attack: a run of key changes of one account would take a batch each, with everybody's entries behind it."""
+    set_key(funded, multiply(8), G)
+    funded.submit_epoch()
+    only_the_deposit = funded.batch(entries=1)
+    funded.propose_and_prove(only_the_deposit)
+    unproved = funded.batch(entries=1)
+    funded.propose(unproved)
+    with fails("Rollup: the account's last key change is not answered yet"):
+        set_key(funded, (0, 0), (0, 0))
+    funded.prove(unproved)
+    assert funded.read("queue_answered") == 2
+    set_key(funded, (0, 0), (0, 0))
+    with fails("Rollup: the account's last key change is not answered yet"):
+        set_key(funded, (0, 0), (0, 0))
+
+
 def test_fees_go_to_the_sequencer_and_hold_nobody_up(funded):
     set_key(funded, multiply(8), G)
-    set_key(funded, (0, 0), (0, 0))
+    funded.deposit(ALICE, USDC)
+    set_key(funded, (0, 0), (0, 0), account=4)
     before = funded.chain.evm.get_balance(funded.sequencer)
     assert funded.send(EVE, "collect_fees").log("FeesCollected")["amount_wei"] == 2 * FEE_WEI
     assert funded.chain.evm.get_balance(funded.sequencer) == before + 2 * FEE_WEI

@@ -24,6 +24,10 @@ class Model:
     deposited: int = 0
     accounts: int = 3
     entries: int = 0
+    answered: int = 0
+    """Entries that proven batches have answered."""
+    last_key: dict[int, int] = field(default_factory=dict)
+    """account -> number of entries up to its last key entry."""
     proven: int = 0
     pending: list = field(default_factory=list)
     proven_root: int = 999
@@ -63,8 +67,12 @@ def make_machine(make_exchange):
             owner = self.x.read("owner_of", account)
             if thief != owner:
                 refused(lambda: self.x.send(thief, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI))
+            if self.model.last_key.get(account, 0) > self.model.answered:
+                refused(lambda: self.x.send(owner, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI))
+                return
             self.x.send(owner, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI)
             self.model.entries += 1
+            self.model.last_key[account] = self.model.entries
 
         # ---- batches
 
@@ -76,8 +84,8 @@ def make_machine(make_exchange):
         @rule(
             entries=st.integers(0, 4),
             payouts=st.lists(st.tuples(st.sampled_from(USERS), st.integers(1, 50 * USDC)), max_size=2),
-            at_once=st.booleans(),
-            fresh=st.booleans(),
+            at_once=st.sampled_from([True, False, False]),
+            fresh=st.sampled_from([True, True, False]),
         )
         def propose(self, entries, payouts, at_once, fresh):
             x, model = self.x, self.model
@@ -117,6 +125,7 @@ def make_machine(make_exchange):
         def _settle(self, batch):
             self.model.proven += 1
             self.model.proven_root = batch.effects[3]
+            self.model.answered = (batch.effects[9] & (2**64 - 1)) + (batch.effects[9] >> 64)
             for _, owner, amount in batch.withdrawals:
                 self.model.row -= amount
                 self.model.claimable[owner] += amount
@@ -190,5 +199,5 @@ def test_layer_1_lives(chain, new_exchange):
     chain_type = type(chain)
     run_state_machine_as_test(
         make_machine(lambda: new_exchange(chain_type(), account_depth=4)),
-        settings=settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)),
+        settings=settings(max_examples=40, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)),
     )

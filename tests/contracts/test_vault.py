@@ -54,6 +54,8 @@ def test_deposit_without_tokens_or_allowance_is_refused(exchange):
 def test_the_row_stays_below_its_limit(exchange):
     limit = exchange.chain.call(exchange.vault, "ROW_LIMIT")
     assert limit == 2**62
+    with fails("Vault: row limit reached"):
+        exchange.deposit(ALICE, limit)
     exchange.deposit(ALICE, limit - 2 * USDC)
     exchange.deposit(ALICE, 2 * USDC - 1)
     with fails("Vault: row limit reached"):

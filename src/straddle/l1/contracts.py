@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,14 @@ from typing import Any
 import platformdirs
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_abi.grammar import ABIType, TupleType, parse
 from eth_utils.crypto import keccak
 
 NAMES = ("Groth16Verifier", "Rollup", "TestUSDC", "Vault")
 """Contracts of the exchange. Tests compile others by path."""
+
+MAX_ARGUMENT_BYTES = 1 << 16
+"""No contract here takes a longer dynamic argument."""
 
 
 class ContractError(Exception):
@@ -41,6 +46,8 @@ class Contract:
     name: str
     abi: tuple[Mapping[str, Any], ...]
     bytecode: bytes
+    runtime: bytes
+    """The deployed code without its immutables, which follow it."""
 
     @cached_property
     def _functions(self) -> dict[str, Mapping[str, Any]]:
@@ -74,11 +81,12 @@ class Contract:
         return self.bytecode + self._encode("constructor", inputs, args)
 
     def decode_call(self, calldata: bytes) -> tuple[str, dict[str, Any]]:
-        """Function name and arguments by name of a call to this contract. Raises ContractError when it is none."""
+        """Function name and arguments by name, as the contract reads them, of a call to it. Raises ContractError when it is none."""
         name = self._by_selector.get(calldata[:4])
         if name is None:
             raise ContractError(f"calldata with selector 0x{calldata[:4].hex()} calls no function of {self.name}")
-        return name, self._decode(f"arguments of {name}", self._functions[name]["inputs"], calldata[4:])
+        fields = self._functions[name]["inputs"]
+        return name, self._decode(f"arguments of {name}", fields, _canonical_arguments([_type(field) for field in fields], calldata))
 
     def decode_result(self, function: str, data: bytes) -> Any:
         """Result of a call: None, the one value, or a tuple."""
@@ -128,6 +136,43 @@ def _type(field: Mapping[str, Any]) -> str:
     return kind
 
 
+def _canonical_arguments(types: Sequence[str], calldata: bytes) -> bytes:
+    """Arguments re-encoded strictly, as the EVM reads calldata: zeros beyond its end, offsets modulo 2^256, padding ignored.
+
+    A contract accepts such calldata, so a reader that refused it could be blinded by one transaction of anybody's.
+    """
+    heads, tails = bytearray(), bytearray()
+    parsed = [parse(kind) for kind in types]
+    head_bytes = sum(32 * _head_words(kind) for kind in parsed)
+    place = 4
+    for kind in parsed:
+        if not kind.is_dynamic:
+            heads += _read(calldata, place, 32 * _head_words(kind))
+        else:
+            start = (4 + int.from_bytes(_read(calldata, place, 32), "big")) % 2**256
+            length = int.from_bytes(_read(calldata, start, 32), "big")
+            size = length if not kind.is_array else 32 * _head_words(kind.item_type) * length
+            if size > MAX_ARGUMENT_BYTES:
+                raise ContractError(f"argument of type {kind.to_type_str()} has {size} bytes, expected at most {MAX_ARGUMENT_BYTES}")
+            heads += (head_bytes + len(tails)).to_bytes(32, "big")
+            tails += length.to_bytes(32, "big") + _read(calldata, start + 32, size) + bytes(-size % 32)
+        place += 32 * _head_words(kind)
+    return bytes(heads + tails)
+
+
+def _read(data: bytes, start: int, size: int) -> bytes:
+    """A slice, with zeros beyond the end."""
+    return data[start : start + size].ljust(size, b"\0") if start < len(data) else bytes(size)
+
+
+def _head_words(kind: ABIType) -> int:
+    """Words that a type takes in the head: 1 for a dynamic one, which leaves its offset there."""
+    if kind.is_dynamic:
+        return 1
+    one = sum(_head_words(part) for part in kind.components) if isinstance(kind, TupleType) else 1
+    return one * math.prod(dimension[0] for dimension in kind.arrlist or ())
+
+
 def _signature(item: Mapping[str, Any]) -> str:
     return f"{item['name']}({','.join(_type(field) for field in item['inputs'])})"
 
@@ -164,14 +209,14 @@ def load_path(path: Path, cache_directory: Path | None = None) -> Contract:
     directory.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed: a concurrent reader sees all of it or nothing.
     with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".tmp", delete=False) as file:
-        json.dump({"name": compiled.name, "abi": compiled.abi, "bytecode": compiled.bytecode.hex()}, file)
+        json.dump({"name": compiled.name, "abi": compiled.abi, "bytecode": compiled.bytecode.hex(), "runtime": compiled.runtime.hex()}, file)
     os.replace(file.name, cached)
     return compiled
 
 
 def _from_json(text: str) -> Contract:
     record = json.loads(text)
-    return Contract(record["name"], tuple(record["abi"]), bytes.fromhex(record["bytecode"]))
+    return Contract(record["name"], tuple(record["abi"]), bytes.fromhex(record["bytecode"]), bytes.fromhex(record["runtime"]))
 
 
 def _digest(path: Path) -> str:
@@ -193,7 +238,8 @@ def _compile(path: Path) -> Contract:
 
     bundle = FilesystemInputBundle([path.parent, contracts_directory()])
     try:
-        output = compile_from_file_input(bundle.load_file(path.name), input_bundle=bundle, output_formats=["abi", "bytecode"])
+        output = compile_from_file_input(bundle.load_file(path.name), input_bundle=bundle, output_formats=["abi", "bytecode", "bytecode_runtime"])
     except VyperException as error:
         raise ContractError(f"{path} does not compile: {error}") from error
-    return Contract(path.stem, tuple(output["abi"]), bytes.fromhex(output["bytecode"].removeprefix("0x")))
+    code, runtime = (bytes.fromhex(output[name].removeprefix("0x")) for name in ("bytecode", "bytecode_runtime"))
+    return Contract(path.stem, tuple(output["abi"]), code, runtime)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
 
 from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 
 from straddle.l1.contracts import Contract, load
 from straddle.l1.rpc import Rpc
@@ -71,6 +72,8 @@ class Deployment:
     rollup: str
     vk_id: bytes
     config: RollupConfig
+    created_by: Mapping[str, str] = field(default_factory=dict)
+    """contract name -> hash of the transaction that created it."""
 
     @property
     def rollup_number(self) -> int:
@@ -102,15 +105,52 @@ class Deployment:
             raise DeploymentError(f"deployment is malformed: {error}") from error
 
     def check(self, rpc: Rpc) -> None:
-        """Compares the record with the chain: chain id, addresses, every value that the contracts publish. DeploymentError names the first difference."""
+        """Compares the record with the chain. DeploymentError names the first difference.
+
+        Values first, then what the contracts are: without their code and creation, their word for their own values is worth nothing.
+        """
+        self.check_values(rpc)
+        self.check_contracts(rpc)
+
+    def check_values(self, rpc: Rpc) -> None:
+        """Chain id, addresses, every value that the contracts publish."""
         found_chain = rpc.chain_id()
         if found_chain != self.chain_id:
             raise DeploymentError(f"chain_id: {found_chain} at {rpc.url}, expected {self.chain_id}")
-        on_chain = read_deployment(rpc, self.rollup, self.start_block, self.config.oracles)
+        on_chain = read_deployment(rpc, self.rollup, self.start_block, self.config.oracles, self.created_by)
         for where, expected, found in ((self, asdict(self), asdict(on_chain)), (self.config, asdict(self.config), asdict(on_chain.config))):
             for field in fields(where):
                 if field.name != "config" and expected[field.name] != found[field.name]:
                     raise DeploymentError(f"{field.name}: {found[field.name]!r} on the chain, expected {expected[field.name]!r}")
+
+    def check_contracts(self, rpc: Rpc) -> None:
+        """Each contract was created from this version's source with the record's arguments.
+
+        The creation transaction is compared, not the code alone: other initialisation code could leave this code with planted storage.
+        """
+        addresses = {"Vault": self.vault, "Groth16Verifier": self.verifier, "Rollup": self.rollup}
+        for name, address in addresses.items():
+            if not rpc.code(address).startswith(load(name).runtime):
+                raise DeploymentError(f"{name}: {address} does not run this version's {name}.vy")
+        for name, address in addresses.items():
+            contract = load(name)
+            data = self._creation_data(rpc, name, address)
+            if name == "Groth16Verifier":
+                genuine = data.startswith(contract.bytecode) and keccak(data[len(contract.bytecode) :]) == self.vk_id
+            else:
+                argument = self.token if name == "Vault" else _constructor_struct(self.config, self.vault, self.verifier)
+                genuine = data == contract.encode_deployment(argument)
+            if not genuine:
+                raise DeploymentError(f"{name}: {address} was not created from this version's {name}.vy with the record's arguments")
+
+    def _creation_data(self, rpc: Rpc, name: str, address: str) -> bytes:
+        """Input of the transaction that created a contract."""
+        if name not in self.created_by:
+            raise DeploymentError(f"created_by: no creation transaction of {name} in the record")
+        receipt = rpc.call("eth_getTransactionReceipt", [self.created_by[name]])
+        if not receipt or int(receipt["status"], 16) != 1 or to_checksum_address(receipt.get("contractAddress") or "0x" + "00" * 20) != address:
+            raise DeploymentError(f"created_by: transaction {self.created_by[name]} did not create {name} at {address}")
+        return bytes.fromhex(rpc.transaction(self.created_by[name])["input"].removeprefix("0x"))
 
 
 def _fields(kind: type, where: str, raw: Any) -> dict[str, Any]:
@@ -123,7 +163,7 @@ def _fields(kind: type, where: str, raw: Any) -> dict[str, Any]:
 
 def deploy_token(sender: Sender) -> str:
     """Address of a new TestUSDC."""
-    return _address(sender, load("TestUSDC"))
+    return _create(sender, "TestUSDC")[0]
 
 
 def deploy(rpc: Rpc, sender: Sender, verifying_key: VerifyingKeyWords, config: RollupConfig, *, token: str | None = None) -> Deployment:
@@ -132,14 +172,14 @@ def deploy(rpc: Rpc, sender: Sender, verifying_key: VerifyingKeyWords, config: R
     token = token or deploy_token(sender)
     key = verifying_key
     words = [list(key.alpha), list(key.beta), list(key.gamma), list(key.delta), [list(point) for point in key.k], list(key.pedersen_g)]
-    verifier = _address(sender, load("Groth16Verifier"), *words, list(key.pedersen_g_sigma_neg))
-    vault = _address(sender, load("Vault"), token)
-    rollup = _address(sender, load("Rollup"), _constructor_struct(config, vault, verifier))
-    return read_deployment(rpc, rollup, start_block, config.oracles)
+    verifier, verifier_by = _create(sender, "Groth16Verifier", *words, list(key.pedersen_g_sigma_neg))
+    vault, vault_by = _create(sender, "Vault", token)
+    rollup, rollup_by = _create(sender, "Rollup", _constructor_struct(config, vault, verifier))
+    return read_deployment(rpc, rollup, start_block, config.oracles, {"Vault": vault_by, "Groth16Verifier": verifier_by, "Rollup": rollup_by})
 
 
-def read_deployment(rpc: Rpc, rollup: str, start_block: int = 0, oracles: Sequence[str] = ()) -> Deployment:
-    """The deployment as the chain has it: needs nothing but the rollup's address. `oracles` are names to check; the contract cannot list its own."""
+def read_deployment(rpc: Rpc, rollup: str, start_block: int = 0, oracles: Sequence[str] = (), created_by: Mapping[str, str] | None = None) -> Deployment:
+    """The deployment as the chain has it: needs nothing but the rollup's address. `oracles` are names to check; the contract only counts its own."""
     contract = load("Rollup")
     if not rpc.code(rollup):
         raise DeploymentError(f"rollup: no contract at {rollup} on chain {rpc.chain_id()}")
@@ -150,6 +190,9 @@ def read_deployment(rpc: Rpc, rollup: str, start_block: int = 0, oracles: Sequen
     for oracle in oracles:
         if not read("is_oracle", oracle):
             raise DeploymentError(f"oracles: {oracle} is not an oracle of {rollup}")
+    count = read("ORACLE_COUNT")
+    if oracles and count != len(oracles):
+        raise DeploymentError(f"oracles: {rollup} has {count} oracles, the record names {len(oracles)}")
     config = RollupConfig(
         sequencer=to_checksum_address(read("SEQUENCER")),
         operator=to_checksum_address(read("owner_of", 1)),
@@ -175,6 +218,7 @@ def read_deployment(rpc: Rpc, rollup: str, start_block: int = 0, oracles: Sequen
         rollup=to_checksum_address(rollup),
         vk_id=read("VK_ID"),
         config=config,
+        created_by=dict(created_by or {}),
     )
 
 
@@ -183,7 +227,8 @@ def _constructor_struct(config: RollupConfig, vault: str, verifier: str) -> tupl
     return (vault, verifier, *(getattr(config, field.name) for field in fields(config)))
 
 
-def _address(sender: Sender, contract: Contract, *args: Any) -> str:
-    address = sender.deploy(contract, *args).contract_address
-    assert address is not None
-    return address
+def _create(sender: Sender, name: str, *args: Any) -> tuple[str, str]:
+    """Address of a new contract, and its creation transaction."""
+    receipt = sender.deploy(load(name), *args)
+    assert receipt.contract_address is not None
+    return to_checksum_address(receipt.contract_address), receipt.transaction_hash

@@ -194,7 +194,7 @@ def test_deploy_with_a_real_verifying_key(anvil, world):
 def test_deployments_survive_json(world):
     deployment = world.deployment
     assert Deployment.from_json(deployment.to_json()) == deployment
-    deployment.check(world.anvil.rpc)
+    deployment.check_values(world.anvil.rpc)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_record_that_differs_from_the_chain_is_refused(world, path, value, mes
         inner = inner[name]
     inner[path[-1]] = value
     with pytest.raises(DeploymentError, match=message):
-        Deployment.from_json(json.dumps(raw)).check(world.anvil.rpc)
+        Deployment.from_json(json.dumps(raw)).check_values(world.anvil.rpc)
 
 
 def test_the_configuration_lists_the_constructors_fields_in_order(world):

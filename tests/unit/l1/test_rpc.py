@@ -79,9 +79,7 @@ def test_a_contracts_refusal_has_its_reason(error, reason):
     assert caught.value.reason == reason
 
 
-@pytest.mark.parametrize(
-    "response", [httpx.Response(502, text="<html>bad gateway</html>"), httpx.Response(200, json=[1]), httpx.Response(200, json={"id": 1})]
-)
+@pytest.mark.parametrize("response", [httpx.Response(502, text="<html>bad gateway</html>"), httpx.Response(200, json=[1]), httpx.Response(200, json={"id": 1})])
 def test_what_is_no_json_rpc_is_reported(response):
     with pytest.raises(ConnectionFailed, match=f"answered with status {response.status_code} and no JSON"):
         Node(response).rpc().chain_id()
