@@ -246,7 +246,7 @@ def verify(proof: uint256[12], public_inputs: uint256[5]) -> bool:
     exchange = new_exchange(chain, verifier_contract=chain.deploy(load_path(path, tmp_path)))
     node = MemoryNode(chain)
     record = record_of(exchange, node)
-    with pytest.raises(DeploymentError, match="Groth16Verifier: .* does not run"):
+    with pytest.raises(DeploymentError, match=r"Groth16Verifier: .* does not run"):
         record.check(node)
 
 

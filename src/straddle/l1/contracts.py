@@ -170,7 +170,7 @@ def _head_words(kind: ABIType) -> int:
     if kind.is_dynamic:
         return 1
     one = sum(_head_words(part) for part in kind.components) if isinstance(kind, TupleType) else 1
-    return one * math.prod(dimension[0] for dimension in kind.arrlist or ())
+    return one * math.prod(int(dimension[0]) for dimension in kind.arrlist or ())
 
 
 def _signature(item: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from straddle.l1.contracts import Contract, load
+from straddle.l1.contracts import load
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 
@@ -119,9 +119,9 @@ class Deployment:
             raise DeploymentError(f"chain_id: {found_chain} at {rpc.url}, expected {self.chain_id}")
         on_chain = read_deployment(rpc, self.rollup, self.start_block, self.config.oracles, self.created_by)
         for where, expected, found in ((self, asdict(self), asdict(on_chain)), (self.config, asdict(self.config), asdict(on_chain.config))):
-            for field in fields(where):
-                if field.name != "config" and expected[field.name] != found[field.name]:
-                    raise DeploymentError(f"{field.name}: {found[field.name]!r} on the chain, expected {expected[field.name]!r}")
+            for name in (item.name for item in fields(where)):
+                if name != "config" and expected[name] != found[name]:
+                    raise DeploymentError(f"{name}: {found[name]!r} on the chain, expected {expected[name]!r}")
 
     def check_contracts(self, rpc: Rpc) -> None:
         """Each contract was created from this version's source with the record's arguments.

@@ -82,7 +82,7 @@ def test_errors_say_what_was_expected(source, tmp_path):
         rollup.encode_call("set_key", -1, (0, 0), (0, 0))
     with pytest.raises(ContractError, match="calls no function of Rollup"):
         rollup.decode_call(b"\1\2\3\4")
-    with pytest.raises(ContractError, match="argument of type bytes has .* bytes, expected at most 65536"):
+    with pytest.raises(ContractError, match=r"argument of type bytes has .* bytes, expected at most 65536"):
         rollup.decode_call(rollup.selector("propose") + b"\1")
     with pytest.raises(ContractError, match="no event 'Robbed'"):
         rollup.event_topic("Robbed")
