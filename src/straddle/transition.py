@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from straddle.core.commands import Command, InternalEpoch, InternalList, L1Deposit, L1SetKey, L2Cancel, L2Trade, L2Withdraw
+from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket, L1Deposit, L1SetKey, L2Cancel, L2Protect, L2Trade, L2Withdraw
 from straddle.core.events import Event
 from straddle.core.rejections import Rejection
 from straddle.core.state import Exchange
-from straddle.operations import internal_epoch, internal_list, l1_deposit, l1_set_key, l2_cancel, l2_trade, l2_withdraw
+from straddle.operations import internal_epoch, internal_list, internal_market, l1_deposit, l1_set_key, l2_cancel, l2_protect, l2_trade, l2_withdraw
 from straddle.operations.plan import check_capacity
 
 OPERATIONS: dict[type[Command], Any] = {
@@ -18,8 +18,10 @@ OPERATIONS: dict[type[Command], Any] = {
     L2Trade: l2_trade,
     L2Withdraw: l2_withdraw,
     L2Cancel: l2_cancel,
+    L2Protect: l2_protect,
     InternalList: internal_list,
     InternalEpoch: internal_epoch,
+    InternalMarket: internal_market,
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.market import CALL, PERPETUAL, PUT
-from support.random_run import ACCOUNTS, Run, seeded_run
+from support.random_run import ACCOUNTS, LATER_MS, PROTECTIONS, STATES, Run, seeded_run
 
 account = st.sampled_from(ACCOUNTS)
 order = st.fixed_dictionaries({
@@ -17,7 +17,7 @@ order = st.fixed_dictionaries({
     "buy": st.booleans(),
     "step": st.integers(-2, 2),
     "tens": st.sampled_from([1, 3, 10, 30, 60, 200, 0]),
-    "immediate": st.sampled_from([False, False, True]),
+    "flags": st.sampled_from([0, 0, 0, 0, 1, 1, 2, 4]),
     "nonce": st.sampled_from(["new", "new", "new", "last", "older"]),
     "minutes": st.sampled_from([60, 60, 2]),
     "fee_cap": st.sampled_from([5_000, 5_000, 270]),
@@ -29,6 +29,8 @@ action = st.one_of(
     st.tuples(st.just("trade"), account, st.lists(order, min_size=1, max_size=1)),
     st.tuples(st.just("trade"), account, st.lists(order, min_size=1, max_size=1)),
     st.tuples(st.just("epoch"), st.integers(-4, 40), st.sampled_from([0, 1, 3])),
+    st.tuples(st.just("market"), st.sampled_from(STATES), st.sampled_from(LATER_MS)),
+    st.tuples(st.just("protect"), account, st.sampled_from(PROTECTIONS)),
     st.tuples(st.just("deposit"), account, st.sampled_from([0, 1, 50])),
     st.tuples(st.just("withdraw"), account, st.sampled_from([1, 30, 1_000_000])),
     st.tuples(st.just("cancel"), account, st.integers(0, 3)),
@@ -55,13 +57,14 @@ def test_long_random_runs(seed: int) -> None:
 def test_long_runs_reach_what_they_are_for() -> None:
     """Guards the generator: a quiet run would prove nothing."""
     seen: Counter[str] = Counter()
-    for seed in range(12, 18):
+    for seed in range(12, 24):
         run = seeded_run(seed, 250)
         seen["fills"] += sum(len(batch.fills) for batch in run.market.closed)
         for name, count in run.seen.items():
             seen[name] += count
-    assert seen["fills"] > 150, seen
-    for reason in ("immediate", "self_trade", "replaced", "amended", "min_nonce", "key_changed", "expired", "margin"):
+    assert seen["fills"] > 250, seen
+    for reason in ("immediate", "self_trade", "replaced", "amended", "min_nonce", "key_changed", "expired", "margin", "reduce_only", "protection"):
         assert seen[f"cancelled {reason}"] > 0, (reason, seen)
-    for code in ("margin", "nonce_stale", "nonce_dead", "price_band", "size"):
+    for code in ("margin", "nonce_stale", "nonce_dead", "price_band", "size", "flags", "market_halted", "cancel_only", "reduce_only", "protection_frozen"):
         assert seen[f"refused {code}"] > 0, (code, seen)
+    assert seen["tripped"] > 5, seen

@@ -6,10 +6,11 @@ from collections import Counter
 
 from straddle.core.accounts import EMPTY_SLOT, FEE_ACCOUNT, Slot
 from straddle.core.batch import OpenBatch
-from straddle.core.events import Event, Trade
+from straddle.core.events import Event, OrderResting, ProtectionTripped, Trade
 from straddle.core.exposure import Exposure
 from straddle.core.fees import fill_fee
 from straddle.core.margin import check_rule, requirement
+from straddle.core.market_state import MarketState
 from straddle.core.orders import Order, Side
 from straddle.core.params import Params
 from straddle.core.state import Exchange
@@ -26,6 +27,7 @@ def audit_exchange(exchange: Exchange, deposited: int, withdrawn: int) -> None:
     _audit_books(exchange)
     _audit_exposures(exchange)
     _audit_usage(exchange)
+    _audit_caution(exchange)
 
 
 def _audit_books(exchange: Exchange) -> None:
@@ -74,6 +76,66 @@ def _audit_usage(exchange: Exchange) -> None:
     assert len(sets) + len(batch.withdrawals) + len(batch.cancels) <= capacity.signatures
     assert len(batch.start) <= capacity.accounts and len(batch.order_uses) <= capacity.orders and len(batch.fills) <= capacity.fills
     assert len(batch.queue) <= capacity.queue and len(batch.withdrawals) <= capacity.withdrawals and len(batch.listings) <= capacity.listings
+
+
+def _audit_caution(exchange: Exchange) -> None:
+    """What a reduce-only market and protections promise at any time."""
+    if exchange.market is MarketState.REDUCE_ONLY:
+        for account, orders in exchange.open_orders.items():
+            lots: Counter[tuple[int, int]] = Counter()
+            for resting in orders.values():
+                lots[resting.order.instrument, resting.order.side.sign] += resting.left_lots
+            for (instrument, sign), total in lots.items():
+                assert total <= -sign * exchange.positions_of(account).get(instrument, 0)
+    for account, protection in exchange.protections.items():
+        quantity, delta = protection.limits.quantity_lots, protection.limits.delta_micros
+        assert protection.quantity_lots >= 0 and (not quantity or protection.quantity_lots < quantity)
+        assert not delta or abs(protection.delta_micros) < delta
+        assert exchange.time_ms >= protection.frozen_until_ms or account not in exchange.open_orders
+
+
+def audit_market(exchange: Exchange, before: dict[int, dict[int, int]], events: tuple[Event, ...]) -> None:
+    """An order set kept to the market's state; `before` holds the positions as they were."""
+    table = exchange.table
+    assert table is not None
+    stale = exchange.time_ms - table.time_ms > exchange.limits.table_age_ms_max
+    if stale or exchange.market in (MarketState.CANCEL_ONLY, MarketState.HALTED):
+        assert not any(isinstance(event, Trade | OrderResting) for event in events)
+    elif exchange.market is MarketState.REDUCE_ONLY:
+        for account, held in exchange.accounts.items():
+            for instrument, lots in held.positions.items():
+                old = before[account].get(instrument, 0)
+                assert abs(lots) <= abs(old) and lots * old > 0
+
+
+class ProtectionAudit:
+    """Adds up, from trades alone, what each protected maker's interval has used."""
+
+    def __init__(self) -> None:
+        self.used: dict[int, tuple[int, int, int]] = {}
+        """account -> start of the interval, lots, delta."""
+
+    def follow(self, exchange: Exchange, events: tuple[Event, ...]) -> None:
+        table, now = exchange.table, exchange.time_ms
+        for event in events:
+            if isinstance(event, ProtectionTripped):
+                protection = exchange.protections[event.account]
+                assert event.frozen_until_ms == now + protection.limits.frozen_ms
+                self.used[event.account] = now, 0, 0
+            elif isinstance(event, Trade) and event.maker in exchange.protections:
+                assert table is not None
+                start, lots, delta = self.used[event.maker]
+                if now >= start + exchange.protections[event.maker].limits.interval_ms:
+                    start, lots, delta = now, 0, 0
+                deltas = table[event.instrument].deltas
+                delta -= event.taker_side.sign * event.size_lots * (deltas[4] - deltas[7])
+                self.used[event.maker] = start, lots + event.size_lots, delta
+                limits = exchange.protections[event.maker].limits
+                assert not limits.quantity_lots or lots + event.size_lots <= limits.quantity_lots
+                assert not limits.delta_micros or abs(delta) <= limits.delta_micros
+        for account, (start, lots, delta) in self.used.items():
+            kept = exchange.protections[account]
+            assert (kept.start_ms, kept.quantity_lots, kept.delta_micros) == (start, lots, delta)
 
 
 def audit_rule(exchange: Exchange) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 
 from straddle.core.batch import OpenBatch
 from straddle.core.capacity import Capacity
-from straddle.core.commands import Command, InternalEpoch, InternalList, L1Deposit, L1SetKey, L2Cancel, L2Trade, L2Withdraw
+from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket, L1Deposit, L1SetKey, L2Cancel, L2Protect, L2Trade, L2Withdraw
 from straddle.core.events import Event
 from straddle.core.fees import FeeSchedule
 from straddle.core.instruments import BTC, NEVER_MS, Instrument, Kind
-from straddle.core.messages import MessageKind, cancel_payload, order_set_root, signed_words, withdrawal_payload
+from straddle.core.market_state import MarketState
+from straddle.core.messages import MessageKind, cancel_payload, order_set_root, protection_payload, signed_words, withdrawal_payload
 from straddle.core.orders import Order, OrderSet, Side, Signature
 from straddle.core.params import Limits, Params
+from straddle.core.protection import ProtectionLimits
 from straddle.core.rejections import RejectionCode
 from straddle.core.risk_table import SCENARIOS, RiskRow, RiskTable
 from straddle.core.state import Exchange, close_batch
@@ -77,8 +79,16 @@ def _sign(account: int, generation: int, words: tuple[int, ...]) -> Signature:
 class Market:
     """Drives one exchange; counts nonces, queue entries and key generations; remembers closed batches."""
 
-    def __init__(self, capacity: Capacity = ROOMY, fees: FeeSchedule | None = None, *, limits: Limits | None = None, account_depth: int = 20,
-                 slot_depth: int = 12, open_: bool = True) -> None:
+    def __init__(
+        self,
+        capacity: Capacity = ROOMY,
+        fees: FeeSchedule | None = None,
+        *,
+        limits: Limits | None = None,
+        account_depth: int = 20,
+        slot_depth: int = 12,
+        open_: bool = True,
+    ) -> None:
         params = Params(account_depth, slot_depth, 10_000, 8_000, 7)
         self.exchange = Exchange.genesis(domain=DOMAIN, operator=OPERATOR, params=params, capacity=capacity, fees=fees, limits=limits)
         self.nonces: dict[int, int] = {}
@@ -165,6 +175,17 @@ class Market:
     def cancel(self, account: int, min_nonce: int) -> L2Cancel:
         key_epoch, signature = self.sign(account, MessageKind.CANCEL, cancel_payload(min_nonce))
         return L2Cancel(account, key_epoch, min_nonce, signature)
+
+    def protect(self, account: int, interval_ms: int, frozen_ms: int, quantity_lots: int, delta_micros: int = 0, nonce: int | None = None) -> L2Protect:
+        known, limits = self.exchange.protections.get(account), ProtectionLimits(interval_ms, frozen_ms, quantity_lots, delta_micros)
+        nonce = (known.nonce if known else 0) + 1 if nonce is None else nonce
+        key_epoch, signature = self.sign(account, MessageKind.PROTECTION, protection_payload(nonce, limits))
+        return L2Protect(account, key_epoch, nonce, limits, signature)
+
+    def state(self, state: MarketState = MarketState.OPEN, later_ms: int = 0) -> InternalMarket:
+        """The market's state, at the table's time or the last one told, whichever is later, and `later_ms`."""
+        table_ = self.exchange.table
+        return InternalMarket(max(self.exchange.time_ms, table_.time_ms if table_ else 0) + later_ms, state)
 
 
 def picture(exchange: Exchange) -> Any:

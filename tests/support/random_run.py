@@ -7,17 +7,19 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from straddle.core.commands import Command, InternalEpoch, L1Deposit, L1SetKey, L2Trade, L2Withdraw
-from straddle.core.events import OrderCancelled, OrderRejected
+from straddle.core.commands import Command, InternalEpoch, L1Deposit, L1SetKey, L2Protect, L2Trade, L2Withdraw
+from straddle.core.events import OrderCancelled, OrderRejected, ProtectionTripped
+from straddle.core.market_state import MarketState
 from straddle.core.orders import Order
 from straddle.core.rejections import RejectionCode
 from straddle.core.state import close_batch
 from straddle.transition import transition
-from support.audit import audit_batch, audit_exchange, audit_rule, audit_trades
+from support.audit import ProtectionAudit, audit_batch, audit_exchange, audit_market, audit_rule, audit_trades
 from support.market import CALL, HOUR_MS, NANO, PERPETUAL, PUT, SELL, Market, picture, table
 
 ACCOUNTS = (3, 4, 5)
 CENTRES = {CALL: 20_000, PUT: 15_000, PERPETUAL: 900_000}
+
 
 class Run:
     """One exchange under random commands, audited after each."""
@@ -30,8 +32,9 @@ class Run:
         self.signed: dict[tuple[int, int, int], Order] = {}
         self.filled: Counter[tuple[int, int]] = Counter()
         self.revision = 0
+        self.protections = ProtectionAudit()
         self.seen: Counter[str] = Counter()
-        """Cancel reasons and rejection codes of orders."""
+        """Cancel reasons, rejection codes, trips."""
 
     def order(self, account: int, wanted: dict[str, Any]) -> Order:
         last = self.market.nonces.get(account, 0)
@@ -39,8 +42,18 @@ class Run:
         self.revision += 1
         side = SELL.opposite if wanted["buy"] else SELL
         limit = CENTRES[wanted["instrument"]] + 50 * wanted["step"]
-        return self.market.order(account, wanted["instrument"], side, limit, 10 * wanted["tens"], revision=self.revision, flags=int(wanted["immediate"]),
-                                 expiry_ms=self.exchange.context.table.time_ms + wanted["minutes"] * HOUR_MS // 60, fee_cap=wanted["fee_cap"], **changes)
+        return self.market.order(
+            account,
+            wanted["instrument"],
+            side,
+            limit,
+            10 * wanted["tens"],
+            revision=self.revision,
+            flags=wanted["flags"],
+            expiry_ms=self.exchange.context.table.time_ms + wanted["minutes"] * HOUR_MS // 60,
+            fee_cap=wanted["fee_cap"],
+            **changes,
+        )
 
     def command(self, kind: str, first: Any, second: Any) -> Command:
         market = self.market
@@ -54,14 +67,25 @@ class Run:
             return market.withdraw(first, second * 1_000_000)
         if kind == "cancel":
             return market.cancel(first, max(1, market.nonces.get(first, 0) - second))
+        if kind == "market":
+            return market.state(first, second)
+        if kind == "protect":
+            return market.protect(first, *second)
         if kind == "key":
             generation = market.generations.get(first, 0) + 1
             return market.set_key(first, generation) if second else replace(market.set_key(first), owner=0xBAD)
         current = self.exchange.table
         assert kind == "epoch" and current is not None
         shift = first * 500
-        return InternalEpoch(table(current.epoch + 1, current.time_ms + second * 60_000, row_1={"value": 20_000 + shift}, row_2={"value": 15_000 - shift // 2},
-                                   row_3={"value": 899_000 + shift, "funding": 1_000 - shift // 10}))
+        return InternalEpoch(
+            table(
+                current.epoch + 1,
+                max(current.time_ms, self.exchange.time_ms) + second * 60_000,
+                row_1={"value": 20_000 + shift},
+                row_2={"value": 15_000 - shift // 2},
+                row_3={"value": 899_000 + shift, "funding": 1_000 - shift // 10},
+            )
+        )
 
     def step(self, kind: str, first: Any, second: Any) -> None:
         if kind == "cut":
@@ -69,6 +93,7 @@ class Run:
             return
         command = self.command(kind, first, second)
         before = picture(self.exchange)
+        positions = {account.id: dict(account.positions) for account in self.exchange.accounts.values()}
         outcome = self.market.do(command)
         if outcome.rejection is not None and outcome.rejection.code is RejectionCode.BATCH_BOUNDARY:
             assert picture(self.exchange) == before
@@ -77,12 +102,15 @@ class Run:
             assert outcome.rejection is None or outcome.rejection.code is not RejectionCode.BATCH_BOUNDARY
         if outcome.rejection is not None:
             assert picture(self.exchange) == before
+            self.seen[f"refused {outcome.rejection.code}"] += 1
             return
         for event in outcome.events:
             if isinstance(event, OrderCancelled):
                 self.seen[f"cancelled {event.reason}"] += 1
             elif isinstance(event, OrderRejected):
                 self.seen[f"refused {event.rejection.code}"] += 1
+            elif isinstance(event, ProtectionTripped):
+                self.seen["tripped"] += 1
         if isinstance(command, L1Deposit):
             self.deposited += command.amount
         elif isinstance(command, L2Withdraw):
@@ -91,6 +119,10 @@ class Run:
             self.market.generations[first] = self.market.generations.get(first, 0) + 1
         elif isinstance(command, L2Trade):
             audit_trades(self.exchange, outcome.events, self.signed, self.filled)
+            audit_market(self.exchange, positions, outcome.events)
+        elif isinstance(command, L2Protect):
+            self.protections.used[first] = self.exchange.time_ms, 0, 0
+        self.protections.follow(self.exchange, outcome.events)
         audit_exchange(self.exchange, self.deposited, self.withdrawn)
         audit_rule(self.exchange)
 
@@ -107,7 +139,10 @@ class Run:
         assert picture(fresh) == picture(self.exchange) and batches == self.market.closed
 
 
-WEIGHTS = {"trade": 60, "epoch": 5, "deposit": 3, "withdraw": 4, "cancel": 2, "key": 1, "cut": 2}
+STATES = [MarketState.OPEN] * 12 + list(MarketState)
+LATER_MS = [0, 1_000, 1_000, 1_000, 1_000, 1_000, 60_000, 60_000, 1_000_000]
+PROTECTIONS = [(5_000, 2_000, 150, 0), (60_000, 1_000, 1_000, 300_000), (5_000, 0, 0, 200_000), (60_000, 60_000, 55, 0), (0, 0, 0, 0)]
+WEIGHTS = {"trade": 60, "market": 8, "protect": 4, "epoch": 6, "deposit": 3, "withdraw": 4, "cancel": 2, "key": 1, "cut": 2}
 
 
 def random_action(rng: Random) -> tuple[str, Any, Any]:
@@ -116,12 +151,17 @@ def random_action(rng: Random) -> tuple[str, Any, Any]:
     account = rng.choice(ACCOUNTS)
     if kind == "trade":
         orders = [{"instrument": rng.choice([CALL, CALL, PUT, PERPETUAL]), "buy": rng.random() < 0.5, "step": rng.randint(-2, 2),
-                   "tens": rng.choice([0, 1, 3, 10, 10, 30, 60, 200]), "immediate": rng.random() < 0.2, "nonce": rng.choice(["new"] * 12 + ["last", "older"]),
+                   "tens": rng.choice([0, 1, 3, 10, 10, 30, 60, 200]), "flags": rng.choices([0, 1, 2, 4], [78, 20, 1, 1])[0],
+                   "nonce": rng.choice(["new"] * 12 + ["last", "older"]),
                    "minutes": rng.choice([60, 60, 2]), "fee_cap": rng.choice([5_000] * 9 + [270])} for _ in range(rng.choice([1, 1, 1, 2, 4]))]  # fmt: skip
         return kind, account, orders
     values: dict[str, list[Any]] = {"deposit": [0, 1, 20], "withdraw": [1, 10, 30, 10**6], "cancel": [0, 1, 3], "key": [True, True, False], "cut": [None]}
     if kind == "epoch":
         return kind, rng.choice([-4, 0, 0, 1, 8, 30]), rng.choice([0, 1, 3])
+    if kind == "market":
+        return kind, rng.choice(STATES), rng.choice(LATER_MS)
+    if kind == "protect":
+        return kind, account, rng.choice(PROTECTIONS)
     return kind, account, rng.choice(values[kind])
 
 

@@ -44,5 +44,4 @@ class Account:
 
     def copy(self) -> Account:
         """An independent copy (a snapshot for the batch)."""
-        return Account(self.id, self.owner, self.key, self.key_epoch, self.cash, dict(self.positions), dict(self.slots),
-                       self.min_nonce, self.withdrawal_nonce)
+        return Account(self.id, self.owner, self.key, self.key_epoch, self.cash, dict(self.positions), dict(self.slots), self.min_nonce, self.withdrawal_nonce)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from straddle.core.accounts import PublicKey
 from straddle.core.instruments import Instrument
+from straddle.core.market_state import MarketState
 from straddle.core.orders import OrderSet, Signature
+from straddle.core.protection import ProtectionLimits
 from straddle.core.risk_table import RiskTable
 
 
@@ -59,6 +61,17 @@ class L2Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class L2Protect:
+    """Signed: the account's market-maker protection from now on. `nonce` exceeds that of the last one."""
+
+    account: int
+    key_epoch: int
+    nonce: int
+    limits: ProtectionLimits
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
 class InternalList:
     """New instruments, ids continuing the listing count. They trade from the next epoch's table on."""
 
@@ -72,4 +85,12 @@ class InternalEpoch:
     table: RiskTable
 
 
-Command = L1Deposit | L1SetKey | L2Trade | L2Withdraw | L2Cancel | InternalList | InternalEpoch
+@dataclass(frozen=True, slots=True)
+class InternalMarket:
+    """The sequencer's time, and the state that the operator puts the market in."""
+
+    time_ms: int
+    state: MarketState
+
+
+Command = L1Deposit | L1SetKey | L2Trade | L2Withdraw | L2Cancel | L2Protect | InternalList | InternalEpoch | InternalMarket

@@ -14,11 +14,12 @@ from straddle.core.accounts import EMPTY_SLOT, FEE_ACCOUNT, Slot
 from straddle.core.batch import Fill, OrderUse
 from straddle.core.book import OrderKey, RestingOrder
 from straddle.core.capacity import Additions, OrderUseKey
-from straddle.core.events import CancelReason, Event, OrderCancelled, OrderResting
+from straddle.core.events import CancelReason, Event, OrderCancelled, OrderResting, ProtectionTripped
 from straddle.core.exposure import Exposure, RiskContext
 from straddle.core.margin import requirement, rule_met
 from straddle.core.orders import Order, Side
 from straddle.core.params import CASH_MAX
+from straddle.core.protection import Protection
 from straddle.core.state import Exchange
 
 
@@ -74,6 +75,8 @@ class Draft:
         """Order rows added or updated."""
         self.new_rows: dict[OrderUseKey, int] = {}
         """Indices that the added ones will have in `OpenBatch.order_uses`."""
+        self.protections: dict[int, Protection] = {}
+        """Market-maker protections that makers' fills used."""
         self.fills: list[Fill] = []
         self.events: list[Event] = []
 
@@ -112,8 +115,11 @@ class Draft:
     def makers(self, order: Order) -> Iterator[RestingOrder]:
         """Live orders on the other side, in the order in which `order` meets them. Those that this draft adds come last at their price."""
         side = order.side.opposite
-        added = [resting for key, resting in self.rests.items()
-                 if resting.order.instrument == order.instrument and resting.order.side is side and key not in self.in_place]
+        added = [
+            resting
+            for key, resting in self.rests.items()
+            if resting.order.instrument == order.instrument and resting.order.side is side and key not in self.in_place
+        ]
         added.sort(key=_turn)
         return heapq.merge(self._in_book(order.instrument, side), added, key=_turn)
 
@@ -144,6 +150,18 @@ class Draft:
         owner.exposure.reserve(self.context, resting.order, -left, owner.positions.get(resting.order.instrument, 0))
         self.remove(resting)
         self.events.append(OrderCancelled(resting.account, resting.order, left, reason))
+
+    def protection(self, account: int) -> Protection | None:
+        """An account's market-maker protection as it stands now, or None."""
+        protection = self.protections.get(account) or self.exchange.protections.get(account)
+        return protection.at(self.exchange.time_ms) if protection else None
+
+    def trip(self, account: int, protection: Protection) -> None:
+        """An account's protection trips: all its open orders leave, and it is frozen."""
+        tripped = self.protections[account] = protection.tripped(self.exchange.time_ms)
+        self.events.append(ProtectionTripped(account, tripped.frozen_until_ms))
+        for resting in tuple(self.live_orders(account).values()):
+            self.cancel(resting, CancelReason.PROTECTION)
 
     def rest(self, resting: RestingOrder, keeps_turn_of: RestingOrder | None = None) -> None:
         """An order joins the book, in the turn of `keeps_turn_of` (just cancelled, same nonce, same price) when given."""
@@ -239,6 +257,7 @@ def install(exchange: Exchange, draft: Draft) -> tuple[Event, ...]:
         exchange.set_open_orders(account, orders)
     for account, drafted in draft.accounts.items():
         exchange.set_exposure(account, drafted.exposure)
+    exchange.protections.update(draft.protections)
     _install_rows(exchange, draft)
     return tuple(draft.events)
 

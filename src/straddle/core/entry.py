@@ -9,6 +9,7 @@ from straddle.core.draft import AccountDraft, Draft
 from straddle.core.exposure import Exposure, RiskContext
 from straddle.core.fees import worst_fee_per_lot
 from straddle.core.instruments import Instrument
+from straddle.core.market_state import MarketState, reducible_lots
 from straddle.core.orders import FLAG_IMMEDIATE_OR_CANCEL, Order, Side
 from straddle.core.params import BPS, POSITION_VALUE_BOUND, SIZE_LOTS_MAX, TICKS_MAX
 from straddle.core.rejections import Rejection, RejectionCode
@@ -26,14 +27,14 @@ class Entry:
 
 
 def check_entry(draft: Draft, account: int, order: Order) -> Entry | Rejection:
-    """Every condition on one order of a set whose signature holds, in this order: terms, nonce, limits, margin."""
+    """Every condition on one order of a set whose signature holds, in this order: terms, nonce, market and protection, limits, margin."""
     rejection = _check_terms(draft, order)
     if rejection is not None:
         return rejection
     entry = _check_nonce(draft, account, order)
     if isinstance(entry, Rejection) or entry.left_lots <= 0:
         return entry
-    return _check_room(draft, account, order, entry) or entry
+    return _check_caution(draft, account, order) or _check_room(draft, account, order, entry) or entry
 
 
 def _check_terms(draft: Draft, order: Order) -> Rejection | None:
@@ -46,7 +47,7 @@ def _check_terms(draft: Draft, order: Order) -> Rejection | None:
     if row.expiry_ms <= table.time_ms:
         return Rejection(RejectionCode.INSTRUMENT_EXPIRED, "instrument", order.instrument, f"one that expires after the table's time {table.time_ms}")
     if order.flags & ~FLAG_IMMEDIATE_OR_CANCEL:
-        return Rejection(RejectionCode.FLAGS, "flags", order.flags, "0, or 1 for immediate or cancel")
+        return Rejection(RejectionCode.FLAGS, "flags", order.flags, "0, or 1 for immediate or cancel (the circuit proves no other)")
     if order.expiry_ms <= table.time_ms:
         return Rejection(RejectionCode.ORDER_EXPIRED, "expiry_ms", order.expiry_ms, f"later than the table's time {table.time_ms}")
     if not 0 <= order.size_lots <= SIZE_LOTS_MAX or order.size_lots % instrument.min_lots:
@@ -88,6 +89,17 @@ def _check_nonce(draft: Draft, account: int, order: Order) -> Entry | Rejection:
     return Entry(order.size_lots - filled, live)
 
 
+def _check_caution(draft: Draft, account: int, order: Order) -> Rejection | None:
+    """The market takes orders, and the account's protection is not frozen; then only orders that never rest enter, so that it can still hedge."""
+    state, protection = draft.exchange.market_state, draft.exchange.protections.get(account)
+    if state is MarketState.CANCEL_ONLY:
+        return Rejection(RejectionCode.CANCEL_ONLY, "market_state", state, "an open or reduce-only market, or an amendment to what has filled")
+    if protection is not None and draft.exchange.time_ms < protection.frozen_until_ms and not order.immediate:
+        expected = f"immediate or cancel (1) until {protection.frozen_until_ms}: the account's protection tripped"
+        return Rejection(RejectionCode.PROTECTION_FROZEN, "flags", order.flags, expected)
+    return None
+
+
 def _check_room(draft: Draft, account: int, order: Order, entry: Entry) -> Rejection | None:
     """Position cap, value bound, numbers of positions and orders, margin: as if every open order filled, this one in place of the one it replaces."""
     owner, limits, context = draft.account(account), draft.exchange.limits, draft.context
@@ -115,7 +127,12 @@ def _check_position(draft: Draft, owner: AccountDraft, after: Exposure, order: O
     """Size of the position that the order could lead to."""
     instrument, row = order.instrument, draft.context.table[order.instrument]
     position = owner.positions.get(instrument, 0)
-    reached = position + after.buys.get(instrument, 0) if order.side is Side.BUY else after.sells.get(instrument, 0) - position
+    lots = (after.buys if order.side is Side.BUY else after.sells).get(instrument, 0)
+    reducible = reducible_lots(position, order.side)
+    if draft.exchange.market_state is MarketState.REDUCE_ONLY and lots > reducible:
+        expected = f"at most {reducible} lots with all open orders of its side, not {lots}: the market is reduce-only"
+        return Rejection(RejectionCode.REDUCE_ONLY, "size_lots", order.size_lots, expected)
+    reached = lots + order.side.sign * position
     cap = draft.exchange.instruments[instrument].position_cap_lots
     if reached > cap:
         return Rejection(RejectionCode.POSITION_CAP, "size_lots", order.size_lots, f"a position of at most {cap} lots with all open orders, not {reached}")

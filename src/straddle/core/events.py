@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from straddle.core.accounts import PublicKey
+from straddle.core.market_state import MarketState
 from straddle.core.orders import Order, Side
+from straddle.core.protection import ProtectionLimits
 from straddle.core.rejections import Rejection
 
 
@@ -35,6 +37,10 @@ class CancelReason(StrEnum):
     """Its account cannot carry it, or failed the rule when it was met."""
     CASH_BOUND = "cash_bound"
     """Cash would leave its 64 bits."""
+    REDUCE_ONLY = "reduce_only"
+    """It could have added to a position when the market went reduce-only."""
+    PROTECTION = "protection"
+    """Its account's market-maker protection tripped."""
     MAX_FILLS = "max_fills"
     """It met the largest number of makers that one order may."""
 
@@ -140,4 +146,42 @@ class EpochStarted:
     time_ms: int
 
 
-Event = Trade | OrderResting | OrderCancelled | OrderRejected | Deposited | KeySet | Withdrawn | MinNonceRaised | Listed | EpochStarted
+@dataclass(frozen=True, slots=True)
+class MarketChanged:
+    """The sequencer's time, and the state that the operator put the market in."""
+
+    time_ms: int
+    state: MarketState
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionSet:
+    """An account chose its market-maker protection."""
+
+    account: int
+    limits: ProtectionLimits
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionTripped:
+    """An account's protection took its resting orders out of the market; none may rest before `frozen_until_ms`."""
+
+    account: int
+    frozen_until_ms: int
+
+
+Event = (
+    Trade
+    | OrderResting
+    | OrderCancelled
+    | OrderRejected
+    | Deposited
+    | KeySet
+    | Withdrawn
+    | MinNonceRaised
+    | Listed
+    | EpochStarted
+    | MarketChanged
+    | ProtectionSet
+    | ProtectionTripped
+)

@@ -77,8 +77,9 @@ class Exposure:
 
     def copy(self) -> Exposure:
         """An independent copy."""
-        return Exposure(self.value, list(self.paths), self.charges, list(self.reserved), dict(self.buys), dict(self.sells),
-                        dict(self.extra_charges), self.extra_charge)
+        return Exposure(
+            self.value, list(self.paths), self.charges, list(self.reserved), dict(self.buys), dict(self.sells), dict(self.extra_charges), self.extra_charge
+        )
 
     def move(self, context: RiskContext, instrument: int, old: int, new: int) -> None:
         """The position in `instrument` changes from `old` to `new` lots."""

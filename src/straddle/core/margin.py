@@ -80,8 +80,9 @@ def rule_met(old: Requirement, new: Requirement) -> Rule | None:
     return None
 
 
-def check_rule(old_cash_plus_deposits: int, old_positions: Mapping[int, int], new_cash: int, new_positions: Mapping[int, int],
-               table: RiskTable, params: Params) -> Rule | None:
+def check_rule(
+    old_cash_plus_deposits: int, old_positions: Mapping[int, int], new_cash: int, new_positions: Mapping[int, int], table: RiskTable, params: Params
+) -> Rule | None:
     """The rule for one account; the old side is only valued when alternative (a) fails."""
     new = requirement(new_cash, new_positions, table, params)
     if new.surplus_scaled >= 0:

@@ -2,8 +2,9 @@
 
 Makers that may not trade are cancelled when they are met, not filled: the taker's own orders (self-trade prevention: the *resting*
 order is cancelled, the incoming one goes on), those whose fee cap or price the table has left behind, and those whose account would
-break the margin rule. Orders that expired, or that a cancel or a new key killed, have left the book before. A taker that would break
-the rule stops, and its rest is cancelled.
+break the margin rule. A maker under market-maker protection fills no more than that leaves, and then its account's orders leave.
+Orders that expired, or that a cancel or a new key killed, have left the book before. A taker that would break the rule stops, and its
+rest is cancelled.
 """
 
 from __future__ import annotations
@@ -62,10 +63,13 @@ def match(draft: Draft, taker: RestingOrder) -> CancelReason | None:
             continue
         if fills == MAX_FILLS_PER_ORDER:
             return CancelReason.MAX_FILLS
-        size_lots = min(taker.left_lots, draft.left_of(maker))
-        unfit = _unfit(draft, maker, size_lots)
+        wanted_lots = min(taker.left_lots, draft.left_of(maker))
+        unfit = _unfit(draft, maker, wanted_lots)
         if unfit is not None:
             draft.cancel(maker, unfit)
+            continue
+        size_lots = _protected_size(draft, maker, wanted_lots)
+        if not size_lots:
             continue
         taker_stopped, maker_stopped = _try_fill(draft, taker, maker, size_lots)
         if taker_stopped is not None:
@@ -74,7 +78,30 @@ def match(draft: Draft, taker: RestingOrder) -> CancelReason | None:
             draft.cancel(maker, maker_stopped)
         else:
             fills += 1
+            _use_protection(draft, maker, size_lots, clipped=size_lots < wanted_lots)
     return None
+
+
+def _protected_size(draft: Draft, maker: RestingOrder, wanted_lots: int) -> int:
+    """What the maker's protection leaves of a fill. When that is nothing, it trips: the maker's orders are gone."""
+    protection, order = draft.protection(maker.account), maker.order
+    if protection is None:
+        return wanted_lots
+    min_lots = draft.exchange.instruments[order.instrument].min_lots
+    size_lots = min(wanted_lots, protection.room_lots(draft.context.table[order.instrument], order.side, min_lots))
+    if not size_lots:
+        draft.trip(maker.account, protection)
+    return size_lots
+
+
+def _use_protection(draft: Draft, maker: RestingOrder, size_lots: int, *, clipped: bool) -> None:
+    """Counts a maker's fill; what it used up or cut short trips before the next match."""
+    protection = draft.protection(maker.account)
+    if protection is None:
+        return
+    used = draft.protections[maker.account] = protection.filled(draft.context.table[maker.order.instrument], maker.order.side, size_lots)
+    if clipped or used.exhausted:
+        draft.trip(maker.account, used)
 
 
 def _crosses(taker: Order, maker_limit_ticks: int) -> bool:
@@ -126,7 +153,23 @@ def _record(draft: Draft, taker: RestingOrder, maker: RestingOrder, size_lots: i
     maker_left = draft.left_of(maker) - size_lots
     draft.left[maker.key] = maker_left
     taking = taker.order
-    draft.events.append(Trade(order.instrument, price, size_lots, taking.side, taker.account, taking.nonce, taking.revision, taker.left_lots, taker_fee,
-                              maker.account, order.nonce, order.revision, maker_left, maker_fee))
+    draft.events.append(
+        Trade(
+            order.instrument,
+            price,
+            size_lots,
+            taking.side,
+            taker.account,
+            taking.nonce,
+            taking.revision,
+            taker.left_lots,
+            taker_fee,
+            maker.account,
+            order.nonce,
+            order.revision,
+            maker_left,
+            maker_fee,
+        )
+    )
     if not maker_left:
         draft.remove(maker)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
 
-from straddle.core.commands import L2Cancel, L2Withdraw
+from straddle.core.commands import L2Cancel, L2Protect, L2Withdraw
 from straddle.core.orders import MAX_ORDERS_PER_SET, Order, OrderSet
+from straddle.core.protection import ProtectionLimits
 from straddle.primitives.field import pack
 from straddle.primitives.hashing import compress, keccak_mod_248, sponge
 
@@ -24,6 +25,7 @@ class MessageKind(IntEnum):
     ORDER_SET = 1
     WITHDRAWAL = 2
     CANCEL = 3
+    PROTECTION = 4
 
 
 def domain(chain_id: int, rollup_address: int) -> int:
@@ -103,6 +105,17 @@ def cancel_payload(min_nonce: int) -> int:
     return pack(("min_nonce", min_nonce, 64))
 
 
+def protection_payload(nonce: int, limits: ProtectionLimits) -> int:
+    """Payload of kind 4; ValueError names a field out of range."""
+    return pack(
+        ("nonce", nonce, 64),
+        ("interval_ms", limits.interval_ms, 32),
+        ("frozen_ms", limits.frozen_ms, 32),
+        ("quantity_lots", limits.quantity_lots, 40),
+        ("delta_micros", limits.delta_micros, 63),
+    )
+
+
 def signed_words(domain_word: int, kind: MessageKind, account: int, key_epoch: int, payload: int) -> SignedWords:
     """The six words of any message."""
     return (domain_word, int(kind), account, key_epoch, payload, 0)
@@ -122,6 +135,11 @@ def withdrawal_words(domain_word: int, command: L2Withdraw) -> SignedWords:
 def cancel_words(domain_word: int, command: L2Cancel) -> SignedWords:
     """What the signature of a cancel signs."""
     return signed_words(domain_word, MessageKind.CANCEL, command.account, command.key_epoch, cancel_payload(command.min_nonce))
+
+
+def protection_words(domain_word: int, command: L2Protect) -> SignedWords:
+    """What the signature of a protection signs."""
+    return signed_words(domain_word, MessageKind.PROTECTION, command.account, command.key_epoch, protection_payload(command.nonce, command.limits))
 
 
 @cache

@@ -52,3 +52,5 @@ class Limits:
     """P_max: instruments that an account may hold or have orders in."""
     open_orders: int = 1024
     """Orders that may rest at once."""
+    table_age_ms_max: int = 15 * 60 * 1000
+    """A risk table older than this by the sequencer's time makes the market cancel-only. Layer 1 takes no batch on an older one."""

@@ -15,6 +15,10 @@ class RejectionCode(StrEnum):
     EXCEEDS_CAPACITY = "exceeds_capacity"
     # no risk table is in force (genesis, or instruments were just listed): an epoch comes first
     TRADING_HALTED = "trading_halted"
+    # the market's state (docs/protocol/engine.md)
+    MARKET_HALTED = "market_halted"
+    CANCEL_ONLY = "cancel_only"
+    REDUCE_ONLY = "reduce_only"
 
     # layer 1
     QUEUE_ORDER = "queue_order"
@@ -52,11 +56,14 @@ class RejectionCode(StrEnum):
     POSITIONS_MAX = "positions_max"
     OPEN_ORDERS_MAX = "open_orders_max"
     MARGIN = "margin"
+    PROTECTION_FROZEN = "protection_frozen"
 
-    # withdrawals, cancels
+    # withdrawals, cancels, protection
     WITHDRAWAL_NONCE = "withdrawal_nonce"
     WITHDRAWABLE = "withdrawable"
     MIN_NONCE = "min_nonce"
+    PROTECTION_NONCE = "protection_nonce"
+    PROTECTION_TERMS = "protection_terms"
 
     # operator
     LISTING_ID = "listing_id"
@@ -66,6 +73,7 @@ class RejectionCode(StrEnum):
     EPOCH_ORDER = "epoch_order"
     TABLE_ROWS = "table_rows"
     TABLE_FIELD = "table_field"
+    MARKET_TIME = "market_time"
 
 
 @dataclass(frozen=True, slots=True)

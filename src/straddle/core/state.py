@@ -13,7 +13,9 @@ from straddle.core.exposure import Exposure, RiskContext
 from straddle.core.fees import FeeSchedule
 from straddle.core.instruments import Instrument
 from straddle.core.margin import Requirement, requirement
+from straddle.core.market_state import MarketState
 from straddle.core.params import Limits, Params
+from straddle.core.protection import Protection
 from straddle.core.rejections import InvariantBroken
 from straddle.core.risk_table import RiskTable
 
@@ -36,11 +38,17 @@ class Exchange:
     table: RiskTable | None = None
     """The risk table in force; None before the first epoch."""
     trading_open: bool = False
-    """Whether `table` covers exactly the listed instruments. While it does not, only listings and epochs are accepted."""
+    """Whether `table` covers exactly the listed instruments. While it does not, only listings, epochs and market states are accepted."""
     books: dict[int, Book] = field(default_factory=dict)
     """By instrument."""
     open_orders: dict[int, dict[int, RestingOrder]] = field(default_factory=dict)
     """account -> slot index -> the order resting there; accounts without any are absent."""
+    market: MarketState = MarketState.OPEN
+    """The operator's choice; `market_state` is what holds."""
+    time_ms: int = 0
+    """The sequencer's time as it was last told; 0 when it never was."""
+    protections: dict[int, Protection] = field(default_factory=dict)
+    """account -> its market-maker protection; accounts that never set one are absent."""
     queue_pointer: int = 0
     """Layer-1 queue entries answered so far."""
     next_sequence: int = 1
@@ -51,8 +59,9 @@ class Exchange:
     """Derived: rows of `open_batch`."""
 
     @classmethod
-    def genesis(cls, *, domain: int, operator: int, params: Params, capacity: Capacity, fees: FeeSchedule | None = None,
-                limits: Limits | None = None) -> Exchange:
+    def genesis(
+        cls, *, domain: int, operator: int, params: Params, capacity: Capacity, fees: FeeSchedule | None = None, limits: Limits | None = None
+    ) -> Exchange:
         """Batch 0: the fee account and the insurance fund, owned by `operator` (a 160-bit address), and nothing else; batch 1 is open.
 
         ValueError when the limits let an account outgrow the preset: two accounts with `limits.positions` each must fit one batch, or some
@@ -77,6 +86,13 @@ class Exchange:
         if self.table is None:
             raise InvariantBroken("table: none in force, expected one before any valuation")
         return RiskContext(self.table, self.params, self.fees)
+
+    @property
+    def market_state(self) -> MarketState:
+        """The market's state: the operator's, but cancel-only at least while the table is too old."""
+        if self.market is not MarketState.HALTED and self.table is not None and self.time_ms - self.table.time_ms > self.limits.table_age_ms_max:
+            return MarketState.CANCEL_ONLY
+        return self.market
 
     def positions_of(self, account: int) -> Mapping[int, int]:
         """Positions of an account, which may not exist."""
@@ -136,7 +152,8 @@ def close_batch(exchange: Exchange) -> OpenBatch:
     finished = exchange.open_batch
     finished.last_sequence = exchange.next_sequence - 1
     finished.end = {account: exchange.accounts[account].copy() for account in finished.start}
-    exchange.open_batch = OpenBatch(finished.number + 1, exchange.table, exchange.next_sequence, exchange.next_sequence - 1,
-                                    exchange.queue_pointer, exchange.listing_count)
+    exchange.open_batch = OpenBatch(
+        finished.number + 1, exchange.table, exchange.next_sequence, exchange.next_sequence - 1, exchange.queue_pointer, exchange.listing_count
+    )
     exchange.usage = Usage()
     return finished

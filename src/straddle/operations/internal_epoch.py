@@ -87,8 +87,9 @@ def _plan(exchange: Exchange, table: RiskTable) -> Plan:
     return Plan(table, exposures, tuple(cancelled))
 
 
-def _readmit(context: RiskContext, exposure: Exposure, cash: int, orders: Iterable[RestingOrder],
-             positions: Mapping[int, int]) -> list[tuple[RestingOrder, CancelReason]]:
+def _readmit(
+    context: RiskContext, exposure: Exposure, cash: int, orders: Iterable[RestingOrder], positions: Mapping[int, int]
+) -> list[tuple[RestingOrder, CancelReason]]:
     """Reserves the orders of an account that still hold and that it still carries, in the order in which they came to rest; returns the others."""
     time_ms = context.table.time_ms
     dropped: list[tuple[RestingOrder, CancelReason]] = []

@@ -11,7 +11,7 @@ from straddle.core.events import CancelReason, Event, MinNonceRaised
 from straddle.core.messages import MessageKind, cancel_payload
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.state import Exchange
-from straddle.operations.plan import check_trading_open
+from straddle.operations.plan import check_not_halted
 from straddle.operations.resting import cancel_orders
 
 NONCE_MAX = (1 << 64) - 1
@@ -27,7 +27,7 @@ class Plan:
 
 def check(exchange: Exchange, command: L2Cancel) -> Plan | Rejection:
     """Signed, and it raises min_nonce."""
-    halted = check_trading_open(exchange)
+    halted = check_not_halted(exchange)
     if halted is not None:
         return halted
     if not 0 < command.min_nonce <= NONCE_MAX:

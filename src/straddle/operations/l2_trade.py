@@ -19,7 +19,7 @@ from straddle.core.messages import MessageKind, order_set_root
 from straddle.core.orders import MAX_ORDERS_PER_SET, OrderSet
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.state import Exchange
-from straddle.operations.plan import check_capacity, check_trading_open
+from straddle.operations.plan import check_capacity, check_not_halted
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Plan:
 
 def check(exchange: Exchange, command: L2Trade) -> Plan | Rejection:
     """The set as a whole, then each order on what those before it leave."""
-    halted = check_trading_open(exchange)
+    halted = check_not_halted(exchange)
     if halted is not None:
         return halted
     order_set = command.order_set

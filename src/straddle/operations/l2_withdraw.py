@@ -10,11 +10,12 @@ from straddle.core.commands import L2Withdraw
 from straddle.core.events import Event, Withdrawn
 from straddle.core.exposure import Exposure
 from straddle.core.margin import withdrawable
+from straddle.core.market_state import MarketState
 from straddle.core.messages import MessageKind, withdrawal_payload
 from straddle.core.params import BPS, CASH_MAX
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.state import Exchange
-from straddle.operations.plan import check_trading_open
+from straddle.operations.plan import check_not_halted
 
 NONCE_MAX = (1 << 64) - 1
 
@@ -36,9 +37,11 @@ def available(exchange: Exchange, account: int) -> int:
 
 def check(exchange: Exchange, command: L2Withdraw) -> Plan | Rejection:
     """Signed, a new nonce, an amount that leaves the account covered and settled, the first of the batch."""
-    halted = check_trading_open(exchange)
+    halted = check_not_halted(exchange)
     if halted is not None:
         return halted
+    if exchange.market_state is MarketState.CANCEL_ONLY:
+        return Rejection(RejectionCode.CANCEL_ONLY, "market_state", exchange.market_state, "an open or reduce-only market: margins may be out of date")
     if not 0 < command.amount <= CASH_MAX:
         return Rejection(RejectionCode.AMOUNT, "amount", command.amount, f"1 to {CASH_MAX} micro-dollars")
     if not 0 < command.nonce <= NONCE_MAX:

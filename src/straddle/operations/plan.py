@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from straddle.core.capacity import Additions, first_overflow, is_empty
+from straddle.core.market_state import MarketState
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.state import Exchange
 
@@ -34,3 +35,11 @@ def check_trading_open(exchange: Exchange) -> Rejection | None:
     if exchange.trading_open:
         return None
     return Rejection(RejectionCode.TRADING_HALTED, "trading_open", False, "an epoch's table first")
+
+
+def check_not_halted(exchange: Exchange) -> Rejection | None:
+    """Commands that a trading key signs need, besides, a market that is not halted."""
+    rejection = check_trading_open(exchange)
+    if rejection is None and exchange.market_state is MarketState.HALTED:
+        return Rejection(RejectionCode.MARKET_HALTED, "market_state", exchange.market_state, "a market that is not halted")
+    return rejection

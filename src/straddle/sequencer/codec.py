@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from straddle.core.commands import Command, InternalEpoch, InternalList, L1Deposit, L1SetKey, L2Cancel, L2Trade, L2Withdraw
+from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket, L1Deposit, L1SetKey, L2Cancel, L2Protect, L2Trade, L2Withdraw
 from straddle.core.risk_table import RiskRow, RiskTable
 
 VERSION = 1
@@ -24,8 +24,10 @@ OPERATIONS: dict[str, type[Command]] = {
     "l2_trade": L2Trade,
     "l2_withdraw": L2Withdraw,
     "l2_cancel": L2Cancel,
+    "l2_protect": L2Protect,
     "internal_list": InternalList,
     "internal_epoch": InternalEpoch,
+    "internal_market": InternalMarket,
 }
 """Name of an operation -> its command."""
 

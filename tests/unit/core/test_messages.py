@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from straddle.core.commands import L2Cancel, L2Withdraw
-from straddle.core.messages import OrderSetTree, cancel_words, domain, order_leaf, order_set_words, order_words, withdrawal_words
+from straddle.core.commands import L2Cancel, L2Protect, L2Withdraw
+from straddle.core.messages import OrderSetTree, cancel_words, domain, order_leaf, order_set_words, order_words, protection_words, withdrawal_words
 from straddle.core.orders import Order, OrderSet, Side, Signature
+from straddle.core.protection import ProtectionLimits
 from straddle.primitives.hashing import compress, keccak256, sponge
 
 SIGNATURE = Signature(1, 2, 3)
@@ -59,6 +60,8 @@ def test_six_words() -> None:
     assert order_set_words(77, OrderSet(3, 4, orders, SIGNATURE)) == (77, 1, 3, 4, OrderSetTree(orders).root, 0)
     assert withdrawal_words(77, L2Withdraw(3, 4, 6, 500, SIGNATURE)) == (77, 2, 3, 4, 6 | 500 << 64, 0)
     assert cancel_words(77, L2Cancel(3, 4, 8, SIGNATURE)) == (77, 3, 3, 4, 8, 0)
+    payload = 9 | 5_000 << 64 | 2_000 << 96 | 700 << 128 | 123_456 << 168
+    assert protection_words(77, L2Protect(3, 4, 9, ProtectionLimits(5_000, 2_000, 700, 123_456), SIGNATURE)) == (77, 4, 3, 4, payload, 0)
 
 
 def test_domain() -> None:

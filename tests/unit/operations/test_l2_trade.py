@@ -148,6 +148,52 @@ def test_an_amend_keeps_its_turn_only_when_size_falls(market: Market, size_lots:
     assert sum(left for _, left in market.exchange.books[CALL].asks.depth(1)) == 100 + size_lots - 10
 
 
+def test_an_order_that_filled_in_part_keeps_its_turn_when_size_falls_and_its_filled_lots(market: Market) -> None:
+    market.submit(3, CALL, SELL, 20_000, 100)
+    market.submit(4, CALL, SELL, 20_000, 100)
+    market.submit(5, CALL, BUY, 20_000, 30)
+    market.submit(3, CALL, SELL, 20_000, 50, nonce=1, revision=1)
+    assert trades(market.submit(5, CALL, BUY, 20_000, 60)) == [(3, 20_000, 20), (4, 20_000, 40)]
+
+
+@pytest.mark.parametrize("changes", [{"expiry_ms": TIME_MS + 2 * HOUR_MS}, {"fee_cap": 4_000}, {"size_lots": 90, "expiry_ms": TIME_MS + 1}])
+def test_an_amend_of_other_terms_keeps_its_turn(market: Market, changes: dict[str, int]) -> None:
+    market.submit(3, CALL, SELL, 20_000, 100)
+    market.submit(4, CALL, SELL, 20_000, 100)
+    market.ok(market.trade(3, market.order(3, CALL, SELL, 20_000, **{"size_lots": 100, "nonce": 1, "revision": 1, **changes})))
+    assert trades(market.submit(5, CALL, BUY, 20_000, 10)) == [(3, 20_000, 10)]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_an_amend_of_the_price_loses_its_turn_even_when_it_comes_back(market: Market, back: bool) -> None:
+    """At the new price it queues behind the order there; brought back, behind the one at the old price."""
+    market.submit(3, CALL, SELL, 20_000, 100)
+    market.submit(4, CALL, SELL, 20_050 - 50 * back, 100)
+    market.submit(3, CALL, SELL, 20_050, 50, nonce=1, revision=1)
+    if back:
+        market.submit(3, CALL, SELL, 20_000, 50, nonce=1, revision=2)
+    assert trades(market.submit(5, CALL, BUY, 20_050, 10)) == [(4, 20_050 - 50 * back, 10)]
+
+
+def test_an_amend_into_immediate_or_cancel_leaves_the_book(market: Market) -> None:
+    market.submit(3, CALL, SELL, 20_000, 100)
+    events = market.submit(3, CALL, SELL, 20_000, 100, nonce=1, revision=1, flags=FLAG_IMMEDIATE_OR_CANCEL)
+    assert [reason for *_, reason in cancels(events)] == [CancelReason.AMENDED, CancelReason.IMMEDIATE]
+    assert len(market.exchange.books[CALL].asks) == 0
+
+
+def test_good_till_date_trades_until_the_table_reaches_its_expiry(market: Market) -> None:
+    """An order's date is its expiry_ms, against the table's time; the sequencer's time does not move it."""
+    market.submit(3, CALL, SELL, 20_000, 100, expiry_ms=TIME_MS + 1_000)
+    market.ok(InternalEpoch(table(2, time_ms=TIME_MS + 999)))
+    market.ok(market.state(later_ms=10))
+    assert trades(market.submit(4, CALL, BUY, 20_000, 10)) == [(3, 20_000, 10)]
+    market.cut()
+    events = market.ok(InternalEpoch(table(3, time_ms=TIME_MS + 1_000)))
+    assert cancels(events) == [(3, 1, 90, CancelReason.EXPIRED)]
+    assert trades(market.submit(4, CALL, BUY, 20_000, 10)) == []
+
+
 def test_an_amend_that_kept_its_turn_can_be_taken_away_in_the_same_set(market: Market) -> None:
     market.submit(3, CALL, SELL, 20_000, 100)
     market.submit(4, CALL, SELL, 20_000, 10)
@@ -204,7 +250,6 @@ def test_exactly_the_largest_number_of_makers_is_no_early_stop() -> None:
         market.submit(3, CALL, SELL, 20_000, 10)
     events = market.submit(4, CALL, BUY, 20_000, 10 * MAX_FILLS_PER_ORDER + 10)
     assert len(trades(events)) == MAX_FILLS_PER_ORDER and isinstance(events[-1], OrderResting)
-
 
 
 def in_deficit() -> Market:

@@ -9,11 +9,13 @@ import pytest
 from support.market import BUY, CALL, DOLLARS, HOUR_MS, INSTRUMENTS, NANO, PERPETUAL, PUT, ROOMY, SELL, TIME_MS, Market, picture, row, table
 
 from straddle.core.accounts import NO_KEY, PublicKey
-from straddle.core.commands import Command, InternalEpoch, InternalList
+from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket
 from straddle.core.events import OrderRejected
 from straddle.core.instruments import Instrument, Kind
+from straddle.core.market_state import MarketState
 from straddle.core.orders import Order, Side
 from straddle.core.params import CASH_MAX, Limits
+from straddle.core.protection import ProtectionLimits
 from straddle.core.rejections import RejectionCode
 from straddle.core.rejections import RejectionCode as Code
 
@@ -167,6 +169,33 @@ def used_min_nonce() -> tuple[Market, Command]:
     return market, market.cancel(3, 5)
 
 
+def forged_protection() -> tuple[Market, Command]:
+    market = ready()
+    return market, replace(market.protect(3, 1, 1, 1), nonce=2)
+
+
+def used_protection_nonce() -> tuple[Market, Command]:
+    market = ready()
+    market.ok(market.protect(3, 1_000, 1, 50))
+    return market, market.protect(3, 2_000, 1, 50, nonce=1)
+
+
+def in_state(state: MarketState, make: Callable[[Market], Command], later_ms: int = 0) -> Callable[[], tuple[Market, Command]]:
+    def case() -> tuple[Market, Command]:
+        market = ready()
+        command = make(market)
+        market.ok(market.state(state, later_ms))
+        return market, command
+
+    return case
+
+
+def time_goes_back() -> tuple[Market, Command]:
+    market = ready()
+    market.ok(market.state(later_ms=1))
+    return market, InternalMarket(TIME_MS, MarketState.OPEN)
+
+
 def rich(amount: int) -> Callable[[], tuple[Market, Command]]:
     def case() -> tuple[Market, Command]:
         market = ready()
@@ -220,6 +249,25 @@ COMMANDS: list[tuple[Code, Callable[[], tuple[Market, Command]]]] = [
     (Code.WITHDRAWAL_NONCE, used_withdrawal_nonce),
     plain(Code.WITHDRAWABLE, lambda market: market.withdraw(3, 10_000 * DOLLARS + 1)),
     (Code.MIN_NONCE, used_min_nonce),
+    (Code.TRADING_HALTED, lambda: (closed(), closed().protect(1, 1, 1, 1))),
+    (Code.MARKET_HALTED, in_state(MarketState.HALTED, lambda market: market.trade(3, market.order(3, CALL, BUY, 20_000, 10)))),
+    (Code.MARKET_HALTED, in_state(MarketState.HALTED, lambda market: market.withdraw(3, 1))),
+    (Code.MARKET_HALTED, in_state(MarketState.HALTED, lambda market: market.cancel(3, 1))),
+    (Code.MARKET_HALTED, in_state(MarketState.HALTED, lambda market: market.protect(3, 1, 1, 1))),
+    (Code.MARKET_HALTED, in_state(MarketState.HALTED, lambda market: market.cancel(3, 1), 16 * 60_000)),
+    (Code.CANCEL_ONLY, in_state(MarketState.CANCEL_ONLY, lambda market: market.withdraw(3, 1))),
+    (Code.CANCEL_ONLY, in_state(MarketState.OPEN, lambda market: market.withdraw(3, 1), 15 * 60_000 + 1)),
+    (Code.MARKET_TIME, time_goes_back),
+    plain(Code.MARKET_TIME, lambda market: InternalMarket(-1, MarketState.OPEN)),
+    plain(Code.MARKET_TIME, lambda market: InternalMarket(1 << 48, MarketState.OPEN)),
+    (Code.SIGNATURE, forged_protection),
+    (Code.PROTECTION_NONCE, used_protection_nonce),
+    plain(Code.PROTECTION_NONCE, lambda market: market.protect(3, 1, 1, 1, nonce=0)),
+    plain(Code.PROTECTION_TERMS, lambda market: market.protect(3, 0, 1, 1)),
+    plain(Code.PROTECTION_TERMS, lambda market: market.protect(3, 0, 1, 0, 1)),
+    plain(Code.PROTECTION_TERMS, lambda market: market.protect(3, 1, 1, 0, 0)),
+    plain(Code.PROTECTION_TERMS, lambda market: replace(market.protect(3, 1, 1, 1), limits=ProtectionLimits(1, 1 << 32, 1, 0))),
+    plain(Code.PROTECTION_TERMS, lambda market: replace(market.protect(3, 1, 1, 1), limits=ProtectionLimits(1, 1, 1, -1))),
     plain(Code.LISTING_ID, listing(id=5)),
     plain(Code.LISTING_ID, listing(id=3)),
     plain(Code.LISTING_TERMS, lambda market: InternalList(())),
@@ -317,8 +365,68 @@ def after_expiry(market: Market) -> Order:
     return market.order(3, CALL, BUY, 20_000, 10, expiry_ms=time_ms + 1)
 
 
+def in_cancel_only(market: Market) -> Order:
+    market.ok(market.state(MarketState.CANCEL_ONLY))
+    return market.order(3, CALL, BUY, 20_000, 10)
+
+
+def on_a_stale_table(market: Market) -> Order:
+    market.ok(market.state(later_ms=15 * 60_000 + 1))
+    return market.order(3, CALL, BUY, 20_000, 10)
+
+
+def smaller_in_cancel_only(market: Market) -> Order:
+    """An amendment whose size only falls, but not to nothing."""
+    market.submit(3, CALL, BUY, 20_000, 100, nonce=50)
+    market.ok(market.state(MarketState.CANCEL_ONLY))
+    return market.order(3, CALL, BUY, 20_000, 10, nonce=50, revision=1)
+
+
+def in_reduce_only(side: Side, size_lots: int, flags: int = 0, resting_lots: int = 0) -> Callable[[Market], Order]:
+    """The account is long 100 calls; then an order in a reduce-only market, `resting_lots` being sold already."""
+
+    def make(market: Market) -> Order:
+        market.submit(4, CALL, SELL, 20_000, 100)
+        market.submit(3, CALL, BUY, 20_000, 100)
+        market.ok(market.state(MarketState.REDUCE_ONLY))
+        if resting_lots:
+            market.submit(3, CALL, SELL, 20_100, resting_lots)
+        return market.order(3, CALL, side, 20_000, size_lots, flags=flags)
+
+    return make
+
+
+def when_long(side: Side, size_lots: int) -> Callable[[Market], Order]:
+    """The account is long 100 calls."""
+
+    def make(market: Market) -> Order:
+        market.submit(4, CALL, SELL, 20_000, 100)
+        market.submit(3, CALL, BUY, 20_000, 100)
+        return market.order(3, CALL, side, 20_000, size_lots)
+
+    return make
+
+
+def while_frozen(market: Market) -> Order:
+    market.ok(market.state())
+    market.ok(market.protect(3, 1_000, 500, 50))
+    market.submit(3, CALL, SELL, 20_000, 50)
+    market.submit(4, CALL, BUY, 20_000, 50)
+    market.ok(market.state(later_ms=499))
+    return market.order(3, CALL, SELL, 20_000, 10)
+
+
 ORDERS: list[tuple[Code, Callable[[Market], Order]]] = [
-    (Code.FLAGS, order(CALL, BUY, 20_000, 10, flags=2)),
+    *((Code.FLAGS, order(CALL, BUY, 20_000, 10, flags=flags)) for flags in (2, 3, 4, 5, 6, 128, 255)),
+    (Code.CANCEL_ONLY, in_cancel_only),
+    (Code.CANCEL_ONLY, on_a_stale_table),
+    (Code.CANCEL_ONLY, smaller_in_cancel_only),
+    (Code.REDUCE_ONLY, in_reduce_only(BUY, 10)),
+    (Code.REDUCE_ONLY, in_reduce_only(BUY, 10, flags=1)),
+    (Code.REDUCE_ONLY, in_reduce_only(SELL, 110)),
+    (Code.REDUCE_ONLY, in_reduce_only(SELL, 110, flags=1)),
+    (Code.REDUCE_ONLY, in_reduce_only(SELL, 20, resting_lots=90)),
+    (Code.PROTECTION_FROZEN, while_frozen),
     (Code.INSTRUMENT, order(0, BUY, 20_000, 10)),
     (Code.INSTRUMENT, order(4, BUY, 20_000, 10)),
     (Code.INSTRUMENT_EXPIRED, after_expiry),
@@ -344,6 +452,10 @@ ORDERS: list[tuple[Code, Callable[[Market], Order]]] = [
     (Code.FEE_CAP, order(CALL, BUY, 20_000, 10, fee_cap=269)),
     (Code.POSITION_CAP, order(CALL, BUY, 20_000, 10_000_010)),
     (Code.POSITION_CAP, order(CALL, SELL, 20_000, 10_000_010)),
+    (Code.POSITION_CAP, when_long(BUY, 9_999_910)),
+    (Code.MARGIN, when_long(BUY, 9_999_900)),
+    (Code.POSITION_CAP, when_long(SELL, 10_000_110)),
+    (Code.MARGIN, when_long(SELL, 10_000_100)),
     (Code.POSITION_VALUE, after_huge_table),
     (Code.POSITIONS_MAX, beyond_three_positions),
     (Code.OPEN_ORDERS_MAX, beyond_two_orders),

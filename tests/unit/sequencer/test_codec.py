@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from straddle.core.accounts import NO_KEY, PublicKey
-from straddle.core.commands import Command, InternalEpoch, InternalList, L1Deposit, L1SetKey, L2Cancel, L2Trade, L2Withdraw
+from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket, L1Deposit, L1SetKey, L2Cancel, L2Protect, L2Trade, L2Withdraw
 from straddle.core.instruments import Instrument, Kind
+from straddle.core.market_state import MarketState
 from straddle.core.orders import Order, OrderSet, Side, Signature
+from straddle.core.protection import ProtectionLimits
 from straddle.core.risk_table import RiskRow, RiskTable
 from straddle.sequencer.codec import OPERATIONS, CodecError, decode_command, encode_command
 
@@ -28,6 +30,8 @@ ENTRIES: list[Command] = [
     L2Cancel(3, 1, 2**64 - 1, SIGNATURE),
     InternalList((Instrument(1, Kind.PERPETUAL, 1, 2**48 - 1, 0, 50, 10, 1000), Instrument(2, Kind.PUT, 1, 5, 6, 7, 8, 9))),
     InternalEpoch(RiskTable(4, 1_590_103_200_000, 908_700, (ROW,))),
+    InternalMarket(2**48 - 1, MarketState.CANCEL_ONLY),
+    L2Protect(3, 1, 2**64 - 1, ProtectionLimits(2**32 - 1, 7, 2**40 - 1, 2**63 - 1), SIGNATURE),
 ]
 
 

@@ -1,0 +1,74 @@
+"""Market-maker protection: how much of an account's resting orders may fill within an interval, before the others leave the market by themselves.
+
+The engine's own caution, chosen by the account; nothing of it is proved. Immutable, so that a draft may share it with the exchange.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from straddle.core.orders import Side
+from straddle.core.params import SIZE_LOTS_MAX
+from straddle.core.risk_table import RiskRow
+
+UP_SCENARIO, DOWN_SCENARIO = 4, 7
+"""The grid's moves by +r/4 and -r/4 with vols the same (r: the scan range): the smallest ones, between which a row's delta is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionLimits:
+    """What the account signed. A limit of 0 is none."""
+
+    interval_ms: int
+    frozen_ms: int
+    """For this long after it tripped only immediate-or-cancel orders enter."""
+    quantity_lots: int
+    """Lots that may fill in an interval, over all instruments."""
+    delta_micros: int
+    """Largest net delta of an interval's fills, either way: micro-dollars between the index at -r/4 and at +r/4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Limits and what the interval has used of them. The use never exceeds a limit."""
+
+    nonce: int
+    limits: ProtectionLimits
+    start_ms: int
+    """When the interval began."""
+    quantity_lots: int = 0
+    delta_micros: int = 0
+    frozen_until_ms: int = 0
+
+    def at(self, time_ms: int) -> Protection:
+        """As it stands at a time: a new interval begins when the last one is over."""
+        over = time_ms - self.start_ms >= self.limits.interval_ms
+        return replace(self, start_ms=time_ms, quantity_lots=0, delta_micros=0) if over else self
+
+    def room_lots(self, row: RiskRow, side: Side, min_lots: int) -> int:
+        """Lots of an order that may still fill, a multiple of `min_lots`, rounded down."""
+        lots = self.limits.quantity_lots - self.quantity_lots if self.limits.quantity_lots else SIZE_LOTS_MAX
+        slope = _slope(row, side)
+        if self.limits.delta_micros and slope:
+            used = self.delta_micros if slope > 0 else -self.delta_micros
+            lots = min(lots, (self.limits.delta_micros - used) // abs(slope))
+        return lots - lots % min_lots
+
+    def filled(self, row: RiskRow, side: Side, size_lots: int) -> Protection:
+        """After a fill of `size_lots`, which had room."""
+        return replace(self, quantity_lots=self.quantity_lots + size_lots, delta_micros=self.delta_micros + _slope(row, side) * size_lots)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a limit is used up exactly."""
+        quantity, delta = self.limits.quantity_lots, self.limits.delta_micros
+        return bool((quantity and self.quantity_lots == quantity) or (delta and abs(self.delta_micros) == delta))
+
+    def tripped(self, time_ms: int) -> Protection:
+        """Frozen, with a new interval."""
+        return Protection(self.nonce, self.limits, time_ms, frozen_until_ms=time_ms + self.limits.frozen_ms)
+
+
+def _slope(row: RiskRow, side: Side) -> int:
+    """Delta of one lot bought or sold, in micro-dollars between the two scenarios."""
+    return side.sign * (row.deltas[UP_SCENARIO] - row.deltas[DOWN_SCENARIO])
