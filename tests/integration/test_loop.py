@@ -99,7 +99,7 @@ def loop(prover: Prover, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         exchange.session.quote()
         exchange.session.trade(2)
         exchange.finish_batch()
-        batches = list(poster._waiting)
+        batches = poster.kept
         proofs = [prover.prove(batch.witness).proof for batch in batches]
         loop = Loop(anvil, network, exchange, Sender(anvil.rpc, bytes(network.sequencer.key)), batches, proofs)
         epoch = exchange.session.epochs[0]

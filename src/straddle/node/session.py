@@ -10,9 +10,10 @@ from straddle.bots.taker import BestQuotes, TakerProfile, take
 from straddle.commitments.listings import extend_listings_root
 from straddle.commitments.params import params_hash
 from straddle.commitments.risk import risk_root
-from straddle.core.commands import Command, InternalEpoch, InternalList
+from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket
 from straddle.core.events import Event, Trade
 from straddle.core.instruments import Instrument, Kind
+from straddle.core.market_state import MarketState
 from straddle.core.params import BPS
 from straddle.core.rejections import Rejection
 from straddle.core.risk_table import RiskTable
@@ -97,6 +98,7 @@ class MarketSession:
         inputs = self._feed(time_ms)
         table = build_table(inputs, self.instruments, self.parameters)
         self.submit(InternalEpoch(table))
+        self.submit(InternalMarket(time_ms, MarketState.OPEN))  # the engine's only clock: intervals, and the age of its table
         self._inputs = inputs
         self._marks = [*self._marks[-4:], (inputs.index_ticks, inputs.perpetual_mark_ticks)]
         signed = self._sign(inputs, table)

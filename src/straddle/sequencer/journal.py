@@ -1,15 +1,18 @@
 """The journal: an append-only log of accepted commands in SQLite, each chained to all before it, with a mark where each batch ends.
 
 An append returns only when its entries are on disk (write-ahead log, synchronous FULL), many entries for one sync. What is read back is checked
-against the chain, so that a missing, torn or altered entry stops the node with its number instead of giving another history.
+against the chain, so that a missing, torn or altered entry stops the node with its number instead of giving another history. An end that is missing
+altogether leaves a chain that holds; therefore a second file of one line, `<journal>.head`, says after each append how far it went.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from straddle.primitives.hashing import keccak256
 from straddle.sequencer.receipts import LogIdentity, LogPlace
@@ -42,7 +45,9 @@ CREATE TRIGGER marks_keep_entries BEFORE DELETE ON marks BEGIN SELECT RAISE(ABOR
 """
 
 
+_RESTORE = "Put back the whole folder from a copy, or start from layer 1 with an empty one; nothing here was changed"
 _MARK_TAG = b"straddle.mark".ljust(32, b"\0")
+_HEAD = struct.Struct(">QQ32s")
 _ENTRY_COLUMNS = "sequence, epoch, deadline_ms, command, previous_hash, hash"
 
 
@@ -96,14 +101,19 @@ class Journal:
         """Hash of the last entry."""
         self.batches = 0
         """Number of the last batch that ended, 0 when none did."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        self._head_path = path.with_name(path.name + ".head")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise JournalError(f"journal {path}: cannot be opened: {error}. Expected a file in a folder that this user may write") from error
         try:
             self._prepare()
-        except sqlite3.DatabaseError as error:
+            self._head_file = self._open_head_file()
+        except (OSError, sqlite3.DatabaseError) as error:
             self._db.close()
             raise JournalError(_explain(path, error)) from error
-        except JournalError:
+        except BaseException:
             self._db.close()
             raise
 
@@ -130,6 +140,7 @@ class Journal:
         if items:
             self._write(entries, marks, (sequence, head, batches))
             self.sequence, self.head, self.batches = sequence, head, batches
+            self._write_head_file()
         return entries
 
     def items(self) -> Iterator[JournalEntry | BatchMark]:
@@ -147,9 +158,9 @@ class Journal:
         except sqlite3.DatabaseError as error:
             raise JournalError(_explain(self.path, error)) from error
         if (sequence, head) != (self.sequence, self.head):
-            raise JournalError(f"journal {self.path}: ends at entry {sequence}, expected entry {self.sequence}: its tail is missing")
+            raise JournalError(f"journal {self.path}: ends at entry {sequence}, expected entry {self.sequence}: its tail is missing. {_RESTORE}")
         if marks or batches != self.batches:
-            raise JournalError(f"journal {self.path}: {batches - len(marks)} batches end within the log, expected {self.batches}")
+            raise JournalError(f"journal {self.path}: {batches - len(marks)} batches end within the log, expected {self.batches}. {_RESTORE}")
 
     def entry(self, sequence: int) -> JournalEntry:
         """One entry, checked by itself. KeyError when there is none."""
@@ -161,6 +172,7 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+        self._head_file.close()
 
     def _prepare(self) -> None:
         for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
@@ -174,21 +186,46 @@ class Journal:
         self.sequence, self.head, self.batches = self._db.execute("SELECT sequence, hash, batches FROM head").fetchone()
         last = self._db.execute("SELECT max(sequence) FROM log").fetchone()[0] or 0
         if last != self.sequence:
-            raise JournalError(f"journal {self.path}: ends at entry {last}, expected entry {self.sequence}: its tail is missing or was added to")
+            raise JournalError(f"journal {self.path}: ends at entry {last}, expected entry {self.sequence}: its tail is missing or was added to. {_RESTORE}")
 
     def _create(self) -> None:
-        self._db.executescript("BEGIN;" + _SCHEMA + "COMMIT;")
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute("INSERT INTO identity VALUES (?, ?, ?)", (SCHEMA_VERSION, str(self.identity.chain_id), hex(self.identity.rollup)))
-        self._db.execute("INSERT INTO head VALUES (1, 0, ?, 0)", (self.head,))
-        self._db.execute("COMMIT")
+        """All or nothing: a journal without its identity could not be opened again."""
+        identity = f"INSERT INTO identity VALUES ({SCHEMA_VERSION}, '{self.identity.chain_id}', '{hex(self.identity.rollup)}');"
+        head = f"INSERT INTO head VALUES (1, 0, x'{self.head.hex()}', 0);"
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {identity} {head} COMMIT;")
 
     def _check_identity(self) -> None:
         row = self._db.execute("SELECT version, chain_id, rollup FROM identity").fetchone()
         expected = (SCHEMA_VERSION, str(self.identity.chain_id), hex(self.identity.rollup))
         for name, found, wanted in zip(("version", "chain_id", "rollup"), row or ("none",) * 3, expected, strict=True):
             if found != wanted:
-                raise JournalError(f"journal {self.path}: {name} {found}, expected {wanted}")
+                raise JournalError(f"journal {self.path}: {name} {found}, expected {wanted}. Give this exchange a folder of its own")
+
+    def _open_head_file(self) -> BinaryIO:
+        """The second file, after a look at what it says. A torn or missing one says nothing: it only ever follows the journal."""
+        known = self._head_path.read_bytes() if self._head_path.exists() else b""
+        if len(known) == _HEAD.size:
+            sequence, batches, head = _HEAD.unpack(known)
+            if sequence > self.sequence or batches > self.batches:
+                raise JournalError(
+                    f"journal {self.path}: ends at entry {self.sequence} and batch {self.batches}, expected entry {sequence} and batch {batches}, which were "
+                    f"acknowledged: its tail is missing. {_RESTORE}. To go on without what is lost, remove {self._head_path.name}"
+                )
+            if sequence and self.entry(sequence).hash != head:
+                raise JournalError(f"journal {self.path}: entry {sequence} is another one than was acknowledged. {_RESTORE}")
+        file = self._head_path.open("r+b" if self._head_path.exists() else "w+b", buffering=0)
+        file.write(_HEAD.pack(self.sequence, self.batches, self.head))
+        return file
+
+    def _write_head_file(self) -> None:
+        """After the entries are durable; without a sync of its own, since it may lag but must not lead."""
+        try:
+            self._head_file.seek(0)
+            self._head_file.write(_HEAD.pack(self.sequence, self.batches, self.head))
+        except OSError as error:
+            raise JournalError(
+                f"journal {self._head_path}: entry {self.sequence} was not noted: {error}. Repair the disk and restart; nothing is lost"
+            ) from error
 
     def _write(self, entries: Sequence[JournalEntry], marks: Sequence[tuple[int, int, bytes, bytes]], head: tuple[int, bytes, int]) -> None:
         rows = [(e.place.sequence, e.place.epoch, e.place.deadline_ms, e.command, e.place.previous_hash, e.hash) for e in entries]
@@ -204,26 +241,34 @@ class Journal:
                     self._db.execute("ROLLBACK")
                 raise
         except (sqlite3.DatabaseError, OverflowError) as error:
-            raise JournalError(f"journal {self.path}: what follows entry {self.sequence} was not written: {error}") from error
+            raise JournalError(f"journal {self.path}: what follows entry {self.sequence} was not written: {error}. {_remedy(error)}") from error
 
     def _checked_mark(self, row: tuple[int, int, bytes, bytes], batch_number: int, head: bytes) -> BatchMark:
         mark = BatchMark(row[0], row[1], int.from_bytes(row[2], "big"))
         if mark.batch_number != batch_number or mark.hash(head) != row[3]:
-            raise JournalError(f"journal {self.path}: the end of batch {mark.batch_number} is not as written: altered")
+            raise JournalError(f"journal {self.path}: the end of batch {mark.batch_number} is not as written: altered. {_RESTORE}")
         return mark
 
     def _checked(self, row: tuple[int, int, int, bytes, bytes, bytes], sequence: int, previous: bytes) -> JournalEntry:
         found, epoch, deadline_ms, command, previous_hash, stored = row
         if found != sequence:
-            raise JournalError(f"journal {self.path}: entry {found} follows entry {sequence - 1}, expected entry {sequence}: a gap")
+            raise JournalError(f"journal {self.path}: entry {found} follows entry {sequence - 1}, expected entry {sequence}: a gap. {_RESTORE}")
         if tuple(map(type, row)) == (int, int, int, bytes, bytes, bytes) and epoch >= 0 and deadline_ms >= 0:
             place = LogPlace(self.identity, epoch, sequence, previous, keccak256(command), deadline_ms)
             if previous_hash == previous and stored == place.hash:
                 return JournalEntry(place, stored, command)
-        raise JournalError(f"journal {self.path}: entry {sequence} does not follow from its content and the entries before it: torn or altered")
+        raise JournalError(f"journal {self.path}: entry {sequence} does not follow from its content and the entries before it: torn or altered. {_RESTORE}")
 
 
-def _explain(path: Path, error: sqlite3.DatabaseError) -> str:
+def _explain(path: Path, error: Exception) -> str:
     if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-        return f"journal {path}: another process has it open"
-    return f"journal {path}: cannot be read: {error}"
+        return f"journal {path}: another process has it open. Stop that one first"
+    if isinstance(error, sqlite3.OperationalError | OSError):
+        return f"journal {path}: cannot be used: {error}. {_remedy(error)}"
+    return f"journal {path}: cannot be read: {error}. {_RESTORE}"
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, OverflowError):
+        return "Expected integers of at most 63 bits"
+    return "Make room on the disk, see that it works and that this user may write there, and restart; nothing that was acknowledged is lost"

@@ -1,7 +1,7 @@
 """Takes closed batches to layer 1: data first, so that the table's age never runs out behind a slow prover, then the proof.
 
 Every step is recorded in SQLite before the next begins, and layer 1 is asked what it already has, so a restart at any point goes on
-without posting or proving twice.
+without posting or proving twice. Layer 1 may go back: what it forgot in a reorg is posted again, with the proof that was kept.
 
     closed -> proposed -> proved -> verified
 """
@@ -25,6 +25,9 @@ from straddle.proving.prover import ProveResult
 from straddle.proving.vector import ChainFacts, PostedBatch
 from straddle.proving.witness import Witness
 from straddle.sequencer.sequencer import ClosedBatch
+
+KEPT_BATCHES = 32
+"""Verified batches that stay in memory, in case that a reorg of layer 1 undoes them. A restart has them all."""
 
 
 class PosterError(RuntimeError):
@@ -124,6 +127,19 @@ class BatchRecord:
     """Effects and body as posted."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A batch that may have to go to layer 1 (again)."""
+
+    posted: PostedBatch
+    parent_epoch: int
+    """Epoch of the batch before: all epochs up to it went to layer 1 with that one, in transactions of the same sender."""
+
+    @property
+    def number(self) -> int:
+        return self.posted.effects.batch_number
+
+
 Report = Callable[[BatchRecord], None]
 
 _SCHEMA = """
@@ -135,17 +151,36 @@ CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, signed TEXT NOT NU
 class Poster:
     """One rollup's way to layer 1. Closed batches come in order; `post` takes them as far as they go."""
 
-    def __init__(self, path: Path, facts: Facts, layer1: Layer1, prover: BatchProver, report: Report = lambda record: None) -> None:
-        """`path` is the SQLite file of the batches' status. `report` is told of every step."""
+    def __init__(
+        self, path: Path, facts: Facts, layer1: Layer1, prover: BatchProver, report: Report = lambda record: None, *, kept_batches: int = KEPT_BATCHES
+    ) -> None:
+        """`path` is the SQLite file of the batches' status. `report` is told of every step. PosterError: the file cannot be used."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._facts = facts
         self._layer1 = layer1
         self._prover = prover
         self._report = report
+        self._kept_batches = kept_batches
+        self._path = path
         self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
-        self._waiting: list[PostedBatch] = []
+        try:
+            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise PosterError(
+                f"poster {path}: cannot be used: {error}. Close the process that has it open, or restore the file; the journal is not affected"
+            ) from error
+        self._kept: list[_Kept] = []
         self._parent = genesis_header_hash(facts.genesis_root)
+        self._parent_epoch = 0
+        self._newest = 0
+        self._proven: int | None = None
+        """Newest proven batch when layer 1 was last asked."""
+
+    @property
+    def kept(self) -> list[PostedBatch]:
+        """The batches that layer 1 has not verified, and the last ones that it has: those that `post` can take to layer 1."""
+        return [kept.posted for kept in self._kept]
 
     def add_epoch(self, epoch: SignedEpoch) -> None:
         """A signed epoch that batches will use. Kept, so that a restart can still submit it."""
@@ -177,16 +212,20 @@ class Poster:
                 data_bytes=data_bytes,
             )
             self._save(known)
-        if known.status is not Status.VERIFIED:
-            self._waiting.append(posted)
+        self._kept.append(_Kept(posted, self._parent_epoch))
+        self._newest, self._parent_epoch = known.number, posted.effects.epoch
+        self._forget()
 
     def post(self) -> list[BatchRecord]:
-        """Take every waiting batch to layer 1, oldest first, until it is verified there; their records."""
+        """Take every batch that layer 1 has not verified there, oldest first, those that it forgot in a reorg too; the records of those that became verified.
+
+        What layer 1 or the prover raises comes through; call again to go on. PosterError: layer 1 holds other batches than this node's.
+        """
         done = []
-        while self._waiting:
-            done.append(self._post_one(self._waiting[0]))
-            self._waiting.pop(0)
-        return done
+        while (proven := self._ask_proven()) < self._newest:
+            done += self._note_verified(proven)
+            done.append(self._post_one(self._kept[proven + 1 - self._kept[0].number]))
+        return done + self._note_verified(self._newest)
 
     def record(self, number: int) -> BatchRecord | None:
         """What is known of a batch, or None."""
@@ -201,25 +240,61 @@ class Poster:
         """Close the file."""
         self._db.close()
 
-    def _post_one(self, batch: PostedBatch) -> BatchRecord:
-        number = batch.effects.batch_number
-        self._propose(number, batch)
-        if self._layer1.proven_batch() >= number:
-            return self._update(number, status=Status.VERIFIED)
-        landed = self._layer1.prove(batch, self._prove(number, batch))
+    def _ask_proven(self) -> int:
+        """Newest batch that layer 1 has proven, one of this node's or the one before the oldest that is kept."""
+        proven = self._proven = self._layer1.proven_batch()
+        if proven > self._newest:
+            raise PosterError(
+                f"batch {proven}: proven on layer 1, but this node's newest is {self._newest}: its journal lost its end, or another node posts. "
+                "Stop, and restore the newest journal"
+            )
+        self._forget()
+        if not self._kept:
+            return proven
+        oldest = self._kept[0].number
+        if proven + 1 < oldest:
+            raise PosterError(
+                f"batch {proven}: the newest that layer 1 still has, and the oldest kept here is {oldest}. Restart the node: it makes all of them again"
+            )
+        if proven >= oldest:
+            self._check_header(self._kept[proven - oldest])
+        return proven
+
+    def _forget(self) -> None:
+        """Drops verified batches that are so old that no reorg reaches them."""
+        while self._proven is not None and len(self._kept) > self._kept_batches and self._kept[0].number + self._kept_batches <= self._proven:
+            self._kept.pop(0)
+
+    def _note_verified(self, proven: int) -> list[BatchRecord]:
+        """Records of the kept batches that layer 1 turned out to have verified."""
+        numbers = [kept.number for kept in self._kept if kept.number <= proven]
+        return [self._update(number, status=Status.VERIFIED) for number in numbers if self._known(number).status is not Status.VERIFIED]
+
+    def _post_one(self, kept: _Kept) -> BatchRecord:
+        number = kept.number
+        if self._known(number).status is Status.VERIFIED:
+            self._update(number, status=Status.PROVED)  # layer 1 went back
+        self._propose(kept)
+        landed = self._layer1.prove(kept.posted, self._prove(number, kept.posted))
         return self._update(number, status=Status.VERIFIED, prove_transaction=landed.transaction_hash, prove_gas=landed.gas)
 
-    def _propose(self, number: int, batch: PostedBatch) -> None:
+    def _propose(self, kept: _Kept) -> None:
+        number = kept.number
         if self._layer1.proposed_batch() < number:
-            self._submit_epochs(batch.effects.epoch)
-            landed = self._layer1.propose(batch)
+            self._submit_epochs(kept.parent_epoch, kept.posted.effects.epoch)
+            landed = self._layer1.propose(kept.posted)
             self._update(number, status=Status.PROPOSED, propose_transaction=landed.transaction_hash, propose_gas=landed.gas)
-        if self._layer1.proven_batch() <= number and self._layer1.header_hash(number) != batch.header_hash:
-            raise PosterError(f"batch {number}: layer 1 has header {self._layer1.header_hash(number).hex()}, expected {batch.header_hash.hex()}")
+        self._check_header(kept)
 
-    def _submit_epochs(self, epoch: int) -> None:
-        """Every signed epoch up to the batch's: funding accrues over those without a batch too, so watchers need them all."""
-        for number, signed in self._db.execute("SELECT epoch, signed FROM epochs WHERE epoch <= ? ORDER BY epoch", (epoch,)).fetchall():
+    def _check_header(self, kept: _Kept) -> None:
+        found = self._layer1.header_hash(kept.number)
+        if found != kept.posted.header_hash:
+            raise PosterError(f"batch {kept.number}: layer 1 has header {found.hex()}, expected {kept.posted.header_hash.hex()}")
+
+    def _submit_epochs(self, parent_epoch: int, epoch: int) -> None:
+        """Every signed epoch after the parent's, up to the batch's: funding accrues over those without a batch too, so watchers need them all."""
+        statement = "SELECT epoch, signed FROM epochs WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
+        for number, signed in self._db.execute(statement, (parent_epoch, epoch)).fetchall():
             if not self._layer1.has_epoch(number):
                 self._layer1.submit_epoch(_epoch(json.loads(signed)))
         if not self._layer1.has_epoch(epoch):
@@ -237,12 +312,15 @@ class Poster:
         return result.proof
 
     def _update(self, number: int, **changes: Any) -> BatchRecord:
+        record = _record(asdict(self._known(number)) | changes)
+        self._save(record)
+        return record
+
+    def _known(self, number: int) -> BatchRecord:
         known = self.record(number)
         if known is None:
             raise PosterError(f"batch {number}: not known")
-        record = _record(asdict(known) | changes)
-        self._save(record)
-        return record
+        return known
 
     def _save(self, record: BatchRecord) -> None:
         statement = "INSERT INTO batches (number, header_hash, record) VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET record = excluded.record"

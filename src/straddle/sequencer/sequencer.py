@@ -20,7 +20,7 @@ from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
 from straddle.core.state import Exchange, close_batch
 from straddle.sequencer.codec import CodecError, decode_command, encode_command, operation_name
 from straddle.sequencer.journal import BatchMark, Journal, JournalEntry, JournalError, Pending
-from straddle.sequencer.receipts import LogPlace, Receipt, log_root, sign_receipt
+from straddle.sequencer.receipts import LogPlace, Receipt, ReceiptSigner, log_root
 from straddle.transition import transition
 
 MAX_COMMANDS = 1024
@@ -76,7 +76,7 @@ class Sequencer:
         self.exchange = exchange
         self.committed = committed
         self._journal = journal
-        self._signer = signer
+        self._signer = ReceiptSigner(signer)
         self._clock_ms = clock_ms
         self._inclusion_ms = inclusion_ms
         self._on_batch = on_batch
@@ -107,7 +107,7 @@ class Sequencer:
             entries, closed = self._commit(group)
             places = iter(entries)
             answers = [outcome if isinstance(outcome, Rejection) else Accepted(self._receipt(next(places).place), outcome) for outcome in outcomes]
-        self._announce(closed)
+            self._announce(closed)
         return answers
 
     def close_batch(self) -> ClosedBatch:
@@ -120,7 +120,7 @@ class Sequencer:
             group = _Group(self._journal.sequence)
             self._cut(group)
             _, closed = self._commit(group)
-        self._announce(closed)
+            self._announce(closed)
         return closed[0]
 
     def receipt(self, sequence: int) -> Receipt:
@@ -163,11 +163,12 @@ class Sequencer:
         return entries, closed
 
     def _announce(self, closed: Sequence[ClosedBatch]) -> None:
+        """Within _StopOnError: who missed a batch would take the next one for its successor. A restart announces all again."""
         for batch in closed:
             self._on_batch(batch)
 
     def _receipt(self, place: LogPlace) -> Receipt:
-        return sign_receipt(place, self._signer)
+        return self._signer.sign(place)
 
     def _replay(self) -> None:
         head = b""

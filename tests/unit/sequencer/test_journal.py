@@ -209,3 +209,107 @@ def test_appends_survive_kill_minus_nine(path: Path, identity: LogIdentity) -> N
     journal.close()
     assert len(hashes) % 5 == 0
     assert hashes[4::5][: len(reported)] == reported
+
+
+HEAD = ".head"
+
+
+def head_file(path: Path) -> Path:
+    return path.with_name(path.name + HEAD)
+
+
+def test_a_lost_tail_is_found_though_the_chain_holds(written: Path, identity: LogIdentity) -> None:
+    """What a disk that lies about its syncs, or an old copy of the file alone, leaves: a shorter journal without a flaw."""
+    older = written.read_bytes()
+    journal = Journal(written, identity)
+    journal.append([Pending(3, 5, b"acknowledged")])
+    journal.close()
+    written.write_bytes(older)
+    expected = r"ends at entry 5 and batch 1, expected entry 6 and batch 1, which were acknowledged: its tail is missing\. Put back the whole folder.*"
+    with pytest.raises(JournalError, match=expected + r"remove journal\.sqlite\.head"):
+        Journal(written, identity)
+    head_file(written).unlink()
+    assert len(read(written, identity)) == 6
+
+
+def test_a_lost_mark_is_found(written: Path, identity: LogIdentity) -> None:
+    older = written.read_bytes()
+    journal = Journal(written, identity)
+    journal.append([BatchMark(2, 5, 8)])
+    journal.close()
+    written.write_bytes(older)
+    with pytest.raises(JournalError, match="ends at entry 5 and batch 1, expected entry 5 and batch 2"):
+        Journal(written, identity)
+
+
+def test_another_history_of_the_same_length_is_found(written: Path, identity: LogIdentity) -> None:
+    older = written.read_bytes()
+    journal = Journal(written, identity)
+    journal.append([Pending(3, 5, b"acknowledged")])
+    journal.close()
+    known = head_file(written).read_bytes()
+    written.write_bytes(older)
+    head_file(written).unlink()
+    journal = Journal(written, identity)
+    journal.append([Pending(3, 5, b"something else")])
+    journal.close()
+    head_file(written).write_bytes(known)
+    with pytest.raises(JournalError, match="entry 6 is another one than was acknowledged"):
+        Journal(written, identity)
+
+
+@pytest.mark.parametrize("content", [b"", b"torn", None])
+def test_a_head_file_that_says_nothing_is_written_anew(written: Path, identity: LogIdentity, content: bytes | None) -> None:
+    whole = head_file(written).read_bytes()
+    head_file(written).unlink()
+    if content is not None:
+        head_file(written).write_bytes(content)
+    assert len(read(written, identity)) == 6
+    assert head_file(written).read_bytes() == whole
+
+
+def test_a_journal_is_created_whole_or_not_at_all(path: Path, identity: LogIdentity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before its identity was written, a journal that had its tables already could never be opened again."""
+    scripts: list[str] = []
+
+    class Killed(Exception):
+        pass
+
+    class Connection(sqlite3.Connection):
+        def executescript(self, script: str, /) -> sqlite3.Cursor:
+            scripts.append(script)
+            raise Killed
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **named: connect(*args, **named, factory=Connection))
+    with pytest.raises(Killed):
+        Journal(path, identity)
+    monkeypatch.undo()
+    statements = [statement for statement in scripts[0].split(";") if statement.strip()]
+    assert len(scripts) == 1 and statements[0] == "BEGIN IMMEDIATE" and statements[-1].strip() == "COMMIT" and scripts[0].count("COMMIT") == 1
+    assert read(path, identity) == []
+
+
+def test_a_full_disk_names_the_remedy_and_changes_nothing(written: Path, identity: LogIdentity) -> None:
+    journal = Journal(written, identity)
+    (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(JournalError, match=r"what follows entry 5 was not written: database or disk is full. Make room on the disk.*nothing that was acknow"):
+        journal.append([Pending(1, 1, bytes(10**6))])
+    assert journal.sequence == 5
+    journal.close()
+    assert len(read(written, identity)) == 6
+
+
+def test_an_unwritable_place_is_named(tmp_path: Path, identity: LogIdentity) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(JournalError, match=r"file/journal.sqlite: cannot be opened: .* Expected a file in a folder that this user may write"):
+        Journal(tmp_path / "file" / "journal.sqlite", identity)
+
+
+def test_another_rollup_and_a_damaged_entry_say_what_to_do(written: Path, identity: LogIdentity) -> None:
+    with pytest.raises(JournalError, match=r"rollup 0x1234.*, expected 0x5. Give this exchange a folder of its own"):
+        Journal(written, dataclasses.replace(identity, rollup=5))
+    tamper(written, "UPDATE log SET command = x'00' WHERE sequence = 2")
+    with pytest.raises(JournalError, match=r"entry 2 does not follow .* Put back the whole folder from a copy"):
+        read(written, identity)

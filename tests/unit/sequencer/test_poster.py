@@ -189,7 +189,7 @@ def test_a_foreign_header_on_layer_1_is_refused(path: Path, tmp_path: Path) -> N
     chain = FakeChain()
     poster = start(tmp_path / "a", chain, FakeProver())
     poster.add(closed[0])
-    chain.proposed.append(dataclasses.replace(poster._waiting[0], header_hash=b"f" * 32))
+    chain.proposed.append(dataclasses.replace(poster.kept[0], header_hash=b"f" * 32))
     with pytest.raises(PosterError, match="batch 1: layer 1 has header 6666"):
         poster.post()
     poster.close()
@@ -228,3 +228,77 @@ def test_records_are_plain_json(path: Path, tmp_path: Path) -> None:
     assert json.loads(json.dumps(dataclasses.asdict(poster.records()[0])))["status"] == "closed"
     assert poster.record(9) is None
     poster.close()
+
+
+def test_what_a_reorg_undid_is_posted_again_with_the_proofs_that_were_made(path: Path, tmp_path: Path) -> None:
+    closed = closed_batches(path)
+    for proven_left, proposed_left, epochs_left in ((2, 3, 9), (2, 2, 9), (0, 0, 0), (len(closed) - 1, len(closed), 9)):
+        chain, prover, folder, steps = FakeChain(), FakeProver(), tmp_path / f"{proven_left}-{proposed_left}", list[BatchRecord]()
+        poster = start(folder, chain, prover, steps)
+        for batch in closed:
+            poster.add(batch)
+        poster.post()
+        whole = list(chain.proven)
+        del chain.proven[proven_left:], chain.proposed[proposed_left:], chain.epochs[epochs_left:]
+        steps.clear()
+        again = poster.post()
+        assert chain.proven == whole and len(chain.proposed) == len(closed)
+        assert [record.number for record in again] == list(range(proven_left + 1, len(closed) + 1))
+        assert prover.batches == [batch.batch.number for batch in closed]
+        assert steps[0].status is Status.PROVED  # it says that layer 1 went back
+        assert {record.status for record in poster.records()} == {Status.VERIFIED}
+        poster.close()
+
+
+def test_a_restart_after_a_reorg_posts_again(path: Path, tmp_path: Path) -> None:
+    closed = closed_batches(path)
+    chain, prover = FakeChain(), FakeProver()
+    first = start(tmp_path, chain, prover)
+    for batch in closed:
+        first.add(batch)
+    first.post()
+    first.close()
+    del chain.proven[1:], chain.proposed[1:], chain.epochs[1:]
+    second = start(tmp_path, chain, prover)
+    for batch in closed:
+        second.add(batch)
+    second.post()
+    assert len(chain.proven) == len(closed) == len(prover.batches)
+    second.close()
+
+
+def test_only_the_last_verified_batches_stay_in_memory(path: Path, tmp_path: Path) -> None:
+    closed, chain = closed_batches(path), FakeChain()
+    poster = Poster(tmp_path / "poster.sqlite", FACTS, chain, FakeProver(), kept_batches=1)
+    for number in range(1, 5):
+        poster.add_epoch(epoch(number))
+    for batch in closed:
+        poster.add(batch)
+    assert len(poster.kept) == len(closed)
+    poster.post()
+    assert poster.post() == []
+    assert [batch.effects.batch_number for batch in poster.kept] == [len(closed)]
+    del chain.proven[0:], chain.proposed[0:]
+    with pytest.raises(PosterError, match=f"batch 0: the newest that layer 1 still has, and the oldest kept here is {len(closed)}. Restart the node"):
+        poster.post()
+    poster.close()
+
+
+def test_a_journal_behind_layer_1_is_refused(path: Path, tmp_path: Path) -> None:
+    closed, chain = closed_batches(path), FakeChain()
+    poster = start(tmp_path / "a", chain, FakeProver())
+    for batch in closed:
+        poster.add(batch)
+    poster.post()
+    poster.close()
+    behind = start(tmp_path / "b", chain, FakeProver())
+    behind.add(closed[0])
+    with pytest.raises(PosterError, match=f"batch {len(closed)}: proven on layer 1, but this node's newest is 1: its journal lost its end"):
+        behind.post()
+    behind.close()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "poster.sqlite").write_bytes(b"not a database" * 400)
+    with pytest.raises(PosterError, match=r"poster.sqlite: cannot be used: .*the journal is not affected"):
+        Poster(tmp_path / "poster.sqlite", FACTS, FakeChain(), FakeProver())

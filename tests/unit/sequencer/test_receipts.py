@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from eth_account import Account as EthereumAccount
 
-from straddle.sequencer.receipts import LOG_ROOT_BITS, LogIdentity, LogPlace, Receipt, log_root, sign_receipt
+from straddle.sequencer.receipts import LOG_ROOT_BITS, LogIdentity, LogPlace, Receipt, ReceiptSigner, log_root, sign_receipt
 
 SIGNER = EthereumAccount.from_key(bytes(31) + b"\x07")
 PLACE = LogPlace(LogIdentity(1, 2), epoch=3, sequence=4, previous_hash=b"p" * 32, command_hash=b"c" * 32, deadline_ms=5)
@@ -44,3 +44,19 @@ def test_the_hash_is_as_specified() -> None:
 def test_log_root_keeps_the_lowest_248_bits() -> None:
     assert log_root(b"\xff" * 32) == 2**LOG_ROOT_BITS - 1
     assert log_root(b"\x01" + bytes(30) + b"\x09") == 9
+
+
+def test_signatures_are_those_of_eth_account() -> None:
+    signer = ReceiptSigner(SIGNER)
+    assert signer.address == SIGNER.address
+    for sequence in range(1, 40):  # both parities of R
+        place = dataclasses.replace(PLACE, sequence=sequence)
+        assert signer.sign(place).signature == bytes(SIGNER.unsafe_sign_hash(place.hash).signature)
+
+
+def test_eth_keys_uses_libsecp256k1() -> None:
+    """Everything else that signs or recovers goes through eth-keys, which falls back to its own Python, forty times slower, without a word."""
+    from eth_keys import keys
+
+    assert type(keys.backend).__name__ == "CoinCurveECCBackend"
+    assert type(SIGNER._key_obj.backend).__name__ == "CoinCurveECCBackend"

@@ -232,3 +232,22 @@ def test_kill_minus_nine_loses_nothing_acknowledged(path: Path) -> None:
     assert {line.split()[1] for line in reported if len(line.split()) == 2} <= roots
     accept(restarted, [market.trade(3, 10**6, Side.SELL, 10), market.trade(4, 10**6, Side.BUY, 10)])
     close(restarted)
+
+
+def test_who_misses_a_batch_stops_the_sequencer(path: Path) -> None:
+    """A poster that failed to take one batch would take the next for its successor. The commands are on disk; a restart announces the batch again."""
+
+    def fails(batch: ClosedBatch) -> None:
+        raise OSError("poster: no space left on device")
+
+    sequencer = market.open_sequencer(path, fails)
+    accept(sequencer, market.opening())
+    with pytest.raises(OSError, match="no space"):
+        sequencer.close_batch()
+    with pytest.raises(SequencerStopped, match="OSError: poster: no space left on device"):
+        sequencer.submit(market.trade(3, 1, Side.SELL, 10))
+    close(sequencer)
+    closed: list[ClosedBatch] = []
+    restarted = market.open_sequencer(path, closed.append)
+    assert [batch.batch.number for batch in closed] == [1]
+    close(restarted)

@@ -1,0 +1,1 @@
+"""A seeded simulator of the whole sequencer with faults (`python -m tests.simulation --help`)."""

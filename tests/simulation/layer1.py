@@ -1,0 +1,158 @@
+"""A layer 1 in memory that goes back: blocks of transactions, the last few of which a reorg undoes. It keeps the rules that the contracts keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+from straddle.commitments.preset import Preset
+from straddle.core.commands import L1Deposit, L1SetKey
+from straddle.proving.checker import check
+from straddle.proving.keys import Proof
+from straddle.proving.prover import ProveResult
+from straddle.proving.vector import PostedBatch
+from straddle.proving.witness import Witness
+from straddle.sequencer.poster import Landed, SignedEpoch
+
+FINALITY_BLOCKS = 6
+
+
+class Interrupted(Exception):
+    """Layer 1 or the prover does not answer this time."""
+
+
+@dataclass(frozen=True)
+class Undo:
+    """How a reorg takes a transaction back."""
+
+    run: Callable[[], None]
+    entry: L1Deposit | L1SetKey | None = None
+
+
+class ReorgingLayer1:
+    """What the contracts hold, and the queue. `interrupt_at` counts down over transactions: at 1 the next one is lost, at 0 its answer is."""
+
+    def __init__(self) -> None:
+        self.epochs: set[int] = set()
+        self.proposed: list[PostedBatch] = []
+        self.proven = 0
+        self.queue: list[L1Deposit | L1SetKey] = []
+        self.final_queue = 0
+        """Entries that no reorg takes back: what a node may answer."""
+        self.transactions = 0
+        self.interrupt_in: int | None = None
+        self._blocks: list[list[Undo]] = []
+        self._queue_lengths: list[int] = []
+        self._final_height = 0
+
+    def mine(self, entries: list[L1Deposit | L1SetKey]) -> None:
+        """A block with users' transactions. Their place in the queue follows from the order."""
+        block = []
+        for entry in entries:
+            placed = replace(entry, queue_index=len(self.queue))
+            self.queue.append(placed)
+            block.append(Undo(lambda: (self.queue.pop(), None)[1], placed))
+        self._seal(block)
+
+    def reorg(self, depth: int, rng: Random) -> int:
+        """Takes back up to `depth` blocks that are not final; users' entries come again in another order. Blocks undone."""
+        depth = min(depth, len(self._blocks) - self._final_height)
+        entries = []
+        for _ in range(depth):
+            for undo in reversed(self._blocks.pop()):
+                undo.run()
+                entries += [undo.entry] if undo.entry else []
+            self._queue_lengths.pop()
+        rng.shuffle(entries)
+        for entry in entries:
+            self.mine([entry])
+        return depth
+
+    # ---- what the poster asks for
+
+    def has_epoch(self, epoch: int) -> bool:
+        return epoch in self.epochs
+
+    def proposed_batch(self) -> int:
+        return len(self.proposed)
+
+    def proven_batch(self) -> int:
+        return self.proven
+
+    def header_hash(self, batch_number: int) -> bytes:
+        assert self.proven <= batch_number <= len(self.proposed)
+        return self.proposed[batch_number - 1].header_hash
+
+    def submit_epoch(self, epoch: SignedEpoch) -> Landed:
+        assert epoch.epoch not in self.epochs, f"epoch {epoch.epoch} is recorded already"
+
+        def apply() -> None:
+            self.epochs.add(epoch.epoch)
+
+        return self._transact(apply, lambda: self.epochs.remove(epoch.epoch))
+
+    def propose(self, batch: PostedBatch) -> Landed:
+        effects = batch.effects
+        parent = self.proposed[-1].effects if self.proposed else None
+        assert effects.batch_number == len(self.proposed) + 1
+        assert set(range(parent.epoch if parent else 1, effects.epoch + 1)) <= self.epochs
+        assert parent is None or (effects.old_state_root, effects.first_sequence) == (parent.new_state_root, parent.last_sequence + 1)
+        assert effects.queue == tuple(self.queue[effects.queue_first : effects.queue_first + len(effects.queue)])
+        return self._transact(lambda: self.proposed.append(batch), lambda: (self.proposed.pop(), None)[1])
+
+    def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
+        assert batch.header_hash == self.proposed[self.proven].header_hash
+        public = batch.witness.public
+        assert proof.public == (public.c, public.z, public.y_effects, public.y_body, public.beneficiary)
+
+        def step(by: int) -> None:
+            self.proven += by
+
+        return self._transact(lambda: step(1), lambda: step(-1))
+
+    def _transact(self, apply: Callable[[], None], undo: Callable[[], None]) -> Landed:
+        if self.interrupt_in is not None:
+            self.interrupt_in -= 1
+            if self.interrupt_in == 1:
+                raise Interrupted("the transaction is lost")
+        apply()
+        self._seal([Undo(undo)])
+        if self.interrupt_in is not None and self.interrupt_in <= 0:
+            self.interrupt_in = None
+            raise Interrupted("the answer is lost")
+        return Landed(f"{self.transactions:#x}", 1)
+
+    def _seal(self, block: list[Undo]) -> None:
+        self.transactions += 1
+        self._blocks.append(block)
+        self._queue_lengths.append(len(self.queue))
+        self._final_height = max(self._final_height, len(self._blocks) - FINALITY_BLOCKS)
+        if self._final_height:
+            self.final_queue = self._queue_lengths[self._final_height - 1]
+
+
+class CheckingProver:
+    """In the prover's place: the independent checker of the statement, on one batch of `every`. It refuses what could not be proved."""
+
+    def __init__(self, preset: Preset, every: int) -> None:
+        self.proofs: list[int] = []
+        self.checked = 0
+        self.stalls = 0
+        """Times that the prover is not ready yet."""
+        self._preset = preset
+        self._every = every
+
+    def prove(self, witness: Witness) -> ProveResult:
+        if self.stalls:
+            self.stalls -= 1
+            raise Interrupted("the prover is busy")
+        number = witness.header.batch_number
+        if number % self._every == 0:
+            failure = check(witness, self._preset)
+            assert failure is None, f"batch {number} could not be proved: {failure}"
+            self.checked += 1
+        self.proofs.append(number)
+        public = witness.public
+        words = (public.c, public.z, public.y_effects, public.y_body, public.beneficiary)
+        return ProveResult(Proof((1, 2), (3, 4, 5, 6), (7, 8), (9, 10), (11, 12), words), 2.0, 1.5)

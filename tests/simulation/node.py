@@ -1,0 +1,101 @@
+"""One node: sequencer, journal and poster on a folder, and the ways in which it goes down."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from eth_account import Account as EthereumAccount
+
+from straddle.commitments.ledger import CommittedState
+from straddle.commitments.preset import Preset
+from straddle.core.capacity import Capacity
+from straddle.core.params import Params
+from straddle.core.state import Exchange
+from straddle.sequencer.journal import Journal
+from straddle.sequencer.poster import BatchRecord, Facts, Poster, Status
+from straddle.sequencer.receipts import LogIdentity
+from straddle.sequencer.sequencer import ClosedBatch, Sequencer
+
+from .layer1 import CheckingProver, ReorgingLayer1
+from .traffic import DOMAIN
+
+IDENTITY = LogIdentity(31337, 0x1234)
+OPERATOR = 0xA11CE
+SIGNER = EthereumAccount.from_key(bytes(31) + b"\x07")
+PARAMS = Params(8, 4, 10_000, 8_000, 7)
+CAPACITY = Capacity(accounts=8, positions=24, instruments=8, signatures=12, orders=16, fills=12, queue=6, withdrawals=2, listings=8)
+PRESET = Preset("simulation", PARAMS.account_depth, PARAMS.slot_depth, **{name: getattr(CAPACITY, name) for name in CAPACITY.__slots__})
+JOURNAL, POSTER = "journal.sqlite", "poster.sqlite"
+
+
+def genesis() -> tuple[Exchange, CommittedState]:
+    """The exchange and its committed state at batch 0."""
+    exchange = Exchange.genesis(domain=DOMAIN, operator=OPERATOR, params=PARAMS, capacity=CAPACITY)
+    return exchange, CommittedState.genesis(PARAMS, OPERATOR)
+
+
+class Node:
+    """Opens on a folder and replays what is there."""
+
+    def __init__(self, folder: Path, layer1: ReorgingLayer1, prover: CheckingProver, inclusion_ms: int = 60_000) -> None:
+        self.folder = folder
+        self.closed: list[ClosedBatch] = []
+        self.posted: Counter[int] = Counter()
+        """Times that each batch was proposed."""
+        exchange, committed = genesis()
+        facts = Facts(PARAMS, PRESET, DOMAIN, IDENTITY.chain_id, IDENTITY.rollup, b"v" * 32, committed.root, 0xBE)
+        self.poster = Poster(folder / POSTER, facts, layer1, prover, self._reported, kept_batches=6)
+        self.journal = Journal(folder / JOURNAL, IDENTITY)
+        try:
+            self.sequencer = Sequencer(
+                exchange, committed, self.journal, SIGNER, clock_ms=lambda: exchange.time_ms, inclusion_ms=inclusion_ms, on_batch=self._batch_closed
+            )
+        except BaseException:
+            self.journal.close()
+            self.poster.close()
+            raise
+
+    def _batch_closed(self, closed: ClosedBatch) -> None:
+        self.closed.append(closed)
+        self.poster.add(closed)
+
+    def _reported(self, record: BatchRecord) -> None:
+        self.posted[record.number] += record.status is Status.PROPOSED
+
+    def close(self) -> None:
+        """In order."""
+        self.sequencer.close()
+        self.poster.close()
+
+    def fill_disk(self) -> None:
+        """From now on the journal's file cannot grow."""
+        (pages,) = self.journal._db.execute("PRAGMA page_count").fetchone()
+        self.journal._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+class DiskImage:
+    """The files of a folder at one moment: what a killed process leaves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+    def write(self, folder: Path) -> None:
+        """As a folder of its own."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name, content in self.files.items():
+            (folder / name).write_bytes(content)
+
+    def torn(self, later: DiskImage, share: float) -> DiskImage:
+        """This image while the journal's log file was being written towards the later one: its first part is new. Everything else is old."""
+        log = JOURNAL + "-wal"
+        image = DiskImage.__new__(DiskImage)
+        image.files = dict(self.files)
+        if self.files[JOURNAL] == later.files[JOURNAL] and log in later.files:
+            old, new = self.files.get(log, b""), later.files[log]
+            same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+            cut = same + int((len(new) - same) * share)
+            image.files[log] = new[:cut] + old[cut:]
+        return image
