@@ -181,6 +181,7 @@ class Exchange:
             network.committee,
             market.parameters,
             config.seed,
+            poster.add_epoch,
         )
 
     @property
@@ -228,7 +229,7 @@ class Exchange:
         return root
 
     def _open_epoch(self, epoch: int) -> None:
-        self.poster.add_epoch(self.session.open_epoch(self.market.path.start_ms + epoch * self.config.epoch_minutes * 60_000))
+        self.session.open_epoch(self.market.path.start_ms + epoch * self.config.epoch_minutes * 60_000)
 
     def _batch_closed(self, closed: ClosedBatch) -> None:
         self.closed.append(closed)

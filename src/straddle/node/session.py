@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from straddle.bots.market_maker import MakerProfile, QuoteTerms, VolBook, mass_quote, vol_book
@@ -65,6 +65,8 @@ class MarketSession:
     committee: Committee
     parameters: RiskParameters
     seed: int
+    on_epoch: Callable[[SignedEpoch], None] = lambda signed: None
+    """Told of each epoch before the exchange enters it: a batch on a table that the poster does not know could never be posted."""
     epoch: int = 0
     trades: list[Trade] = field(default_factory=list)
     epochs: list[SignedEpoch] = field(default_factory=list)
@@ -97,11 +99,12 @@ class MarketSession:
         self.epoch += 1
         inputs = self._feed(time_ms)
         table = build_table(inputs, self.instruments, self.parameters)
+        signed = self._sign(inputs, table)
+        self.on_epoch(signed)
         self.submit(InternalEpoch(table))
         self.submit(InternalMarket(time_ms, MarketState.OPEN))  # the engine's only clock: intervals, and the age of its table
         self._inputs = inputs
         self._marks = [*self._marks[-4:], (inputs.index_ticks, inputs.perpetual_mark_ticks)]
-        signed = self._sign(inputs, table)
         self.epochs.append(signed)
         return signed
 

@@ -85,11 +85,6 @@ class ReceiptSigner:
         return Receipt(place, signature[:64] + bytes([27 + signature[64]]))
 
 
-def sign_receipt(place: LogPlace, signer: LocalAccount) -> Receipt:
-    """The receipt of a place in the log; for many, keep a ReceiptSigner."""
-    return ReceiptSigner(signer).sign(place)
-
-
 def log_root(head: bytes) -> int:
     """The batch header's log_root: the lowest 248 bits of the last entry's hash."""
     return int.from_bytes(head, "big") & ((1 << LOG_ROOT_BITS) - 1)

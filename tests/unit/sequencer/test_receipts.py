@@ -7,20 +7,20 @@ import dataclasses
 import pytest
 from eth_account import Account as EthereumAccount
 
-from straddle.sequencer.receipts import LOG_ROOT_BITS, LogIdentity, LogPlace, Receipt, ReceiptSigner, log_root, sign_receipt
+from straddle.sequencer.receipts import LOG_ROOT_BITS, LogIdentity, LogPlace, Receipt, ReceiptSigner, log_root
 
 SIGNER = EthereumAccount.from_key(bytes(31) + b"\x07")
 PLACE = LogPlace(LogIdentity(1, 2), epoch=3, sequence=4, previous_hash=b"p" * 32, command_hash=b"c" * 32, deadline_ms=5)
 
 
 def test_a_receipt_names_its_signer() -> None:
-    receipt = sign_receipt(PLACE, SIGNER)
+    receipt = ReceiptSigner(SIGNER).sign(PLACE)
     assert len(receipt.signature) == 65
     assert receipt.signer == SIGNER.address
 
 
 def test_a_changed_receipt_names_somebody_else() -> None:
-    receipt = sign_receipt(PLACE, SIGNER)
+    receipt = ReceiptSigner(SIGNER).sign(PLACE)
     for change in ({"epoch": 4}, {"sequence": 5}, {"deadline_ms": 6}, {"command_hash": bytes(32)}, {"previous_hash": bytes(32)}):
         assert dataclasses.replace(receipt, place=dataclasses.replace(PLACE, **change)).signer != SIGNER.address
 
