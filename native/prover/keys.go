@@ -65,7 +65,7 @@ func (c Cache) Setup(circuit *Circuit, report Report) (*Keys, error) {
 	if keys, err = c.Load(circuit); !errors.Is(err, ErrNoKeys) { // another process was faster
 		return keys, err
 	}
-	stop := estimate("setup", setupSeconds(circuit.Constraints), report)
+	stop := estimate("setup", setupCPUSeconds(circuit.Constraints), report)
 	proving, verifying, err := groth16.Setup(circuit.system)
 	stop()
 	if err != nil {

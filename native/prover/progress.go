@@ -2,12 +2,11 @@ package prover
 
 import (
 	"math"
-	"runtime"
 	"sync"
 	"time"
 )
 
-// Progress is one report. Done is a fraction, or nil if none is known; Estimated says that it is elapsed time over expected time.
+// Progress is one report. Done is a fraction, or nil if none is known; Estimated says that it is CPU time over expected CPU time.
 type Progress struct {
 	Stage       string   `json:"stage"`
 	Done        *float64 `json:"done,omitempty"`
@@ -25,23 +24,23 @@ func (r Report) send(p Progress) {
 	}
 }
 
-// setupSeconds is about how long a set-up takes here: 330 CPU seconds for a million constraints, on up to 16 cores.
-func setupSeconds(constraints int) float64 {
-	const cpuSecondsPerConstraint, most = 330e-6, 16
-	return float64(constraints) * cpuSecondsPerConstraint / math.Min(float64(runtime.GOMAXPROCS(0)), most)
+// setupCPUSeconds is about what a set-up costs.
+func setupCPUSeconds(constraints int) float64 {
+	const each = 350e-6
+	return float64(constraints) * each
 }
 
-// estimate reports elapsed over expected time every two seconds until stopped. It never claims more than 0.99.
-func estimate(stage string, expectedSeconds float64, report Report) (stop func()) {
+// estimate reports used over expected CPU time every two seconds until stopped: other work on the machine slows it down without making it wrong. It
+// never claims more than 0.99.
+func estimate(stage string, expected float64, report Report) (stop func()) {
 	if report == nil {
 		return func() {}
 	}
-	start, done := time.Now(), make(chan struct{})
+	start, cpu, done := time.Now(), cpuSeconds(), make(chan struct{})
 	var group sync.WaitGroup
 	send := func() {
-		elapsed := time.Since(start).Seconds()
-		fraction := math.Min(0.99, elapsed/expectedSeconds)
-		report(Progress{Stage: stage, Done: &fraction, Estimated: true, Elapsed: math.Round(elapsed*10) / 10})
+		fraction := math.Round(math.Min(0.99, (cpuSeconds()-cpu)/expected)*1000) / 1000
+		report(Progress{Stage: stage, Done: &fraction, Estimated: true, Elapsed: math.Round(time.Since(start).Seconds()*10) / 10})
 	}
 	send()
 	group.Go(func() {

@@ -135,7 +135,7 @@ func (e Expr) unpacked(o Expr) {
 	}
 }
 
-// Sum adds expressions of a column; of none it is 0.
+// SumOf adds expressions, such as a column; of none it is 0.
 func (l *Layer) SumOf(es []Expr) Expr {
 	sum := l.Const(0)
 	for _, e := range es {
