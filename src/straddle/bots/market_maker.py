@@ -52,10 +52,14 @@ class MakerProfile:
     perpetual_size_lots: int = 20_000
 
     def __post_init__(self) -> None:
-        for name, value, low, high in (("share_bps", self.share_bps, 1, BPS), ("width_vol_bps", self.width_vol_bps, 0, MAX_VOL_BPS),
-                                       ("levels", self.levels, 1, MAX_ORDERS_PER_SET), ("size_cap_lots", self.size_cap_lots, 1, 2**40 - 1),
-                                       ("perpetual_half_spread_bps", self.perpetual_half_spread_bps, 1, BPS),
-                                       ("perpetual_size_lots", self.perpetual_size_lots, 0, 2**40 - 1)):
+        for name, value, low, high in (
+            ("share_bps", self.share_bps, 1, BPS),
+            ("width_vol_bps", self.width_vol_bps, 0, MAX_VOL_BPS),
+            ("levels", self.levels, 1, MAX_ORDERS_PER_SET),
+            ("size_cap_lots", self.size_cap_lots, 1, 2**40 - 1),
+            ("perpetual_half_spread_bps", self.perpetual_half_spread_bps, 1, BPS),
+            ("perpetual_size_lots", self.perpetual_size_lots, 0, 2**40 - 1),
+        ):
             if not low <= value <= high:
                 raise ValueError(f"maker profile: {name} = {value}: expected {low} to {high}")
 
@@ -81,8 +85,15 @@ def vol_book(option: RecordedOption, parameters: RiskParameters = DEFAULT_PARAME
     return VolBook(bids, asks, len(option.bids) + len(option.asks) - len(bids) - len(asks))
 
 
-def mass_quote(profile: MakerProfile, instruments: Sequence[Instrument], books: Mapping[int, VolBook], forwards: Mapping[int, int], table: RiskTable,
-               terms: QuoteTerms, parameters: RiskParameters = DEFAULT_PARAMETERS) -> tuple[tuple[Order, ...], ...]:
+def mass_quote(
+    profile: MakerProfile,
+    instruments: Sequence[Instrument],
+    books: Mapping[int, VolBook],
+    forwards: Mapping[int, int],
+    table: RiskTable,
+    terms: QuoteTerms,
+    parameters: RiskParameters = DEFAULT_PARAMETERS,
+) -> tuple[tuple[Order, ...], ...]:
     """The maker's orders as sets of at most 64, bids before asks, instruments in the order given.
 
     books: instrument id -> vol book (none needed for the perpetual); forwards: expiry_ms -> ticks now. An instrument that is not in the table, or has
@@ -101,9 +112,11 @@ def mass_quote(profile: MakerProfile, instruments: Sequence[Instrument], books: 
         else:
             continue
         quotes += [(instrument, side, price, size) for side, price, size in priced if price > 0 and size > 0 and abs(price - row.mark) <= row.band]
-    orders = [Order(terms.first_nonce + i, 0, terms.expiry_ms, size, price, instrument.id, side, terms.fee_cap)
-              for i, (instrument, side, price, size) in enumerate(quotes)]
-    return tuple(tuple(orders[start:start + MAX_ORDERS_PER_SET]) for start in range(0, len(orders), MAX_ORDERS_PER_SET))
+    orders = [
+        Order(terms.first_nonce + i, 0, terms.expiry_ms, size, price, instrument.id, side, terms.fee_cap)
+        for i, (instrument, side, price, size) in enumerate(quotes)
+    ]
+    return tuple(tuple(orders[start : start + MAX_ORDERS_PER_SET]) for start in range(0, len(orders), MAX_ORDERS_PER_SET))
 
 
 Priced = list[tuple[Side, int, int]]
@@ -116,13 +129,13 @@ def _option_quotes(profile: MakerProfile, option: Instrument, book: VolBook, for
     tick = option.tick_ticks
     priced: Priced = []
     best_bid = 0
-    for level in book.bids[:profile.levels]:
+    for level in book.bids[: profile.levels]:
         vol = max(1, level.vol_bps - profile.width_vol_bps)
         price = option_price_ticks(option.kind, forward, option.strike_ticks, vol, minutes) // tick * tick
         if price >= intrinsic:
             best_bid = max(best_bid, price)
             priced.append((Side.BUY, price, _size(profile, level.size_lots, option)))
-    for level in book.asks[:profile.levels]:
+    for level in book.asks[: profile.levels]:
         vol = min(MAX_VOL_BPS, level.vol_bps + profile.width_vol_bps)
         fair = option_price_ticks(option.kind, forward, option.strike_ticks, vol, minutes)
         price = max(-(-fair // tick) * tick, best_bid + tick)

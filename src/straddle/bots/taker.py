@@ -44,8 +44,21 @@ def cost_per_lot(row: RiskRow, side: Side, price_ticks: int, fee_cap: int, k_im_
     return max(0, side.sign * (price_ticks - row.mark)) + -(-k_im_bps * loss // BPS) + charge + fee_cap
 
 
-def take(profile: TakerProfile, instruments: Sequence[Instrument], books: Mapping[int, BestQuotes], table: RiskTable, free_margin_micros: int,
-         positions: Mapping[int, int], *, count: int, first_nonce: int, expiry_ms: int, fee_cap: int, k_im_bps: int, seed: str) -> tuple[Order, ...]:
+def take(
+    profile: TakerProfile,
+    instruments: Sequence[Instrument],
+    books: Mapping[int, BestQuotes],
+    table: RiskTable,
+    free_margin_micros: int,
+    positions: Mapping[int, int],
+    *,
+    count: int,
+    first_nonce: int,
+    expiry_ms: int,
+    fee_cap: int,
+    k_im_bps: int,
+    seed: str,
+) -> tuple[Order, ...]:
     """Up to `count` orders, each on another instrument, that take the best level of a side chosen at random.
 
     free_margin_micros: equity - IM of the account before them; all orders together cost at most that. Fewer or none come back when margin or books

@@ -63,8 +63,14 @@ Level = tuple[int, int]
 """(price_ticks, size_lots)."""
 
 
-def perpetual_mark(index_ticks: int, bids: Sequence[Level], asks: Sequence[Level], previous_marks: Sequence[tuple[int, int]], parameters: RiskParameters,
-                   impact_lots: int = 10_000) -> int:
+def perpetual_mark(
+    index_ticks: int,
+    bids: Sequence[Level],
+    asks: Sequence[Level],
+    previous_marks: Sequence[tuple[int, int]],
+    parameters: RiskParameters,
+    impact_lots: int = 10_000,
+) -> int:
     """Mark of the perpetual: index plus its premium, averaged with those of earlier epochs and clamped to premium_clamp_bps of the index.
 
     The premium now is the mean of what buying and selling `impact_lots` would cost, less the index; a side that is not that deep gives none, and the

@@ -74,8 +74,18 @@ def _expect_ascending(name: str, keys: list[int]) -> None:
 def encode_inputs(inputs: RiskInputs) -> bytes:
     """Big-endian: magic(4) epoch(8) time_ms(8) index(4) perpetual_mark(4) cumulative_funding(8, signed) funding_remainder(8),
     count(2) of (expiry_ms(8) forward(4)), count(2) of (instrument(4) vol_bps(2))."""
-    parts = [_HEADER.pack(MAGIC, inputs.epoch, inputs.time_ms, inputs.index_ticks, inputs.perpetual_mark_ticks, inputs.cumulative_funding,
-                          inputs.funding_remainder, len(inputs.forwards))]
+    parts = [
+        _HEADER.pack(
+            MAGIC,
+            inputs.epoch,
+            inputs.time_ms,
+            inputs.index_ticks,
+            inputs.perpetual_mark_ticks,
+            inputs.cumulative_funding,
+            inputs.funding_remainder,
+            len(inputs.forwards),
+        )
+    ]
     parts += [_FORWARD.pack(*entry) for entry in inputs.forwards]
     parts.append(_COUNT.pack(len(inputs.vols)))
     parts += [_VOL.pack(*entry) for entry in inputs.vols]
@@ -98,6 +108,6 @@ def decode_inputs(data: bytes) -> RiskInputs:
     expected = vols_at + _COUNT.size + vol_count * _VOL.size
     if len(data) != expected:
         raise RiskInputError(f"inputs: {len(data)} bytes: expected {expected} for {forward_count} forwards and {vol_count} vols")
-    forwards = tuple((expiry, forward) for expiry, forward in _FORWARD.iter_unpack(data[_HEADER.size:vols_at]))
-    vols = tuple((instrument, vol) for instrument, vol in _VOL.iter_unpack(data[vols_at + _COUNT.size:]))
+    forwards = tuple((expiry, forward) for expiry, forward in _FORWARD.iter_unpack(data[_HEADER.size : vols_at]))
+    vols = tuple((instrument, vol) for instrument, vol in _VOL.iter_unpack(data[vols_at + _COUNT.size :]))
     return RiskInputs(epoch, time_ms, index, mark, funding, remainder, forwards, vols)

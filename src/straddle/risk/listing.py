@@ -28,8 +28,16 @@ def position_cap_lots(index_ticks: int, strike_ticks: int) -> int:
 
 def option_terms(instrument_id: int, option: RecordedOption, index_ticks: int) -> Instrument:
     """The listing of a recorded option."""
-    return Instrument(instrument_id, option.kind, BTC, option.expiry_ms, option.strike_ticks, OPTION_TICK_TICKS, OPTION_MIN_LOTS,
-                      position_cap_lots(index_ticks, option.strike_ticks))
+    return Instrument(
+        instrument_id,
+        option.kind,
+        BTC,
+        option.expiry_ms,
+        option.strike_ticks,
+        OPTION_TICK_TICKS,
+        OPTION_MIN_LOTS,
+        position_cap_lots(index_ticks, option.strike_ticks),
+    )
 
 
 def perpetual_terms(instrument_id: int, index_ticks: int) -> Instrument:

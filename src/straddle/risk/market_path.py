@@ -125,8 +125,15 @@ class MarketPath:
         moments = range(first, expiry_ms, MINUTE_MS)
         return sum(self.index_ticks(moment) for moment in moments) // len(moments)
 
-    def inputs(self, epoch: int, time_ms: int, instruments: Sequence[Instrument], previous: RiskInputs | None = None,
-               perpetual_mark_ticks: int | None = None, parameters: RiskParameters = DEFAULT_PARAMETERS) -> RiskInputs:
+    def inputs(
+        self,
+        epoch: int,
+        time_ms: int,
+        instruments: Sequence[Instrument],
+        previous: RiskInputs | None = None,
+        perpetual_mark_ticks: int | None = None,
+        parameters: RiskParameters = DEFAULT_PARAMETERS,
+    ) -> RiskInputs:
         """The feed values of an epoch for the listed instruments.
 
         `previous` are the epoch's before, from which funding accrues (None: no funding yet). The perpetual's mark is the index unless given
@@ -140,5 +147,6 @@ class MarketPath:
         options = [instrument for instrument in instruments if instrument.kind is not Kind.PERPETUAL]
         forwards = {expiry: self.forward_ticks(expiry, time_ms) for expiry in sorted({option.expiry_ms for option in options})}
         vols = tuple((option.id, self.surface.vol_bps(option.expiry_ms, option.strike_ticks, forwards[option.expiry_ms])) for option in options)
-        return RiskInputs(epoch, time_ms, index, index if perpetual_mark_ticks is None else perpetual_mark_ticks, cumulative, remainder,
-                          tuple(forwards.items()), vols)
+        return RiskInputs(
+            epoch, time_ms, index, index if perpetual_mark_ticks is None else perpetual_mark_ticks, cumulative, remainder, tuple(forwards.items()), vols
+        )

@@ -36,8 +36,14 @@ class EpochMessage:
         Raises:
             OracleError: a field that does not fit its width.
         """
-        words = (("chain_id", self.chain_id, 256), ("rollup", self.rollup, 160), ("epoch", self.epoch, 64), ("time_ms", self.time_ms, 48),
-                 ("params_hash", self.params_hash, 256), ("risk_root", self.risk_root, 256))
+        words = (
+            ("chain_id", self.chain_id, 256),
+            ("rollup", self.rollup, 160),
+            ("epoch", self.epoch, 64),
+            ("time_ms", self.time_ms, 48),
+            ("params_hash", self.params_hash, 256),
+            ("risk_root", self.risk_root, 256),
+        )
         for name, value, bits in words:
             if not 0 <= value < 2**bits:
                 raise OracleError(f"{name} = {value}: expected an unsigned integer of {bits} bits")

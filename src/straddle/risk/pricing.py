@@ -58,8 +58,12 @@ def check_feed(forward_ticks: int, strike_ticks: int, vol_bps: int, minutes: int
     Raises:
         PricingLimitError: naming the field, its value and the limit.
     """
-    for name, value, high in (("forward_ticks", forward_ticks, MAX_FEED_PRICE_TICKS), ("strike_ticks", strike_ticks, MAX_FEED_PRICE_TICKS),
-                              ("vol_bps", vol_bps, MAX_VOL_BPS), ("minutes", minutes, MAX_MINUTES)):
+    for name, value, high in (
+        ("forward_ticks", forward_ticks, MAX_FEED_PRICE_TICKS),
+        ("strike_ticks", strike_ticks, MAX_FEED_PRICE_TICKS),
+        ("vol_bps", vol_bps, MAX_VOL_BPS),
+        ("minutes", minutes, MAX_MINUTES),
+    ):
         if not 1 <= value <= high:
             raise PricingLimitError(f"{name} = {value}: expected 1 to {high}")
     if strike_ticks > MAX_STRIKE_OVER_FORWARD * forward_ticks:
@@ -147,7 +151,8 @@ def black76_vector(forward_ticks: Int64Array, strike_ticks: Int64Array, vol_bps:
     half = half_total_vol_vector(vol_bps, root_times)
     inverse = (1 << 41) // (2 * half + 1)
     x, forward, strike, half, inverse = np.broadcast_arrays(
-        ln_q35_vector(forward_ticks) - ln_q35_vector(strike_ticks), forward_ticks, strike_ticks, half, inverse)
+        ln_q35_vector(forward_ticks) - ln_q35_vector(strike_ticks), forward_ticks, strike_ticks, half, inverse
+    )
     in_money = x >= 0
     distance = (x ^ (x >> 63)) >> 14
     surely_saturated = distance > (half << 2) + 4  # more than 16 standard deviations; their product could overflow

@@ -14,8 +14,20 @@ from straddle.risk.csv_rows import RecordingError, Refusal, Report, RowError, in
 from straddle.risk.naming import TICKS_PER_DOLLAR, format_name, parse_name
 from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_MINUTES, MAX_STRIKE_OVER_FORWARD, MAX_VOL_BPS
 
-COLUMNS = ("instrument_name", "option_type", "strike", "expiration_ms", "timestamp_ms", "underlying_price", "index_price", "mark_iv_pct", "bid_iv_pct",
-           "ask_iv_pct", "bids", "asks")
+COLUMNS = (
+    "instrument_name",
+    "option_type",
+    "strike",
+    "expiration_ms",
+    "timestamp_ms",
+    "underlying_price",
+    "index_price",
+    "mark_iv_pct",
+    "bid_iv_pct",
+    "ask_iv_pct",
+    "bids",
+    "asks",
+)
 LOTS_PER_COIN = 10_000
 MAX_DOLLARS = MAX_FEED_PRICE_TICKS // TICKS_PER_DOLLAR
 MAX_SIZE_LOTS = 2**40 - 1
@@ -144,8 +156,20 @@ def _parse_row(row: dict[str, str]) -> tuple[RecordedOption, list[Refusal]]:
     bid_vol, ask_vol = _parse_vol(row, "bid_iv_pct"), _parse_vol(row, "ask_iv_pct")
     if bid_vol is not None and ask_vol is not None and bid_vol > ask_vol:
         raise RowError("bid_iv_pct", row["bid_iv_pct"], f"expected at most ask_iv_pct {row['ask_iv_pct']}")
-    return RecordedOption(format_name(kind, expiry_ms, strike_ticks), kind, expiry_ms, strike_ticks, time_ms, _ticks(underlying), _ticks(index),
-                          _parse_vol(row, "mark_iv_pct"), bid_vol if bids else None, ask_vol if asks else None, bids, asks), refused
+    return RecordedOption(
+        format_name(kind, expiry_ms, strike_ticks),
+        kind,
+        expiry_ms,
+        strike_ticks,
+        time_ms,
+        _ticks(underlying),
+        _ticks(index),
+        _parse_vol(row, "mark_iv_pct"),
+        bid_vol if bids else None,
+        ask_vol if asks else None,
+        bids,
+        asks,
+    ), refused
 
 
 def _parse_terms(row: dict[str, str]) -> tuple[Kind, int, int]:

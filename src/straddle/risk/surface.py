@@ -117,12 +117,14 @@ def _quotes(options: Sequence[RecordedOption], parameters: RiskParameters) -> Qu
     def vols(values: list[int | None]) -> Floats:
         return np.array([np.nan if value is None else value / BPS * factor for value, factor in zip(values, scale, strict=True)])
 
-    return Quotes(np.array([log(option.strike_ticks / option.underlying_ticks) for option in quoted]),
-                  vols([option.bid_vol_bps for option in quoted]), vols([option.ask_vol_bps for option in quoted]))
+    return Quotes(
+        np.array([log(option.strike_ticks / option.underlying_ticks) for option in quoted]),
+        vols([option.bid_vol_bps for option in quoted]),
+        vols([option.ask_vol_bps for option in quoted]),
+    )
 
 
-def _fit_expiry(expiry: int, options: Sequence[RecordedOption], grid: Floats, floor: Floats,
-                parameters: RiskParameters) -> tuple[Slice, SliceReport]:
+def _fit_expiry(expiry: int, options: Sequence[RecordedOption], grid: Floats, floor: Floats, parameters: RiskParameters) -> tuple[Slice, SliceReport]:
     quotes = _quotes(options, parameters)
     if len(quotes.k) < MIN_QUOTES:
         raise SurfaceError(f"expiry_ms = {expiry}: {len(quotes.k)} vol quotes, expected at least {MIN_QUOTES}")

@@ -109,8 +109,10 @@ def _option_rows(inputs: RiskInputs, options: Sequence[Instrument], parameters: 
 
     multipliers = np.array([[forward_multiplier(shock, parameters, minutes[expiry]) for shock in shocks] for expiry in forwards], dtype=np.int64)
     shocked_forward = np.maximum((forward * multipliers[expiry_of] + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS, 1)
-    moneyness = np.array([moneyness_bps(forwards[option.expiry_ms], option.strike_ticks, minutes[option.expiry_ms], parameters.skew_full_moneyness_bps)
-                          for option in options], dtype=np.int64)[:, None]
+    moneyness = np.array(
+        [moneyness_bps(forwards[option.expiry_ms], option.strike_ticks, minutes[option.expiry_ms], parameters.skew_full_moneyness_bps) for option in options],
+        dtype=np.int64,
+    )[:, None]
     relative = _relative_vol_shocks(shocks, parameters, [minutes[expiry] for expiry in forwards])[expiry_of]
     skew = np.array([shock.skew_bps for shock in shocks], dtype=np.int64)
     relative = relative + skew * moneyness // parameters.skew_full_moneyness_bps
@@ -125,8 +127,19 @@ def _option_rows(inputs: RiskInputs, options: Sequence[Instrument], parameters: 
     floor_band = max(parameters.band_min_ticks, inputs.index_ticks * parameters.band_index_bps // BPS)
     floor_im, floor_mm = (_charge(inputs.index_ticks, rate) for rate in (parameters.short_option_floor_im_bps, parameters.short_option_floor_mm_bps))
     return {
-        option.id: RiskRow(option.id, option.expiry_ms, False, int(value[i, 0]), 0, max(floor_band, int(vega[i])) if live[i] else 0,
-                           0, 0, floor_im if live[i] else 0, floor_mm if live[i] else 0, tuple(deltas[i].tolist()))
+        option.id: RiskRow(
+            option.id,
+            option.expiry_ms,
+            False,
+            int(value[i, 0]),
+            0,
+            max(floor_band, int(vega[i])) if live[i] else 0,
+            0,
+            0,
+            floor_im if live[i] else 0,
+            floor_mm if live[i] else 0,
+            tuple(deltas[i].tolist()),
+        )
         for i, option in enumerate(options)
     }
 

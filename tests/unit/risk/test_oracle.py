@@ -66,7 +66,9 @@ def test_committee_refuses():
     committee, signatures = OracleCommittee(MEMBERS, 2), sign_epoch(MESSAGE, SECRETS)
     outsider = sign_digest(b"\x09" * 32, MESSAGE.digest())
     refused = {
-        "1 oracle signatures": (MESSAGE, signatures[:1]), "ascending": (MESSAGE, signatures[::-1]), "each once": (MESSAGE, (signatures[0], signatures[0])),
+        "1 oracle signatures": (MESSAGE, signatures[:1]),
+        "ascending": (MESSAGE, signatures[::-1]),
+        "each once": (MESSAGE, (signatures[0], signatures[0])),
         "not an oracle": (MESSAGE, (outsider,)),
     }
     for match, (message, given_signatures) in refused.items():

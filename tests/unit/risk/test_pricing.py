@@ -85,8 +85,12 @@ def test_accuracy_over_the_whole_domain():
 
 def test_recorded_chain_is_within_one_tick(recording):
     options = [option for option in recording.options if option.mark_vol_bps]
-    columns = ([o.underlying_ticks for o in options], [o.strike_ticks for o in options], [o.mark_vol_bps for o in options],
-               [max(1, (o.expiry_ms - o.time_ms) // 60_000) for o in options])
+    columns = (
+        [o.underlying_ticks for o in options],
+        [o.strike_ticks for o in options],
+        [o.mark_vol_bps for o in options],
+        [max(1, (o.expiry_ms - o.time_ms) // 60_000) for o in options],
+    )
     forward, strike, vol, minutes = (np.array(column, dtype=np.int64) for column in columns)
     calls, _ = vector(forward, strike, vol, minutes)
     assert len(options) == 326
@@ -150,11 +154,20 @@ def test_total_vol_is_capped():
     assert half_total_vol(MAX_VOL_BPS, MAX_MINUTES) < MAX_HALF_VOL
 
 
-@pytest.mark.parametrize(("field", "arguments"), [
-    ("forward_ticks = 0", (0, 1, 1, 1)), ("forward_ticks", (2**30, 1, 1, 1)), ("strike_ticks = 0", (1, 0, 1, 1)), ("strike_ticks", (1, 2**30, 1, 1)),
-    ("vol_bps = 0", (1, 1, 0, 1)), ("vol_bps = 50001", (1, 1, 50_001, 1)), ("minutes = 0", (1, 1, 1, 0)), ("minutes", (1, 1, 1, MAX_MINUTES + 1)),
-    ("times the forward", (10, 10_001, 1, 1)),
-])
+@pytest.mark.parametrize(
+    ("field", "arguments"),
+    [
+        ("forward_ticks = 0", (0, 1, 1, 1)),
+        ("forward_ticks", (2**30, 1, 1, 1)),
+        ("strike_ticks = 0", (1, 0, 1, 1)),
+        ("strike_ticks", (1, 2**30, 1, 1)),
+        ("vol_bps = 0", (1, 1, 0, 1)),
+        ("vol_bps = 50001", (1, 1, 50_001, 1)),
+        ("minutes = 0", (1, 1, 1, 0)),
+        ("minutes", (1, 1, 1, MAX_MINUTES + 1)),
+        ("times the forward", (10, 10_001, 1, 1)),
+    ],
+)
 def test_feed_limits(field, arguments):
     with pytest.raises(PricingLimitError, match=field):
         check_feed(*arguments)
