@@ -22,11 +22,12 @@ const usage = `usage:
   straddle-prover setup --preset P --cache DIR
   straddle-prover check --witness FILE
   straddle-prover check-many --witnesses FILE
-  straddle-prover prove --cache DIR --witness FILE`
+  straddle-prover prove --cache DIR --witness FILE
+  straddle-prover serve --preset P --cache DIR`
 
 func main() {
 	logger.Disable() // gnark's own log would mix with the output
-	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	if err := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "straddle-prover:", err)
 		os.Exit(1)
 	}
@@ -34,11 +35,12 @@ func main() {
 
 type command struct {
 	options map[string]*string
+	in      io.Reader
 	out     io.Writer
 	report  prover.Report
 }
 
-func run(arguments []string, stdout, stderr io.Writer) error {
+func run(arguments []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	commands := map[string]struct {
 		options []string
 		run     func(*command) error
@@ -47,6 +49,7 @@ func run(arguments []string, stdout, stderr io.Writer) error {
 		"setup":   {[]string{"preset", "cache"}, (*command).setup},
 		"check":   {[]string{"witness"}, (*command).check},
 		"prove":   {[]string{"cache", "witness"}, (*command).prove},
+		"serve":   {[]string{"preset", "cache"}, (*command).serve},
 
 		"check-many": {[]string{"witnesses"}, (*command).checkMany},
 	}
@@ -58,7 +61,7 @@ func run(arguments []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("unknown command %q\n%s", arguments[0], usage)
 	}
 	lines := json.NewEncoder(stderr)
-	c := &command{options: map[string]*string{}, out: stdout, report: func(p prover.Progress) { _ = lines.Encode(p) }}
+	c := &command{options: map[string]*string{}, in: stdin, out: stdout, report: func(p prover.Progress) { _ = lines.Encode(p) }}
 	flags := flag.NewFlagSet(arguments[0], flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	for _, option := range chosen.options {
@@ -120,9 +123,9 @@ func (c *command) setup() error {
 	return c.print(prover.EncodeVerifyingKey(key))
 }
 
-// read decodes the witness file and makes the circuit's inputs.
-func (c *command) read() (*batch.Circuit, error) {
-	data, err := os.ReadFile(*c.options["witness"])
+// read decodes a witness file and makes the circuit's inputs.
+func read(path string) (*batch.Circuit, error) {
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +138,7 @@ func (c *command) read() (*batch.Circuit, error) {
 
 // check answers on standard output, whatever is wrong with the witness; only a failure to answer is an error.
 func (c *command) check() error {
-	assignment, err := c.read()
+	assignment, err := read(*c.options["witness"])
 	if err == nil {
 		var circuit *prover.Circuit
 		if circuit, err = c.compile(assignment.Preset.Name); err != nil {
@@ -151,26 +154,42 @@ func (c *command) check() error {
 }
 
 func (c *command) prove() error {
-	assignment, err := c.read()
+	assignment, err := read(*c.options["witness"])
 	if err != nil {
 		return err
 	}
-	circuit, err := c.compile(assignment.Preset.Name)
+	circuit, keys, err := c.load(assignment.Preset.Name)
 	if err != nil {
 		return err
+	}
+	answer, err := c.proveOne(circuit, keys, assignment)
+	if err != nil {
+		return err
+	}
+	return c.print(answer)
+}
+
+// load compiles a circuit and loads its keys.
+func (c *command) load(preset string) (*prover.Circuit, *prover.Keys, error) {
+	circuit, err := c.compile(preset)
+	if err != nil {
+		return nil, nil, err
 	}
 	c.report(prover.Progress{Stage: "load keys"})
 	keys, err := prover.Cache{Directory: *c.options["cache"]}.Load(circuit)
-	if err != nil {
-		return err
-	}
+	return circuit, keys, err
+}
+
+type proved struct {
+	*prover.Proof
+	prover.Cost
+}
+
+func (c *command) proveOne(circuit *prover.Circuit, keys *prover.Keys, assignment *batch.Circuit) (*proved, error) {
 	c.report(prover.Progress{Stage: "prove"})
 	proof, cost, err := circuit.Prove(keys, assignment)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.print(struct {
-		*prover.Proof
-		prover.Cost
-	}{proof, cost})
+	return &proved{proof, cost}, nil
 }

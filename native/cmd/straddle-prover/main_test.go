@@ -14,7 +14,7 @@ const nanoFile = "../../circuit/batch/testdata/nano.json"
 func call(t *testing.T, arguments ...string) (out, log string, err error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	err = run(arguments, &stdout, &stderr)
+	err = run(arguments, strings.NewReader(""), &stdout, &stderr)
 	return stdout.String(), stderr.String(), err
 }
 
@@ -29,6 +29,7 @@ func TestUsageErrors(t *testing.T) {
 		"flag provided but not defined":     {"check", "--wetness", "y"},
 		`preset "huge": expected one of`:    {"circuit", "--preset", "huge"},
 		"no such file":                      {"prove", "--cache", "x", "--witness", "/nonexistent"},
+		"no keys in the cache":              {"serve", "--preset", "nano", "--cache", t.TempDir()},
 		"no keys in the cache: nano of cir": {"prove", "--cache", t.TempDir(), "--witness", nanoFile},
 	} {
 		if _, _, err := call(t, arguments...); err == nil || !strings.Contains(err.Error(), want) {

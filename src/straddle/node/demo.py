@@ -28,6 +28,7 @@ from straddle.node.traders import Trader, address_of, wallet_of
 from straddle.node.verify import VerifyReport, verify
 from straddle.proving.keys import VerifyingKey
 from straddle.proving.prover import Progress, Prover, ProveResult
+from straddle.proving.server import ProvingServer
 from straddle.proving.witness import Witness
 from straddle.risk.naming import instrument_name
 from straddle.sequencer.journal import Journal
@@ -39,6 +40,8 @@ MAKER_DEPOSIT_MICROS = 5_000_000 * 10**6
 TAKER_DEPOSIT_MICROS = 500_000 * 10**6
 INCLUSION_MS = 600_000
 """Receipts promise inclusion within ten minutes of market time."""
+SHOWN_REFUSALS = 20
+"""Refused rows shown one by one."""
 CHAIN_LEAD_S = 1_800
 """Layer 1 starts this long before the recording, for deployment and deposits."""
 
@@ -78,7 +81,7 @@ class Stopwatch:
 class _ShownProver:
     """The prover with its progress on the display."""
 
-    prover: Prover
+    prover: Prover | ProvingServer
     display: Display
 
     def prove(self, witness: Witness) -> ProveResult:
@@ -116,7 +119,7 @@ class Network:
         trader.account = self.client.deposit(sender, amount_micros).account
         self.client.set_key(sender, trader.account, trader.key.public, trader.key.base)
 
-    def poster(self, path: Path, prover: Prover, display: Display) -> Poster:
+    def poster(self, path: Path, prover: Prover | ProvingServer, display: Display) -> Poster:
         """The poster of this rollup, paid by the sequencer's wallet."""
         chain = PosterChain(self.client, Sender(self.anvil.rpc, bytes(self.sequencer.key)), self._reach)
         return Poster(path, self._facts(), chain, _ShownProver(prover, display), lambda record: display.progress(_status(record)))
@@ -259,6 +262,7 @@ def run_demo(config: DemoConfig, display: Display) -> DemoReport:
         display.stage("market", "reading the recordings, fitting the surface")
         with watch.time("market"):
             market = load_market(config)
+        show_refusals(market, display)
         display.stage("keys", f"proving keys of preset {config.preset} (made once, then kept)")
         with watch.time("keys"):
             prover = Prover()
@@ -267,7 +271,8 @@ def run_demo(config: DemoConfig, display: Display) -> DemoReport:
         with watch.time("layer 1"):
             anvil = stack.enter_context(Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S))
             network = Network(config, market, anvil, key)
-            poster = network.poster(folder / "poster.sqlite", prover, display)
+            server = stack.enter_context(ProvingServer(prover, config.preset))
+            poster = network.poster(folder / "poster.sqlite", server, display)
             stack.callback(poster.close)
             exchange = Exchange(config, market, network, folder, poster)
             _join(exchange, display)
@@ -280,6 +285,17 @@ def run_demo(config: DemoConfig, display: Display) -> DemoReport:
             replayed = exchange.replayed_root()
         withdrawal = WithdrawalReport(trader.account, trader.wallet.address, amount, paid)
         return _report(exchange, withdrawal, verified, replayed, watch.total())
+
+
+def show_refusals(market: Market, display: Display) -> None:
+    """Refused rows one by one; of refused quotes (a recording has hundreds below intrinsic value) only the number."""
+    rows = [f"{name} {refusal}" for name, refusal in market.refusals if refusal.whole_row]
+    for text in rows[:SHOWN_REFUSALS]:
+        display.progress(text)
+    if len(rows) > SHOWN_REFUSALS:
+        display.progress(f"and {len(rows) - SHOWN_REFUSALS} more rows, listed in the report (--json)")
+    if quotes := len(market.refusals) - len(rows):
+        display.progress(f"{quotes} single quotes refused, listed in the report (--json)")
 
 
 def _join(exchange: Exchange, display: Display) -> None:
@@ -338,8 +354,9 @@ def _report(exchange: Exchange, withdrawal: WithdrawalReport, verified: VerifyRe
             chain=config.chain.name,
             prices=config.prices.name,
             start_ms=market.path.start_ms,
-            refused_rows=sum(refusal.whole_row for refusal in market.refusals),
-            refused_quotes=sum(not refusal.whole_row for refusal in market.refusals),
+            refused_rows=sum(refusal.whole_row for _, refusal in market.refusals),
+            refused_quotes=sum(not refusal.whole_row for _, refusal in market.refusals),
+            refusals=[f"{name} {refusal}" for name, refusal in market.refusals],
             instruments=len(market.listed),
             expiries=_expiry_names(market),
         ),

@@ -29,8 +29,8 @@ class Market:
     path: MarketPath
     listed: Listed
     parameters: RiskParameters
-    refusals: tuple[Refusal, ...]
-    """Rows and quotes of both files that were refused, with line and reason."""
+    refusals: tuple[tuple[str, Refusal], ...]
+    """(file name, row or quote that was refused, with line and reason), of both files."""
 
     @property
     def expiries(self) -> tuple[int, ...]:
@@ -49,7 +49,9 @@ def load_market(config: DemoConfig) -> Market:
     needed = path.start_ms + (config.epochs + 1) * config.epoch_minutes * 60_000
     if path.end_ms < needed:
         raise ConfigError(f"prices: {config.prices.name} ends at {path.end_ms} ms, expected candles up to {needed} ms")
-    return Market(path, list_chain(recording, options), DEFAULT_PARAMETERS, (*recording.report.refusals, *candles.report.refusals))
+    reports = ((config.chain, recording.report), (config.prices, candles.report))
+    refusals = tuple((file.name, refusal) for file, report in reports for refusal in report.refusals)
+    return Market(path, list_chain(recording, options), DEFAULT_PARAMETERS, refusals)
 
 
 def exchange_params(preset: Preset, parameters: RiskParameters) -> Params:

@@ -15,6 +15,8 @@ class MarketReport:
     start_ms: int
     refused_rows: int
     refused_quotes: int
+    refusals: list[str]
+    """Each refused row and quote: file, line, column, value, reason."""
     instruments: int
     expiries: list[str]
 

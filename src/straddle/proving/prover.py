@@ -103,16 +103,11 @@ class Prover:
             lines = self._output(["check-many", "--witnesses", str(path)], progress).splitlines()
         if len(lines) != len(witnesses):
             raise ProverOutputError(f"check-many: {len(lines)} answers, expected {len(witnesses)}")
-        return [_verdict(_json_object("check-many", line)) for line in lines]
+        return [_verdict(json_object("check-many", line)) for line in lines]
 
     def prove(self, witness: Witness, progress: ProgressCallback | None = None) -> ProveResult:
         """Prove with the keys in the cache (`setup` first)."""
-        raw = self._run_with_witness(["prove", "--cache", str(self.cache)], witness, progress)
-        proof = Proof.from_json(raw)
-        expected = witness.public
-        if proof.public != (expected.c, expected.z, expected.y_effects, expected.y_body, expected.beneficiary):
-            raise ProverOutputError("prove: the proof is for other public inputs than the witness's")
-        return ProveResult(proof, float(raw.get("cpu_seconds", 0.0)), float(raw.get("wall_seconds", 0.0)))
+        return prove_result(witness, self._run_with_witness(["prove", "--cache", str(self.cache)], witness, progress))
 
     def _run_with_witness(self, command: list[str], witness: Witness, progress: ProgressCallback | None, *, verdict: bool = False) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="straddle-") as directory:
@@ -121,7 +116,7 @@ class Prover:
             return self._run([*command, "--witness", str(path)], progress, verdict=verdict)
 
     def _run(self, arguments: list[str], progress: ProgressCallback | None, *, verdict: bool = False) -> dict[str, Any]:
-        return _json_object(arguments[0], self._output(arguments, progress, verdict=verdict))
+        return json_object(arguments[0], self._output(arguments, progress, verdict=verdict))
 
     def _output(self, arguments: list[str], progress: ProgressCallback | None, *, verdict: bool = False) -> str:
         """What one command prints. With `verdict`, an exit code other than 0 is an answer as long as there is output."""
@@ -129,7 +124,7 @@ class Prover:
         assert process.stdout is not None and process.stderr is not None
         tail: list[str] = []
         # Both pipes are read at once: a full one would stop the prover.
-        reader = threading.Thread(target=_follow, args=(process.stderr, progress, tail), daemon=True)
+        reader = threading.Thread(target=follow, args=(process.stderr, progress, tail), daemon=True)
         try:
             reader.start()
             output = process.stdout.read()
@@ -146,7 +141,17 @@ class Prover:
         return output
 
 
-def _json_object(command: str, text: str) -> dict[str, Any]:
+def prove_result(witness: Witness, raw: dict[str, Any]) -> ProveResult:
+    """The prover's answer as a proof of this witness; ProverOutputError when it is of another."""
+    proof = Proof.from_json(raw)
+    expected = witness.public
+    if proof.public != (expected.c, expected.z, expected.y_effects, expected.y_body, expected.beneficiary):
+        raise ProverOutputError("prove: the proof is for other public inputs than the witness's")
+    return ProveResult(proof, float(raw.get("cpu_seconds", 0.0)), float(raw.get("wall_seconds", 0.0)))
+
+
+def json_object(command: str, text: str) -> dict[str, Any]:
+    """The JSON object that a command printed; ProverOutputError when it is none."""
     try:
         raw = json.loads(text)
     except ValueError:
@@ -162,7 +167,7 @@ def _verdict(raw: dict[str, Any]) -> CheckResult:
     return CheckResult(raw["ok"], str(raw.get("error", "")), raw.get("solver"))
 
 
-def _follow(stream: IO[str] | Iterable[str], progress: ProgressCallback | None, tail: list[str]) -> None:
+def follow(stream: IO[str] | Iterable[str], progress: ProgressCallback | None, tail: list[str]) -> None:
     """Pass progress lines on; keep the last other lines for an error message."""
     for line in stream:
         report = _parse_progress(line)

@@ -12,6 +12,7 @@ from straddle.core.commands import L1Deposit, L1SetKey
 from straddle.core.orders import Order, Side
 from straddle.l1.history import QueueEntryAdded
 from straddle.node.config import ConfigError, DemoConfig
+from straddle.node.demo import SHOWN_REFUSALS, show_refusals
 from straddle.node.layer1 import queue_commands
 from straddle.node.market import load_market
 from straddle.node.session import positions_sum
@@ -108,3 +109,26 @@ def test_another_day_is_another_market(tmp_path: Path) -> None:
     assert len(market.listed) == 20
     (row,) = [refusal for refusal in market.refusals if refusal.whole_row]
     assert row.line == 1 + sum("29MAY20" in line or "26JUN20" in line for line in lines[1:]) + 1
+
+
+def test_refused_rows_are_shown_with_file_line_and_reason(tmp_path: Path) -> None:
+    recorded = DemoConfig.recorded(preset="nano", takers=2, epochs=1)
+    lines = recorded.chain.read_text().splitlines()
+    broken = [line.replace(".0,", ".x,", 1) if 2 <= number <= 24 else line for number, line in enumerate(lines, start=1)]
+    chain = tmp_path / "broken.csv"
+    chain.write_text("\n".join(broken) + "\n")
+    shown: list[str] = []
+
+    class Recorder:
+        def stage(self, name: str, detail: str = "") -> None:
+            raise AssertionError(name)
+
+        def progress(self, detail: str, done: float | None = None) -> None:
+            shown.append(detail)
+
+    market = load_market(DemoConfig.recorded(preset="nano", takers=2, epochs=1, chain=chain))
+    show_refusals(market, Recorder())
+    assert shown[0].startswith("broken.csv line 2: row refused: strike = ")
+    assert [text.split(":")[0] for text in shown[:SHOWN_REFUSALS]] == [f"broken.csv line {number}" for number in range(2, 2 + SHOWN_REFUSALS)]
+    assert shown[SHOWN_REFUSALS] == "and 3 more rows, listed in the report (--json)"
+    assert shown[SHOWN_REFUSALS + 1].endswith("single quotes refused, listed in the report (--json)")

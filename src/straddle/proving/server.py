@@ -1,0 +1,106 @@
+"""A prover process that stays: it compiles the circuit and loads the keys once, then proves one witness after another."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from straddle.proving.prover import BINARY, Progress, ProgressCallback, Prover, ProverError, ProveResult, follow, json_object, prove_result
+from straddle.proving.witness import Witness
+
+CLOSE_SECONDS = 5.0
+
+
+class ProvingServer:
+    """`prove` as `Prover.prove`, for one preset whose keys are in the cache. One caller at a time.
+
+    The process starts at the first proof. ProverError when it refuses a witness or dies; a dead one is started again by the next proof. It ends when its
+    input does, so it cannot outlive this program.
+    """
+
+    def __init__(self, prover: Prover, preset: str) -> None:
+        self._prover = prover
+        self._preset = preset
+        self._process: subprocess.Popen[str] | None = None
+        self._progress: ProgressCallback | None = None
+        self._log: list[str] = []
+        self._follower: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def prove(self, witness: Witness, progress: ProgressCallback | None = None) -> ProveResult:
+        """The proof of a witness, checked to be of its public inputs."""
+        self._progress = progress
+        try:
+            with tempfile.TemporaryDirectory(prefix="straddle-") as directory:
+                path = Path(directory) / "witness.json"
+                path.write_text(witness.to_json())
+                answer = self._ask(str(path))
+        except BaseException:
+            self.close()  # an interrupted answer would be taken for the next one's
+            raise
+        finally:
+            self._progress = None
+        if "error" in answer:
+            raise ProverError(f"{BINARY} serve: {answer['error']}")
+        return prove_result(witness, answer)
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        with suppress(OSError):  # it died with something unread
+            process.stdin.close()
+        try:
+            process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if self._follower is not None:
+            self._follower.join()
+        process.stdout.close()
+        process.stderr.close()
+
+    def _ask(self, request: str) -> dict[str, Any]:
+        process = self._process or self._start()
+        assert process.stdin is not None
+        with suppress(OSError):  # dead: its silence will say so
+            process.stdin.write(request + "\n")
+            process.stdin.flush()
+        return self._answer(process)
+
+    def _start(self) -> subprocess.Popen[str]:
+        arguments = [str(self._prover.binary), "serve", "--preset", self._preset, "--cache", str(self._prover.cache)]
+        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._process, self._log = process, []
+        assert process.stderr is not None
+        self._follower = threading.Thread(target=follow, args=(process.stderr, self._report, self._log), daemon=True)
+        self._follower.start()
+        if self._answer(process).get("ready") is not True:
+            raise ProverError(f"{BINARY} serve: did not say that it is ready")
+        return process
+
+    def _report(self, report: Progress) -> None:
+        if self._progress is not None:
+            self._progress(report)
+
+    def _answer(self, process: subprocess.Popen[str]) -> dict[str, Any]:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            code = process.wait()
+            if self._follower is not None:
+                self._follower.join()
+            raise ProverError(f"{BINARY} serve: exit code {code}\n" + "\n".join(self._log))
+        return json_object("serve", line)
