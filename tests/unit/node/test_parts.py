@@ -107,7 +107,7 @@ def test_another_day_is_another_market(tmp_path: Path) -> None:
     market = load_market(DemoConfig.recorded(chain=other, instruments=20))
     assert len(market.expiries) == 2
     assert len(market.listed) == 20
-    (row,) = [refusal for refusal in market.refusals if refusal.whole_row]
+    (row,) = [refusal for _, refusal in market.refusals if refusal.whole_row]
     assert row.line == 1 + sum("29MAY20" in line or "26JUN20" in line for line in lines[1:]) + 1
 
 
