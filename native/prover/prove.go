@@ -75,7 +75,7 @@ func (c *Circuit) Prove(keys *Keys, assignment *batch.Circuit) (*Proof, Cost, er
 	if err := groth16.Verify(proof, keys.verifying, public, solidity.WithVerifierTargetSolidityVerifier(backend.GROTH16)); err != nil {
 		return nil, cost, fmt.Errorf("own proof does not verify (keys of another circuit?): %w", err)
 	}
-	return encodeProof(proof.(*groth16bn254.Proof), public), cost, nil
+	return EncodeProof(proof, public), cost, nil
 }
 
 func cpuSeconds() float64 {
@@ -98,7 +98,9 @@ func g2(p *bn254.G2Affine) []string {
 	return []string{word(p.X.A1), word(p.X.A0), word(p.Y.A1), word(p.Y.A0)}
 }
 
-func encodeProof(p *groth16bn254.Proof, public witness.Witness) *Proof {
+// EncodeProof writes a proof and its public inputs for layer 1. The proof must have one commitment.
+func EncodeProof(proof groth16.Proof, public witness.Witness) *Proof {
+	p := proof.(*groth16bn254.Proof)
 	out := &Proof{A: g1(&p.Ar), B: g2(&p.Bs), C: g1(&p.Krs), Commitment: g1(&p.Commitments[0]), Pok: g1(&p.CommitmentPok)}
 	for _, e := range public.Vector().(fr.Vector) {
 		b := e.Bytes()

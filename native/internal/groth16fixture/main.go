@@ -11,16 +11,15 @@ import (
 	"os"
 
 	"github.com/consensys/gnark-crypto/ecc"
-	"github.com/consensys/gnark-crypto/ecc/bn254"
-	"github.com/consensys/gnark-crypto/ecc/bn254/fp"
 	"github.com/consensys/gnark/backend"
 	"github.com/consensys/gnark/backend/groth16"
-	groth16bn254 "github.com/consensys/gnark/backend/groth16/bn254"
 	"github.com/consensys/gnark/backend/solidity"
 	"github.com/consensys/gnark/constraint"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
 	"github.com/consensys/gnark/logger"
+
+	"straddle/native/prover"
 )
 
 // publicInputs is the number of public inputs of a batch proof.
@@ -60,76 +59,29 @@ func assignment(seed int64) *circuit {
 	return &c
 }
 
-type proofJSON struct {
-	A          []string `json:"a"`
-	B          []string `json:"b"`
-	C          []string `json:"c"`
-	Commitment []string `json:"commitment"`
-	Pok        []string `json:"pok"`
-	Public     []string `json:"public"`
-}
-
-type keyJSON struct {
-	Alpha             []string   `json:"alpha"`
-	Beta              []string   `json:"beta"`
-	Gamma             []string   `json:"gamma"`
-	Delta             []string   `json:"delta"`
-	K                 [][]string `json:"k"`
-	PedersenG         []string   `json:"pedersen_g"`
-	PedersenGSigmaNeg []string   `json:"pedersen_g_sigma_neg"`
-}
-
 type fixture struct {
-	VerifyingKey keyJSON     `json:"verifying_key"`
-	Proofs       []proofJSON `json:"proofs"`
+	VerifyingKey *prover.VerifyingKey `json:"verifying_key"`
+	Proofs       []*prover.Proof      `json:"proofs"`
 }
 
-func word(e fp.Element) string {
-	b := e.Bytes()
-	return fmt.Sprintf("0x%x", b[:])
-}
-
-func g1(p *bn254.G1Affine) []string { return []string{word(p.X), word(p.Y)} }
-
-// g2 lists coordinates as the pairing precompile wants them: imaginary part first.
-func g2(p *bn254.G2Affine) []string {
-	return []string{word(p.X.A1), word(p.X.A0), word(p.Y.A1), word(p.Y.A0)}
-}
-
-func keyToJSON(vk *groth16bn254.VerifyingKey) keyJSON {
-	key := keyJSON{
-		Alpha: g1(&vk.G1.Alpha), Beta: g2(&vk.G2.Beta), Gamma: g2(&vk.G2.Gamma), Delta: g2(&vk.G2.Delta),
-		PedersenG: g2(&vk.CommitmentKeys[0].G), PedersenGSigmaNeg: g2(&vk.CommitmentKeys[0].GSigmaNeg),
-	}
-	for i := range vk.G1.K {
-		key.K = append(key.K, g1(&vk.G1.K[i]))
-	}
-	return key
-}
-
-func prove(ccs constraint.ConstraintSystem, pk groth16.ProvingKey, vk groth16.VerifyingKey, seed int64) (proofJSON, error) {
+func prove(ccs constraint.ConstraintSystem, pk groth16.ProvingKey, vk groth16.VerifyingKey, seed int64) (*prover.Proof, error) {
 	c := assignment(seed)
 	witness, err := frontend.NewWitness(c, ecc.BN254.ScalarField())
 	if err != nil {
-		return proofJSON{}, err
+		return nil, err
 	}
 	proof, err := groth16.Prove(ccs, pk, witness, solidity.WithProverTargetSolidityVerifier(backend.GROTH16))
 	if err != nil {
-		return proofJSON{}, err
+		return nil, err
 	}
 	public, err := witness.Public()
 	if err != nil {
-		return proofJSON{}, err
+		return nil, err
 	}
 	if err := groth16.Verify(proof, vk, public, solidity.WithVerifierTargetSolidityVerifier(backend.GROTH16)); err != nil {
-		return proofJSON{}, err
+		return nil, err
 	}
-	p := proof.(*groth16bn254.Proof)
-	out := proofJSON{A: g1(&p.Ar), B: g2(&p.Bs), C: g1(&p.Krs), Commitment: g1(&p.Commitments[0]), Pok: g1(&p.CommitmentPok)}
-	for _, value := range c.Public {
-		out.Public = append(out.Public, fmt.Sprintf("0x%064x", value))
-	}
-	return out, nil
+	return prover.EncodeProof(proof, public), nil
 }
 
 func run() error {
@@ -142,7 +94,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	out := fixture{VerifyingKey: keyToJSON(vk.(*groth16bn254.VerifyingKey))}
+	out := fixture{VerifyingKey: prover.EncodeVerifyingKey(vk)}
 	for _, seed := range []int64{3, 1 << 40} {
 		proof, err := prove(ccs, pk, vk, seed)
 		if err != nil {

@@ -16,8 +16,7 @@ from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.recording import load_chain
 from straddle.risk.surface import fit_surface
 from straddle.risk.table import EXPOSURE_LIMIT, build_table
-
-from .conftest import CHAIN
+from tests.unit.conftest import CHAIN
 
 HOUR = 3_600_000
 

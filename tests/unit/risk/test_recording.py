@@ -10,8 +10,7 @@ from straddle.risk.candles import load_candles
 from straddle.risk.csv_rows import RecordingError
 from straddle.risk.naming import format_name, parse_name
 from straddle.risk.recording import Level, load_chain
-
-from .conftest import CHAIN
+from tests.unit.conftest import CHAIN
 
 HEADER = (
     "instrument_name,option_type,strike,expiration_ms,timestamp_ms,underlying_price,index_price,mark_price_btc,mark_iv_pct,bid_iv_pct,ask_iv_pct,"

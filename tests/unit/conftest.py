@@ -1,3 +1,5 @@
+"""The recorded market, read and fitted once a session."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -12,7 +14,7 @@ from straddle.risk.market_path import MarketPath
 from straddle.risk.recording import Recording, load_chain
 from straddle.risk.surface import Surface, fit_surface
 
-DATA = Path(__file__).parents[3] / "data"
+DATA = Path(__file__).parents[2] / "data"
 CHAIN = DATA / "deribit_btc_options_2020-05-21.csv"
 PRICES = DATA / "coinbase_btcusd_1h_2019-09_2020-10.csv"
 
