@@ -16,8 +16,10 @@ from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Reverted
 from straddle.l1.sender import Sender
 from straddle.node.config import DemoConfig
-from straddle.node.demo import CHAIN_LEAD_S, Exchange, Network, run_demo
+from straddle.node.demo import CHAIN_LEAD_S, run_demo
+from straddle.node.exchange import Exchange
 from straddle.node.market import load_market
+from straddle.node.network import Network
 from straddle.node.report import DemoReport
 from straddle.node.verify import verify
 from straddle.primitives.field import MODULUS

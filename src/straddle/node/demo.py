@@ -4,56 +4,31 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from straddle.bots.market_maker import MakerProfile
-from straddle.bots.taker import TakerProfile
-from straddle.commitments.params import params_hash
-from straddle.core import messages
 from straddle.l1.anvil import Anvil
-from straddle.l1.deployment import Deployment, RollupConfig, deploy
-from straddle.l1.history import read_history
-from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
 from straddle.node.config import DemoConfig
-from straddle.node.layer1 import PosterChain, queue_commands
-from straddle.node.market import Market, exchange_params, genesis, load_market
+from straddle.node.exchange import Exchange
+from straddle.node.market import Market, load_market
+from straddle.node.network import Display, Network, shown
 from straddle.node.report import BatchReport, ConservationReport, DemoReport, MarketReport, RebuildReport, WithdrawalReport
-from straddle.node.session import Committee, MarketSession, SessionError
-from straddle.node.traders import Trader, address_of, wallet_of
+from straddle.node.traders import Trader
 from straddle.node.verify import VerifyReport, verify
-from straddle.proving.keys import VerifyingKey
-from straddle.proving.prover import Progress, Prover, ProveResult
+from straddle.proving.prover import Prover
 from straddle.proving.server import ProvingServer
-from straddle.proving.witness import Witness
 from straddle.risk.naming import instrument_name
-from straddle.sequencer.journal import Journal
-from straddle.sequencer.poster import BatchRecord, Facts, Poster
-from straddle.sequencer.receipts import LogIdentity
-from straddle.sequencer.sequencer import ClosedBatch, Sequencer
+from straddle.sequencer.poster import BatchRecord
 
 MAKER_DEPOSIT_MICROS = 5_000_000 * 10**6
 TAKER_DEPOSIT_MICROS = 500_000 * 10**6
-INCLUSION_MS = 600_000
-"""Receipts promise inclusion within ten minutes of market time."""
 SHOWN_REFUSALS = 20
 """Refused rows shown one by one."""
 CHAIN_LEAD_S = 1_800
 """Layer 1 starts this long before the recording, for deployment and deposits."""
-
-
-class Display(Protocol):
-    """Who is told how far the run is."""
-
-    def stage(self, name: str, detail: str = "") -> None:
-        """A new stage begins."""
-
-    def progress(self, detail: str, done: float | None = None) -> None:
-        """Within the stage; `done` from 0 to 1 where it is known."""
 
 
 @dataclass(slots=True)
@@ -77,183 +52,6 @@ class Stopwatch:
         return {name: round(value, 3) for name, value in {**self.seconds, "total": time.perf_counter() - self.started}.items()}
 
 
-@dataclass(slots=True)
-class _ShownProver:
-    """The prover with its progress on the display."""
-
-    prover: Prover | ProvingServer
-    display: Display
-
-    def prove(self, witness: Witness) -> ProveResult:
-        """Prove and show how far it is."""
-        return self.prover.prove(witness, _shown(self.display, f"proving batch {witness.header.batch_number}"))
-
-
-class Network:
-    """Layer 1 of a run: anvil, contracts, wallets."""
-
-    def __init__(self, config: DemoConfig, market: Market, anvil: Anvil, key: VerifyingKey) -> None:
-        self.config = config
-        self.anvil = anvil
-        self.operator = wallet_of(config.seed, "operator")
-        self.sequencer = wallet_of(config.seed, "sequencer")
-        self.params = exchange_params(config.circuit, market.parameters)
-        oracles = sorted((wallet_of(config.seed, f"oracle-{i}") for i in range(config.oracles)), key=address_of)
-        self.committee = Committee(tuple(bytes(wallet.key) for wallet in oracles[: config.threshold]))
-        for wallet in (self.operator, self.sequencer):
-            anvil.fund(wallet.address)
-        self.deployment = self._deploy(key, tuple(wallet.address for wallet in oracles))
-        self.client = RollupClient(anvil.rpc, self.deployment)
-        self.identity = LogIdentity(self.deployment.chain_id, self.deployment.rollup_number)
-
-    @property
-    def domain(self) -> int:
-        """What every signature is bound to."""
-        return messages.domain(self.identity.chain_id, self.identity.rollup)
-
-    def join(self, trader: Trader, amount_micros: int) -> None:
-        """A trader deposits, which opens an account, and sets its key."""
-        self.anvil.fund(trader.wallet.address)
-        self.client.mint(Sender(self.anvil.rpc, bytes(self.operator.key)), trader.wallet.address, amount_micros)
-        sender = Sender(self.anvil.rpc, bytes(trader.wallet.key))
-        trader.account = self.client.deposit(sender, amount_micros).account
-        self.client.set_key(sender, trader.account, trader.key.public, trader.key.base)
-
-    def poster(self, path: Path, prover: Prover | ProvingServer, display: Display) -> Poster:
-        """The poster of this rollup, paid by the sequencer's wallet."""
-        chain = PosterChain(self.client, Sender(self.anvil.rpc, bytes(self.sequencer.key)), self._reach)
-        return Poster(path, self._facts(), chain, _ShownProver(prover, display), lambda record: display.progress(_status(record)))
-
-    def _reach(self, time_ms: int) -> None:
-        """Layer 1's clock has passed a table's time."""
-        self.anvil.set_time_at_least(-(-time_ms // 1000) + 1)
-
-    def _facts(self) -> Facts:
-        deployment = self.deployment
-        return Facts(
-            params=self.params,
-            preset=self.config.circuit,
-            domain=self.domain,
-            chain_id=deployment.chain_id,
-            rollup=deployment.rollup_number,
-            vk_id=deployment.vk_id,
-            genesis_root=deployment.config.genesis_root,
-            beneficiary=address_of(self.sequencer),
-        )
-
-    def _deploy(self, key: VerifyingKey, oracles: tuple[str, ...]) -> Deployment:
-        preset = self.config.circuit
-        _, committed = genesis(preset, self.params, 0, address_of(self.operator))
-        config = RollupConfig(
-            sequencer=self.sequencer.address,
-            operator=self.operator.address,
-            oracles=oracles,
-            threshold=self.config.threshold,
-            genesis_root=committed.root,
-            params_hash=params_hash(self.params),
-            account_depth=preset.account_depth,
-            queue_rows=preset.queue,
-            withdrawal_rows=preset.withdrawals,
-            body_cells=preset.body_words,
-        )
-        return deploy(self.anvil.rpc, Sender(self.anvil.rpc, bytes(self.operator.key)), key, config)
-
-
-class Exchange:
-    """Layer 2 of a run: sequencer, poster, market session."""
-
-    def __init__(self, config: DemoConfig, market: Market, network: Network, folder: Path, poster: Poster) -> None:
-        self.config = config
-        self.market = market
-        self.network = network
-        self.poster = poster
-        self.journal_path = folder / "journal.sqlite"
-        self.closed: list[ClosedBatch] = []
-        self.orders = 0
-        self.sequencer = self._open_sequencer(self._batch_closed)
-        makers = [Trader.create(config.seed, f"maker-{i + 1}", network.domain) for i in range(config.makers)]
-        takers = [Trader.create(config.seed, f"taker-{i + 1}", network.domain) for i in range(config.takers)]
-        share_bps = 10_000 // config.makers
-        self.session = MarketSession(
-            self.sequencer,
-            network.identity,
-            market.path,
-            market.listed,
-            [(trader, MakerProfile(share_bps=share_bps, width_vol_bps=50 * i)) for i, trader in enumerate(makers)],
-            [(trader, TakerProfile()) for trader in takers],
-            network.committee,
-            market.parameters,
-            config.seed,
-            poster.add_epoch,
-        )
-
-    @property
-    def traders(self) -> list[Trader]:
-        """Makers, then takers."""
-        return [trader for trader, _ in (*self.session.makers, *self.session.takers)]
-
-    def open_market(self) -> None:
-        """Listing, the first table, and everything that waits in layer 1's queue. Keys act from the next batch."""
-        self.session.list_instruments()
-        self._open_epoch(0)
-        for command in queue_commands(read_history(self.network.anvil.rpc, self.network.deployment).queue):
-            self.session.submit(command)
-        self.sequencer.close_batch()
-
-    def trade(self, epoch: int) -> None:
-        """One epoch: a new table, quotes, takers."""
-        self._open_epoch(epoch)
-        self.orders += self.session.quote()
-        before = self.sequencer.sequence
-        self.session.trade(-(-self.config.trades // self.config.epochs))
-        self.orders += self.sequencer.sequence - before
-
-    def withdraw(self) -> tuple[Trader, int]:
-        """The taker who can withdraw most takes half of it; account and micro-dollars."""
-        trader = max((trader for trader, _ in self.session.takers), key=self.session.withdrawable)
-        amount = self.session.withdrawable(trader) // 2
-        if not amount:
-            raise SessionError("withdrawal: no taker has anything to withdraw")
-        self.session.submit(trader.sign_withdrawal(amount))
-        return trader, amount
-
-    def finish_batch(self) -> None:
-        """End the open batch, if anything is in it."""
-        open_batch = self.sequencer.exchange.open_batch
-        if open_batch.first_sequence < self.sequencer.exchange.next_sequence:
-            self.sequencer.close_batch()
-
-    def replayed_root(self) -> int:
-        """The root that a restart reaches: the journal replayed from genesis. The sequencer is closed for it."""
-        self.sequencer.close()
-        replayed = self._open_sequencer(lambda closed: None)
-        root = replayed.state_root
-        replayed.close()
-        return root
-
-    def _open_epoch(self, epoch: int) -> None:
-        self.session.open_epoch(self.market.path.start_ms + epoch * self.config.epoch_minutes * 60_000)
-
-    def _batch_closed(self, closed: ClosedBatch) -> None:
-        self.closed.append(closed)
-        self.poster.add(closed)
-
-    def _open_sequencer(self, on_batch: Callable[[ClosedBatch], None]) -> Sequencer:
-        network = self.network
-        engine, committed = genesis(self.config.circuit, network.params, network.domain, address_of(network.operator))
-        journal = Journal(self.journal_path, network.identity)
-        market_time = self.market.path.start_ms
-        return Sequencer(
-            engine,
-            committed,
-            journal,
-            network.sequencer,
-            clock_ms=lambda: engine.table.time_ms if engine.table else market_time,
-            inclusion_ms=INCLUSION_MS,
-            on_batch=on_batch,
-        )
-
-
 def run_demo(config: DemoConfig, display: Display) -> DemoReport:
     """Run everything. Errors of any part go through; a run that ended badly without one says so in `DemoReport.problems`."""
     watch = Stopwatch()
@@ -266,7 +64,7 @@ def run_demo(config: DemoConfig, display: Display) -> DemoReport:
         display.stage("keys", f"proving keys of preset {config.preset} (made once, then kept)")
         with watch.time("keys"):
             prover = Prover()
-            key = prover.setup(config.preset, _shown(display, "set-up"))
+            key = prover.setup(config.preset, shown(display, "set-up"))
         display.stage("layer 1", "anvil, contracts, deposits and keys")
         with watch.time("layer 1"):
             anvil = stack.enter_context(Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S))
@@ -332,14 +130,6 @@ def _pull(network: Network, trader: Trader) -> int:
     before = network.client.token_balance(trader.wallet.address)
     network.client.pull(Sender(network.anvil.rpc, bytes(trader.wallet.key)))
     return network.client.token_balance(trader.wallet.address) - before
-
-
-def _shown(display: Display, what: str) -> Callable[[Progress], None]:
-    return lambda progress: display.progress(f"{what}: {progress.stage}", progress.done)
-
-
-def _status(record: BatchRecord) -> str:
-    return f"batch {record.number} {record.status.value}"
 
 
 def _report(exchange: Exchange, withdrawal: WithdrawalReport, verified: VerifyReport, replayed: int, seconds: dict[str, float]) -> DemoReport:

@@ -1,0 +1,127 @@
+"""Layer 1 of a run: anvil, the contracts, the wallets, and the poster that writes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from straddle.commitments.params import params_hash
+from straddle.core import messages
+from straddle.l1.anvil import Anvil
+from straddle.l1.deployment import Deployment, RollupConfig, deploy
+from straddle.l1.rollup import RollupClient
+from straddle.l1.sender import Sender
+from straddle.node.config import DemoConfig
+from straddle.node.layer1 import PosterChain
+from straddle.node.market import Market, exchange_params, genesis
+from straddle.node.session import Committee
+from straddle.node.traders import Trader, address_of, wallet_of
+from straddle.proving.keys import VerifyingKey
+from straddle.proving.prover import Progress, Prover, ProveResult
+from straddle.proving.server import ProvingServer
+from straddle.proving.witness import Witness
+from straddle.sequencer.poster import BatchRecord, Facts, Poster
+from straddle.sequencer.receipts import LogIdentity
+
+
+class Display(Protocol):
+    """Who is told how far the run is."""
+
+    def stage(self, name: str, detail: str = "") -> None:
+        """A new stage begins."""
+
+    def progress(self, detail: str, done: float | None = None) -> None:
+        """Within the stage; `done` from 0 to 1 where it is known."""
+
+
+@dataclass(slots=True)
+class _ShownProver:
+    """The prover with its progress on the display."""
+
+    prover: Prover | ProvingServer
+    display: Display
+
+    def prove(self, witness: Witness) -> ProveResult:
+        """Prove and show how far it is."""
+        return self.prover.prove(witness, shown(self.display, f"proving batch {witness.header.batch_number}"))
+
+
+class Network:
+    """Layer 1 of a run: anvil, contracts, wallets."""
+
+    def __init__(self, config: DemoConfig, market: Market, anvil: Anvil, key: VerifyingKey) -> None:
+        self.config = config
+        self.anvil = anvil
+        self.operator = wallet_of(config.seed, "operator")
+        self.sequencer = wallet_of(config.seed, "sequencer")
+        self.params = exchange_params(config.circuit, market.parameters)
+        oracles = sorted((wallet_of(config.seed, f"oracle-{i}") for i in range(config.oracles)), key=address_of)
+        self.committee = Committee(tuple(bytes(wallet.key) for wallet in oracles[: config.threshold]))
+        for wallet in (self.operator, self.sequencer):
+            anvil.fund(wallet.address)
+        self.deployment = self._deploy(key, tuple(wallet.address for wallet in oracles))
+        self.client = RollupClient(anvil.rpc, self.deployment)
+        self.identity = LogIdentity(self.deployment.chain_id, self.deployment.rollup_number)
+
+    @property
+    def domain(self) -> int:
+        """What every signature is bound to."""
+        return messages.domain(self.identity.chain_id, self.identity.rollup)
+
+    def join(self, trader: Trader, amount_micros: int) -> None:
+        """A trader deposits, which opens an account, and sets its key."""
+        self.anvil.fund(trader.wallet.address)
+        self.client.mint(Sender(self.anvil.rpc, bytes(self.operator.key)), trader.wallet.address, amount_micros)
+        sender = Sender(self.anvil.rpc, bytes(trader.wallet.key))
+        trader.account = self.client.deposit(sender, amount_micros).account
+        self.client.set_key(sender, trader.account, trader.key.public, trader.key.base)
+
+    def poster(self, path: Path, prover: Prover | ProvingServer, display: Display) -> Poster:
+        """The poster of this rollup, paid by the sequencer's wallet."""
+        chain = PosterChain(self.client, Sender(self.anvil.rpc, bytes(self.sequencer.key)), self._reach)
+        return Poster(path, self._facts(), chain, _ShownProver(prover, display), lambda record: display.progress(_status(record)))
+
+    def _reach(self, time_ms: int) -> None:
+        """Layer 1's clock has passed a table's time."""
+        self.anvil.set_time_at_least(-(-time_ms // 1000) + 1)
+
+    def _facts(self) -> Facts:
+        deployment = self.deployment
+        return Facts(
+            params=self.params,
+            preset=self.config.circuit,
+            domain=self.domain,
+            chain_id=deployment.chain_id,
+            rollup=deployment.rollup_number,
+            vk_id=deployment.vk_id,
+            genesis_root=deployment.config.genesis_root,
+            beneficiary=address_of(self.sequencer),
+        )
+
+    def _deploy(self, key: VerifyingKey, oracles: tuple[str, ...]) -> Deployment:
+        preset = self.config.circuit
+        _, committed = genesis(preset, self.params, 0, address_of(self.operator))
+        config = RollupConfig(
+            sequencer=self.sequencer.address,
+            operator=self.operator.address,
+            oracles=oracles,
+            threshold=self.config.threshold,
+            genesis_root=committed.root,
+            params_hash=params_hash(self.params),
+            account_depth=preset.account_depth,
+            queue_rows=preset.queue,
+            withdrawal_rows=preset.withdrawals,
+            body_cells=preset.body_words,
+        )
+        return deploy(self.anvil.rpc, Sender(self.anvil.rpc, bytes(self.operator.key)), key, config)
+
+
+def shown(display: Display, what: str) -> Callable[[Progress], None]:
+    """The prover's progress on the display, under a heading."""
+    return lambda progress: display.progress(f"{what}: {progress.stage}", progress.done)
+
+
+def _status(record: BatchRecord) -> str:
+    return f"batch {record.number} {record.status.value}"
