@@ -30,7 +30,7 @@ exports: (
     queue.next_account,
     queue.queue_length,
     queue.queue_hashes,
-    queue.queue_answered,
+    queue.queue_proposed,
     queue.ACCOUNT_LIMIT,
     queue.KEY_FEE_WEI,
     queue.MINIMUM_DEPOSIT,
@@ -195,6 +195,7 @@ def void():
     proposed_at_s: uint256 = self.batches[first % BATCH_SLOTS].cursor >> 192
     assert block.timestamp > proposed_at_s + PROVING_WINDOW_S, "Rollup: the proving window is open"
     self.proposed_batch = self.proven_batch
+    queue.queue_proposed = self._queue_answered()
     log BatchesVoided(first=first, last=last)
 
 
@@ -222,6 +223,15 @@ def batch(batch_number: uint256) -> Batch:
 
 @external
 @view
+def queue_answered() -> uint256:
+    """
+    @notice Queue entries that proven batches have answered.
+    """
+    return self._queue_answered()
+
+
+@external
+@view
 def domain() -> uint256:
     """
     @notice What every signed message and every batch is bound to.
@@ -230,6 +240,12 @@ def domain() -> uint256:
 
 
 # ---------------------------------------------------------------- internal
+
+
+@internal
+@view
+def _queue_answered() -> uint256:
+    return (self.batches[self.proven_batch % BATCH_SLOTS].cursor >> 64) & MASK_64
 
 
 @internal
@@ -284,6 +300,9 @@ def _propose(effects: Bytes[32 * MAX_EFFECTS], body: Bytes[32 * MAX_BODY_CELLS],
     )
     self.batches[batch_number % BATCH_SLOTS] = proposal
     self.proposed_batch = batch_number
+    queue_end: uint256 = (cursor >> 64) & MASK_64
+    if queue_end != queue.queue_proposed:
+        queue.queue_proposed = queue_end
     log BatchProposed(batch_number=batch_number, header_hash=proposal.header_hash, state_root=proposal.state_root)
     return header
 
@@ -376,9 +395,6 @@ def _prove(effects: Bytes[32 * MAX_EFFECTS], header: Header, proof: uint256[12],
     assert staticcall VERIFIER.verify(proof, public_inputs), "Rollup: invalid proof"
 
     self.proven_batch = batch_number
-    queue_end: uint256 = (self.batches[batch_number % BATCH_SLOTS].cursor >> 64) & MASK_64
-    if queue_end != queue.queue_answered:
-        queue.queue_answered = queue_end
     log BatchProven(
         batch_number=batch_number,
         header_hash=header_hash,

@@ -39,8 +39,8 @@ owner_of: public(HashMap[uint256, address])
 next_account: public(uint256)
 queue_length: public(uint256)
 queue_hashes: public(HashMap[uint256, bytes32])
-# Entries that proven batches have answered.
-queue_answered: public(uint256)
+# Entries that proposed batches answer; taken back when they are voided.
+queue_proposed: public(uint256)
 # account -> the queue's length after its last key entry.
 last_key_entry: HashMap[uint256, uint256]
 
@@ -97,7 +97,8 @@ def set_key(account: uint256, key: uint256[2], base: uint256[2]):
         assert key[0] != 0, "Rollup: key is the identity"
         assert twisted_edwards._is_eight_times(key, base), "Rollup: key is not 8 times base"
     # A batch answers one key change an account, in the queue's order: a run of changes of one account would hold everybody's entries up, a batch each.
-    assert self.last_key_entry[account] <= self.queue_answered, "Rollup: the account's last key change is not answered yet"
+    # Proposals count: a key that leaks must be revocable before the batch that set it is proved.
+    assert self.last_key_entry[account] <= self.queue_proposed, "Rollup: the account's last key change is not answered yet"
     self._enqueue(KIND_KEY, account, msg.sender, key[0], key[1])
     self.last_key_entry[account] = self.queue_length
 

@@ -26,12 +26,18 @@ class Model:
     entries: int = 0
     answered: int = 0
     """Entries that proven batches have answered."""
+    proposed: int = 0
+    """Entries that proposals answer."""
     last_key: dict[int, int] = field(default_factory=dict)
     """account -> number of entries up to its last key entry."""
     proven: int = 0
     pending: list = field(default_factory=list)
     proven_root: int = 999
     proposed_at: list[int] = field(default_factory=list)
+
+
+def queue_end(batch) -> int:
+    return (batch.effects[9] & (2**64 - 1)) + (batch.effects[9] >> 64)
 
 
 def make_machine(make_exchange):
@@ -67,7 +73,7 @@ def make_machine(make_exchange):
             owner = self.x.read("owner_of", account)
             if thief != owner:
                 refused(lambda: self.x.send(thief, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI))
-            if self.model.last_key.get(account, 0) > self.model.answered:
+            if self.model.last_key.get(account, 0) > self.model.proposed:
                 refused(lambda: self.x.send(owner, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI))
                 return
             self.x.send(owner, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI)
@@ -101,7 +107,9 @@ def make_machine(make_exchange):
             batch = x.batch(entries=min(entries, model.entries - x.queue_ends[-1]), withdrawals=withdrawals, new_root=x.chain.evm.result.gas_used + 1)
             if x.chain.time_s * 1000 > x.time_ms + 900_000:
                 refused(lambda: x.propose(batch))
-            elif at_once and not model.pending:
+                return
+            model.proposed = queue_end(batch)
+            if at_once and not model.pending:
                 x.propose_and_prove(batch)
                 self._settle(batch)
             else:
@@ -125,7 +133,7 @@ def make_machine(make_exchange):
         def _settle(self, batch):
             self.model.proven += 1
             self.model.proven_root = batch.effects[3]
-            self.model.answered = (batch.effects[9] & (2**64 - 1)) + (batch.effects[9] >> 64)
+            self.model.answered = queue_end(batch)
             for _, owner, amount in batch.withdrawals:
                 self.model.row -= amount
                 self.model.claimable[owner] += amount
@@ -137,6 +145,7 @@ def make_machine(make_exchange):
             if self.model.pending and self.x.chain.time_s > self.model.proposed_at[0] + DAY_S:
                 self.x.void()
                 self.model.pending.clear()
+                self.model.proposed = self.model.answered
                 self.model.proposed_at.clear()
             else:
                 refused(self.x.void)

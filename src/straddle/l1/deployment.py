@@ -99,6 +99,10 @@ class Deployment:
         try:
             for name in ("genesis_root", "params_hash"):
                 inner[name] = int(inner[name], 16)
+            if not isinstance(top["created_by"], Mapping) or not all(isinstance(text, str) for text in top["created_by"].values()):
+                raise DeploymentError(f"created_by: found {top['created_by']!r}, expected contract names with transaction hashes")
+            if type(top["start_block"]) is not int or top["start_block"] < 0:
+                raise DeploymentError(f"start_block: found {top['start_block']!r}, expected a block number")
             config = RollupConfig(**{**inner, "oracles": tuple(inner["oracles"])})
             return cls(**{**top, "vk_id": bytes.fromhex(top["vk_id"].removeprefix("0x")), "config": config})
         except (TypeError, ValueError, AttributeError) as error:
@@ -148,8 +152,8 @@ class Deployment:
         if name not in self.created_by:
             raise DeploymentError(f"created_by: no creation transaction of {name} in the record")
         receipt = rpc.call("eth_getTransactionReceipt", [self.created_by[name]])
-        if not receipt or int(receipt["status"], 16) != 1 or to_checksum_address(receipt.get("contractAddress") or "0x" + "00" * 20) != address:
-            raise DeploymentError(f"created_by: transaction {self.created_by[name]} did not create {name} at {address}")
+        if not receipt or int(receipt.get("status") or "0x0", 16) != 1 or to_checksum_address(receipt.get("contractAddress") or "0x" + "00" * 20) != address:
+            raise DeploymentError(f"created_by: transaction {self.created_by[name]} did not create {name} at {address}, or {rpc.url} no longer has it")
         return bytes.fromhex(rpc.transaction(self.created_by[name])["input"].removeprefix("0x"))
 
 
