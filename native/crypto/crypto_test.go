@@ -1,6 +1,7 @@
 package crypto
 
 import (
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -215,6 +216,13 @@ func TestInParallel(t *testing.T) {
 			if n != 1 {
 				t.Errorf("%d of %d was done %d times", i, count, n)
 			}
+		}
+	}
+	for _, chunk := range []int{1, 3, 4} {
+		done := make([]int, 11)
+		inChunks(len(done), chunk, func(i int) { done[i]++ })
+		if got := fmt.Sprint(done); got != "[1 1 1 1 1 1 1 1 1 1 1]" {
+			t.Errorf("chunks of %d: %s", chunk, got)
 		}
 	}
 	mustPanic(t, "a worker's panic", func() {

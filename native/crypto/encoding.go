@@ -106,7 +106,7 @@ func VerifyManyEncoded(keys, msgs, sigs []byte) ([]bool, error) {
 	}
 	valid := make([]bool, count)
 	var firstError atomic.Pointer[error]
-	InParallel(count, func(i int) {
+	inChunks(count, verifyChunk, func(i int) {
 		ok, err := VerifyEncoded(keys[i*PointBytes:(i+1)*PointBytes], msgs[i*MessageBytes:(i+1)*MessageBytes],
 			sigs[i*SignatureBytes:(i+1)*SignatureBytes])
 		if err != nil {
@@ -120,14 +120,21 @@ func VerifyManyEncoded(keys, msgs, sigs []byte) ([]bool, error) {
 	return valid, nil
 }
 
+const (
+	// A worker takes so many items at a time; fewer than two chunks are done by the caller.
+	defaultChunk = 16
+	verifyChunk  = 4 // signatures cost several hashes each
+)
+
 // InParallel calls work for 0 .. count - 1 on all cores, in any order. A panic in a worker is raised again in the caller.
-func InParallel(count int, work func(i int)) {
-	const chunk = 16
+func InParallel(count int, work func(i int)) { inChunks(count, defaultChunk, work) }
+
+func inChunks(count, chunk int, work func(i int)) {
 	workers := min(runtime.GOMAXPROCS(0), (count+chunk-1)/chunk)
 	var next atomic.Int64
 	run := func() {
 		for {
-			start := int(next.Add(chunk)) - chunk
+			start := int(next.Add(int64(chunk))) - chunk
 			if start >= count {
 				return
 			}

@@ -33,12 +33,11 @@ const (
 	maxWords = 1 << 48
 )
 
+// lengthUnit is 2^lengthShift.
+var lengthUnit = *new(fr.Element).SetBigInt(new(big.Int).Lsh(big.NewInt(1), lengthShift))
+
 var narrow = sync.OnceValue(func() *poseidon2.Permutation {
 	return poseidon2.NewPermutation(NarrowWidth, NarrowFull, NarrowPartial)
-})
-
-var wide = sync.OnceValue(func() *poseidon2.Permutation {
-	return poseidon2.NewPermutation(WideWidth, WideFull, WidePartial)
 })
 
 // Compress hashes two elements into one: perm([l, r])[1] + r.
@@ -55,14 +54,14 @@ func Sponge(tag string, words ...fr.Element) fr.Element {
 	if len(words) == 0 {
 		panic(fmt.Sprintf("crypto: sponge %q of no words", tag))
 	}
-	var state [WideWidth]fr.Element
+	var state wideState
 	state[0] = TagElement(tag, len(words))
 	for start := 0; start < len(words); start += SpongeRate {
 		chunk := words[start:min(start+SpongeRate, len(words))]
 		for i := range chunk {
 			state[1+i].Add(&state[1+i], &chunk[i])
 		}
-		permute(wide(), state[:])
+		permuteWide(&state)
 	}
 	return state[1]
 }
@@ -72,13 +71,10 @@ func TagElement(tag string, n int) fr.Element {
 	if n < 1 || n >= maxWords {
 		panic(fmt.Sprintf("crypto: sponge %q of %d words, expected 1 to 2^48 - 1", tag, n))
 	}
-	var length big.Int
-	length.Lsh(length.SetInt64(int64(n)), lengthShift)
-	var out, capacity fr.Element
-	capacity = AsciiElement(tag)
-	out.SetBigInt(&length)
-	out.Add(&out, &capacity)
-	return out
+	capacity := AsciiElement(tag)
+	var length fr.Element
+	length.SetUint64(uint64(n)).Mul(&length, &lengthUnit)
+	return *capacity.Add(&capacity, &length)
 }
 
 // AsciiElement reads the tag's bytes as a big-endian integer.

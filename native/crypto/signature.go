@@ -137,24 +137,30 @@ func nonce(secret *big.Int, msg [MessageWords]fr.Element) *big.Int {
 }
 
 // Verify accepts a signature if s G = R + c A. It refuses s outside [0, l), R or A off the curve or the identity, and A outside the prime subgroup
-// (R then lies in the subgroup by the equation).
+// (R then lies in the subgroup by the equation). Keys that it has seen lately cost less; see keyCache.
 func Verify(A *te.PointAffine, msg [MessageWords]fr.Element, sig *Signature) bool {
-	return ValidKey(A) && verifyUnderValidKey(A, msg, sig)
+	return verify(verificationKeys, A, msg, sig)
 }
 
-func verifyUnderValidKey(A *te.PointAffine, msg [MessageWords]fr.Element, sig *Signature) bool {
+func verify(keys *keyCache, A *te.PointAffine, msg [MessageWords]fr.Element, sig *Signature) bool {
 	if sig.S == nil || sig.S.Sign() < 0 || sig.S.Cmp(&curve.Order) >= 0 || !sig.R.IsOnCurve() || sig.R.IsZero() {
 		return false
 	}
-	var left te.PointAffine
-	left.ScalarMultiplicationBase(sig.S)
-	right := mulChallenge(A, Challenge(&sig.R, A, msg))
-	right.MixedAdd(&right, &sig.R)
-
-	var x, y fr.Element
-	x.Mul(&left.X, &right.Z)
-	y.Mul(&left.Y, &right.Z)
-	return x.Equal(&right.X) && y.Equal(&right.Y)
+	table, valid := keys.lookup(A)
+	if !valid {
+		return false
+	}
+	h := Challenge(&sig.R, A, msg)
+	var acc te.PointExtended // s G - c A, which must be R
+	if table != nil {
+		acc = table.minusChallenge(h)
+	} else {
+		product := mulChallenge(A, h)
+		acc.Neg(&product)
+	}
+	s := scalarOf(sig.S)
+	generatorTable().addMultiple(&acc, &s, false)
+	return equalsAffine(&acc, &sig.R)
 }
 
 // mulChallenge is c A for the short challenge c of h: one of 16 multiples of A for each base-16 digit of c, which are the nibbles of h plus one.

@@ -57,27 +57,33 @@ class SecretKey:
 
 def verify(public_key: PublicKey, words: Sequence[int], signature: Signature) -> bool:
     """Whether the signature of six field elements is valid. Out-of-range words raise ValueError; every defect of key or signature gives False."""
-    return verify_many([(public_key, words, signature)])[0]
+    message = _encode_message("words", words)
+    key = _encode_integers("public_key", public_key)
+    encoded = _encode_integers("signature", (signature.r_x, signature.r_y, signature.s))
+    return key is not None and encoded is not None and native.verify_many(key, message, encoded) == b"\1"
 
 
 def verify_many(items: Sequence[tuple[PublicKey, Sequence[int], Signature]]) -> list[bool]:
     """`verify` of each (public key, words, signature), in one native call on all cores."""
-    messages = [_encode_message(f"items[{i}].words", words) for i, (_, words, _) in enumerate(items)]
-    keys = [_encode_integers("public_key", tuple(key)) for key, _, _ in items]
-    signatures = [_encode_integers("signature", (signature.r_x, signature.r_y, signature.s)) for _, _, signature in items]
-    valid = iter(
-        native.verify_many(
-            b"".join(key or bytes(native.POINT_BYTES) for key in keys),
-            b"".join(messages),
-            b"".join(signature or bytes(native.SIGNATURE_BYTES) for signature in signatures),
-        )
-    )
-    return [bool(next(valid)) and key is not None and signature is not None for key, signature in zip(keys, signatures, strict=True)]
+    messages, keys, signatures = [], [], []
+    unencodable = []
+    for i, (key, words, signature) in enumerate(items):
+        messages.append(_encode_message("words", words, i))
+        encoded_key = _encode_integers("public_key", key)
+        encoded = _encode_integers("signature", (signature.r_x, signature.r_y, signature.s))
+        if encoded_key is None or encoded is None:
+            unencodable.append(i)
+        keys.append(encoded_key or bytes(native.POINT_BYTES))
+        signatures.append(encoded or bytes(native.SIGNATURE_BYTES))
+    valid = [byte == 1 for byte in native.verify_many(b"".join(keys), b"".join(messages), b"".join(signatures))]
+    for i in unencodable:
+        valid[i] = False
+    return valid
 
 
 def is_valid_key(public_key: PublicKey) -> bool:
     """Whether a point is on the curve, in the prime subgroup and not the identity. The unset key is not."""
-    encoded = _encode_integers("public_key", tuple(public_key))
+    encoded = _encode_integers("public_key", public_key)
     if encoded is None or max(public_key) >= MODULUS or public_key == NO_KEY:
         return False
     try:
@@ -96,19 +102,31 @@ def key_multiple(public_key: PublicKey) -> PublicKey:
     return PublicKey(*decode_all(native.key_multiple(b"".join(value.to_bytes(32, "big") for value in public_key))))
 
 
-def _encode_message(name: str, words: Sequence[int]) -> bytes:
+def _encode_message(name: str, words: Sequence[int], item: int | None = None) -> bytes:
+    """Six elements as bytes; errors call them `name`, of an item if there are several."""
+    if len(words) == native.MESSAGE_WORDS:
+        for word in words:
+            if not isinstance(word, int) or not 0 <= word < MODULUS:
+                break
+        else:  # the common case, without making names
+            return b"".join([word.to_bytes(32, "big") for word in words])
+    if item is not None:
+        name = f"items[{item}].{name}"
     if len(words) != native.MESSAGE_WORDS:
         raise ValueError(f"{name}: {len(words)} words, expected {native.MESSAGE_WORDS}")
-    for i, word in enumerate(words):
-        check_element(f"{name}[{i}]", word)
-    return b"".join([word.to_bytes(32, "big") for word in words])
+    return b"".join([_encode_element(f"{name}[{i}]", word) for i, word in enumerate(words)])
+
+
+def _encode_element(name: str, value: int) -> bytes:
+    check_element(name, value)
+    return value.to_bytes(32, "big")
 
 
 def _encode_integers(name: str, values: tuple[int, ...]) -> bytes | None:
     """32-byte integers, or None if one has more bytes or is negative: the native side judges the rest."""
+    fits = True
     for value in values:
         if not isinstance(value, int):
             raise TypeError(f"{name}: {value!r}, expected integers")
-    if any(value < 0 or value >> 256 for value in values):
-        return None
-    return b"".join([value.to_bytes(32, "big") for value in values])
+        fits = fits and 0 <= value < 1 << 256
+    return b"".join([value.to_bytes(32, "big") for value in values]) if fits else None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -53,6 +54,27 @@ def test_verify_many_agrees_with_the_vectors() -> None:
     assert verify_many([]) == []
 
 
+def test_verification_does_not_depend_on_what_was_verified_before() -> None:
+    """The library remembers keys and makes tables for those used often: every vector again and again, then after more keys than it remembers."""
+    expected = [v["valid"] for v in SIGNATURE_VECTORS]
+    for _ in range(6):
+        assert [verify(*arguments(v)) for v in SIGNATURE_VECTORS] == expected
+    flood = [SecretKey(1 + n) for n in range(1100)]  # MaxCachedKeys is 1,024
+    signature = KEY.sign(WORDS)
+    assert verify_many([(key.public, WORDS, signature) for key in flood]) == [False] * len(flood)
+    assert [verify(*arguments(v)) for v in SIGNATURE_VECTORS] == expected
+
+
+def test_verification_in_several_threads() -> None:
+    items = [arguments(v) for v in SIGNATURE_VECTORS]
+    expected = [v["valid"] for v in SIGNATURE_VECTORS]
+    with ThreadPoolExecutor(4) as pool:
+        single = [pool.submit(verify, *item) for item in items * 3]
+        many = [pool.submit(verify_many, items) for _ in range(4)]
+    assert [future.result() for future in single] == expected * 3
+    assert [future.result() for future in many] == [expected] * 4
+
+
 def test_a_signature_is_bound_to_key_and_words() -> None:
     signature = KEY.sign(WORDS)
     assert verify(KEY.public, WORDS, signature)
@@ -77,6 +99,16 @@ def test_bad_words(words: tuple[int, ...]) -> None:
         KEY.sign(words)
     with pytest.raises(ValueError, match="words"):
         verify(KEY.public, words, good)
+
+
+def test_bad_words_are_named() -> None:
+    good, bad = KEY.sign(WORDS), (*WORDS[:2], "3", *WORDS[3:])
+    with pytest.raises(TypeError, match=r"^words\[2\]: '3', expected an integer"):
+        verify(KEY.public, bad, good)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^items\[1\]\.words\[5\]: -1, expected a field element"):
+        verify_many([(KEY.public, WORDS, good), (KEY.public, (*WORDS[:5], -1), good)])
+    with pytest.raises(ValueError, match=r"^items\[1\]\.words: 7 words, expected 6"):
+        verify_many([(KEY.public, WORDS, good), (KEY.public, (*WORDS, 0), good)])
 
 
 def test_bad_types() -> None:
