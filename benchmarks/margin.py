@@ -1,0 +1,142 @@
+"""Exact margin checks of sparse portfolios, against pricing every position in every scenario anew with numpy and with QuantLib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.measure import SEED, Contender, Results, import_peer
+from benchmarks.recorded import RecordedMarket, load_recorded, make_portfolios
+from straddle.core.instruments import Kind
+from straddle.core.margin import requirement
+from straddle.core.params import BPS, Params
+from straddle.core.risk_table import SCENARIOS
+from straddle.risk.parameters import DEFAULT_PARAMETERS
+from straddle.risk.pricing import MINUTES_PER_YEAR, black76_vector, root_time
+from straddle.risk.scenarios import MULTIPLIER_BITS, forward_multiplier, moneyness_bps, scenarios, shocked_vol_bps
+from straddle.risk.table import minutes_to_expiry
+
+SUBJECT = "margin"
+PORTFOLIOS, POSITIONS = 1_000, 100
+QUANTLIB_PORTFOLIOS = 20
+PARAMS = Params(20, 12, 10_000, 8_000)
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ShockedFeed:
+    """Column 0 is the market as it is, column 1 + s scenario s; one row an option, by id."""
+
+    forwards: Int64Array
+    strikes: Int64Array
+    vols: Int64Array
+    minutes: Int64Array
+    roots: Int64Array
+    calls: npt.NDArray[np.bool_]
+    weights: Int64Array
+    charges: Int64Array
+    """(long_im, short_im, long_mm, short_mm) of each option."""
+
+
+def run(results: Results) -> None:
+    """All three on the same portfolios; the results must agree, exactly or within QuantLib's accuracy."""
+    market = load_recorded()
+    portfolios = make_portfolios(market, PORTFOLIOS, POSITIONS, SEED)
+    assert len({tuple(sorted(portfolio.items())) for portfolio in portfolios}) == PORTFOLIOS
+    table, cash, size = market.table, 10**12, f"{POSITIONS} positions x {SCENARIOS} scenarios"
+    exact = [requirement(cash, portfolio, table, PARAMS) for portfolio in portfolios]
+    feed = shocked_feed(market)
+    packed = [(np.array(list(portfolio)), np.array(list(portfolio.values()))) for portfolio in portfolios]
+    repriced = [numpy_reprice(feed, *portfolio) for portfolio in packed]
+    assert repriced == [(valued.im_scaled, valued.mm_scaled) for valued in exact], "the numpy reprice disagrees with core.margin"
+    note = f"core.margin.requirement in plain Python, from scratch; {size}; charges included"
+    exactly = Contender(
+        "exact check on the risk table",
+        PORTFOLIOS,
+        lambda _: [requirement(cash, portfolio, table, PARAMS) for portfolio in portfolios],
+        note=note,
+        bar_per_second=100_000,
+    )
+    note = f"risk.pricing int64 vectors (doubles would be faster), shocked forwards and vols at hand; {size}; equal to the check, to the micro-dollar"
+    anew = Contender("numpy full reprice", PORTFOLIOS, lambda _: [numpy_reprice(feed, *portfolio) for portfolio in packed], note=note)
+    ours, theirs = results.race(SUBJECT, [exactly, anew], rounds=7)
+    results.compare("margin check / numpy full reprice", ours, theirs)
+    _quantlib(results, market, feed, portfolios[:QUANTLIB_PORTFOLIOS], exact[:QUANTLIB_PORTFOLIOS])
+
+
+def shocked_feed(market: RecordedMarket) -> ShockedFeed:
+    """Inputs of every option in every scenario, by the definitions of risk.scenarios."""
+    shocks, parameters = scenarios(DEFAULT_PARAMETERS), DEFAULT_PARAMETERS
+    forwards, vols = dict(market.inputs.forwards), dict(market.inputs.vols)
+    rows = 1 + max(instrument.id for instrument in market.instruments)
+    feed = ShockedFeed(
+        np.ones((rows, 1 + SCENARIOS), dtype=np.int64),
+        np.ones((rows, 1), dtype=np.int64),
+        np.zeros((rows, 1 + SCENARIOS), dtype=np.int64),
+        np.zeros(rows, dtype=np.int64),
+        np.zeros((rows, 1), dtype=np.int64),
+        np.zeros((rows, 1), dtype=np.bool_),
+        np.array([shock.weight_bps for shock in shocks], dtype=np.int64),
+        np.zeros((rows, 4), dtype=np.int64),
+    )
+    for option in market.options:
+        i, forward, vol = option.id, forwards[option.expiry_ms], vols[option.id]
+        minutes = minutes_to_expiry(option.expiry_ms, market.inputs.time_ms, parameters)
+        moneyness = moneyness_bps(forward, option.strike_ticks, minutes, parameters.skew_full_moneyness_bps)
+        moved = [max(1, (forward * forward_multiplier(shock, parameters, minutes) + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS) for shock in shocks]
+        feed.forwards[i] = [forward, *moved]
+        feed.vols[i] = [vol, *(shocked_vol_bps(shock, parameters, vol, minutes, moneyness) for shock in shocks)]
+        feed.strikes[i], feed.minutes[i], feed.roots[i], feed.calls[i] = option.strike_ticks, minutes, root_time(minutes), option.kind is Kind.CALL
+        row = market.table[i]
+        feed.charges[i] = row.long_im, row.short_im, row.long_mm, row.short_mm
+    return feed
+
+
+def numpy_reprice(feed: ShockedFeed, ids: Int64Array, sizes: Int64Array) -> tuple[int, int]:
+    """(IM, MM), both times BPS, of one portfolio from prices alone."""
+    calls, puts = black76_vector(feed.forwards[ids], feed.strikes[ids], feed.vols[ids], feed.roots[ids])
+    prices = np.where(feed.calls[ids], calls, puts)
+    deltas = ((prices[:, 1:] - prices[:, :1]) * feed.weights + BPS // 2) // BPS
+    loss = max(0, -int((sizes @ deltas).min()))
+    charges, long = feed.charges[ids], sizes > 0
+    im = int((np.abs(sizes) * np.where(long, charges[:, 0], charges[:, 1])).sum())
+    mm = int((np.abs(sizes) * np.where(long, charges[:, 2], charges[:, 3])).sum())
+    return PARAMS.k_im_bps * loss + BPS * im, PARAMS.k_mm_bps * loss + BPS * mm
+
+
+def _quantlib(results: Results, market: RecordedMarket, feed: ShockedFeed, portfolios: Sequence[Mapping[int, int]], exact: Sequence[object]) -> None:
+    ql = import_peer(results, SUBJECT, "QuantLib", "QuantLib")
+    if ql is None:
+        return
+    kinds = [ql.Option.Call if call else ql.Option.Put for call in feed.calls[:, 0]]
+    deviations = feed.vols / BPS * np.sqrt(feed.minutes / MINUTES_PER_YEAR)[:, None]
+    columns = range(1 + SCENARIOS)
+    forwards, strikes, std = feed.forwards.astype(float).tolist(), feed.strikes[:, 0].astype(float).tolist(), deviations.tolist()
+    weights = [1.0, *(feed.weights / BPS).tolist()]
+    charges = feed.charges.tolist()
+
+    def reprice(portfolio: Mapping[int, int]) -> float:
+        totals, charge = [0.0] * (1 + SCENARIOS), 0.0
+        for instrument, size in portfolio.items():
+            kind, strike, forward, deviation = kinds[instrument], strikes[instrument], forwards[instrument], std[instrument]
+            prices = [ql.blackFormula(kind, strike, forward[i], deviation[i]) for i in columns]
+            totals = [total + size * (price - prices[0]) * weight for total, price, weight in zip(totals, prices, weights, strict=True)]
+            charge += size * charges[instrument][0] if size > 0 else -size * charges[instrument][1]
+        return max(0.0, -min(totals)) + charge
+
+    repriced = [reprice(portfolio) for portfolio in portfolios]
+    gap = max(abs(value * BPS / valued.im_scaled - 1) for value, valued in zip(repriced, exact, strict=True))  # type: ignore[attr-defined]
+    results.fact(SUBJECT, "QuantLib's IM against the exact one, largest relative difference", gap, "", note="whole ticks against doubles")
+    note = f"the first {len(portfolios)} of the same portfolios"
+    check = Contender(
+        f"exact check, the first {len(portfolios)}",
+        len(portfolios) * 10,
+        lambda _: [requirement(10**12, portfolio, market.table, PARAMS) for _ in range(10) for portfolio in portfolios],
+        note=f"{note}, ten times over",
+    )
+    loop = Contender("QuantLib loop", len(portfolios), lambda _: [reprice(portfolio) for portfolio in portfolios], note=f"blackFormula, inputs at hand; {note}")
+    ours, theirs = results.race(SUBJECT, [check, loop], rounds=7)
+    results.compare("margin check / QuantLib loop", ours, theirs)
