@@ -24,7 +24,7 @@ def report(**changes: Any) -> DemoReport:
     fields: dict[str, Any] = {
         "preset": "nano",
         "seed": 1,
-        "market": MarketReport("chain.csv", "prices.csv", 5, 1, 2, 3, ["22MAY20", "29MAY20"]),
+        "market": MarketReport("chain.csv", "prices.csv", 5, 1, 2, ["chain.csv line 7: row refused"], 3, ["22MAY20", "29MAY20"]),
         "traders": 4,
         "orders": 9,
         "trades": 8,
