@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -548,7 +549,12 @@ def test_a_delegated_sequencer_cannot_propose_at_all(world):
             "type": 4, "chainId": rpc.chain_id(), "nonce": nonce, "gas": 300_000, "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 0, "value": 0,
             "to": EVE, "data": b"", "authorizationList": [account.sign_authorization({"chainId": rpc.chain_id(), "address": target, "nonce": nonce + 1})],
         }  # fmt: skip
-        rpc.call("eth_sendRawTransaction", ["0x" + bytes(account.sign_transaction(transaction).raw_transaction).hex()])
+        sent = rpc.call("eth_sendRawTransaction", ["0x" + bytes(account.sign_transaction(transaction).raw_transaction).hex()])
+        for _ in range(1_000):  # anvil mines after it has answered
+            if rpc.call("eth_getTransactionReceipt", [sent]) is not None:
+                return
+            time.sleep(0.01)
+        raise AssertionError("the authorization was not mined")
 
     def reason(to: str, data: bytes) -> str:
         with pytest.raises(RpcError) as caught:
