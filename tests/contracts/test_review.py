@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -203,7 +204,11 @@ def test_an_account_with_delegated_code_cannot_hide_an_epochs_inputs(anvil):
         "type": 4, "chainId": anvil.chain_id, "nonce": nonce, "gas": 1_000_000, "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 0, "value": 0,
         "to": eve.address, "data": hidden, "authorizationList": [eve.sign_authorization({"chainId": anvil.chain_id, "address": code, "nonce": nonce + 1})],
     }  # fmt: skip
-    rpc.call("eth_sendRawTransaction", ["0x" + bytes(eve.sign_transaction(transaction).raw_transaction).hex()])
+    sent = rpc.call("eth_sendRawTransaction", ["0x" + bytes(eve.sign_transaction(transaction).raw_transaction).hex()])
+    for _ in range(1_000):  # anvil mines after it has answered
+        if rpc.call("eth_getTransactionReceipt", [sent]) is not None:
+            break
+        time.sleep(0.01)
     assert rpc.code(eve.address).startswith(b"\xef\x01\x00"), "the chain knows no EIP-7702: this test proves nothing"
     if client.has_epoch(1):
         assert read_history(rpc, client.deployment).epochs[1].inputs == b"feeds"
