@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+from support.anvil import wait_until_mined
 
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.contracts import load, load_path
@@ -205,10 +205,7 @@ def test_an_account_with_delegated_code_cannot_hide_an_epochs_inputs(anvil):
         "to": eve.address, "data": hidden, "authorizationList": [eve.sign_authorization({"chainId": anvil.chain_id, "address": code, "nonce": nonce + 1})],
     }  # fmt: skip
     sent = rpc.call("eth_sendRawTransaction", ["0x" + bytes(eve.sign_transaction(transaction).raw_transaction).hex()])
-    for _ in range(1_000):  # anvil mines after it has answered
-        if rpc.call("eth_getTransactionReceipt", [sent]) is not None:
-            break
-        time.sleep(0.01)
+    wait_until_mined(rpc, sent)
     assert rpc.code(eve.address).startswith(b"\xef\x01\x00"), "the chain knows no EIP-7702: this test proves nothing"
     if client.has_epoch(1):
         assert read_history(rpc, client.deployment).epochs[1].inputs == b"feeds"

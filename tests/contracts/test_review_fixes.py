@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.anvil import wait_until_mined
 from support.market import ROOMY, Market
 
 from straddle.core.rejections import RejectionCode
@@ -550,11 +550,7 @@ def test_a_delegated_sequencer_cannot_propose_at_all(world):
             "to": EVE, "data": b"", "authorizationList": [account.sign_authorization({"chainId": rpc.chain_id(), "address": target, "nonce": nonce + 1})],
         }  # fmt: skip
         sent = rpc.call("eth_sendRawTransaction", ["0x" + bytes(account.sign_transaction(transaction).raw_transaction).hex()])
-        for _ in range(1_000):  # anvil mines after it has answered
-            if rpc.call("eth_getTransactionReceipt", [sent]) is not None:
-                return
-            time.sleep(0.01)
-        raise AssertionError("the authorization was not mined")
+        wait_until_mined(rpc, sent)
 
     def reason(to: str, data: bytes) -> str:
         with pytest.raises(RpcError) as caught:

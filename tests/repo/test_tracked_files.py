@@ -44,7 +44,7 @@ def test_tracked_files_name_no_machine_and_no_registry(root: Path, tracked: list
     [
         ("a.py", "x = '/home/someone/straddle'"),
         ("a.md", "see " + "/".join(("", "work", "main", "docs"))),
-        ("a.toml", 'index-url = "x"'),
+        ("a.toml", "index-url" + ' = "x"'),
         ("a.py", "get('https://pypi.org/simple')"),
         ("package-lock.json", '"resolved": "https://example.com/x.tgz"'),
         ("requirements.lock", "x @ https://example.com/x.whl"),
@@ -54,6 +54,8 @@ def test_the_check_finds(name: str, text: str) -> None:
     assert offences(Path(name), text)
 
 
-@pytest.mark.parametrize(("name", "text"), [("a.md", "https://eips.ethereum.org/EIPS/eip-7623"), ("a.py", "path = root / 'home'"), ("a.md", "1/work/2")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.md", "https://eips.ethereum.org/EIPS/eip-7623"), ("a.py", "path = root / 'home'"), ("a.md", "/".join(("1", "work", "2")))]
+)
 def test_the_check_allows(name: str, text: str) -> None:
     assert offences(Path(name), text) == []
