@@ -25,6 +25,8 @@ initializes: queue
 exports: (
     queue.on_deposit,
     queue.set_key,
+    queue.force_withdraw,
+    queue.force_close,
     queue.collect_fees,
     queue.owner_of,
     queue.next_account,
@@ -32,7 +34,7 @@ exports: (
     queue.queue_hashes,
     queue.queue_proposed,
     queue.ACCOUNT_LIMIT,
-    queue.KEY_FEE_WEI,
+    queue.REQUEST_FEE_WEI,
     queue.MINIMUM_DEPOSIT,
     epochs.submit_epoch,
     epochs.is_oracle,
@@ -70,7 +72,7 @@ struct Config:
     queue_rows: uint256
     withdrawal_rows: uint256
     body_cells: uint256
-    key_fee_wei: uint256
+    request_fee_wei: uint256
 
 struct Batch:
     header_hash: bytes32
@@ -103,6 +105,7 @@ MAX_BATCH_ENTRIES: constant(uint256) = 2**24
 
 QUEUE_WORD: constant(uint256) = 10
 OUTCOME_APPLIED: constant(uint256) = 1
+KIND_FORCED_WITHDRAWAL: constant(uint256) = 3
 
 MAX_TABLE_AGE_MS: public(constant(uint256)) = 15 * 60 * 1000
 PROVING_WINDOW_S: public(constant(uint256)) = 24 * 60 * 60
@@ -144,7 +147,7 @@ def __init__(config: Config):
     BODY_CELLS = config.body_cells
 
     epochs.__init__(config.oracles, config.threshold, config.params_hash)
-    queue.__init__(config.vault.address, config.operator, config.sequencer, config.account_depth, config.key_fee_wei)
+    queue.__init__(config.vault.address, config.operator, config.sequencer, config.account_depth, config.request_fee_wei)
     self.batches[0].header_hash = keccak256(concat(b"straddle.genesis", convert(config.genesis_root, bytes32)))
     self.batches[0].state_root = config.genesis_root
 
@@ -165,7 +168,7 @@ def propose(effects: Bytes[32 * MAX_EFFECTS], body: Bytes[32 * MAX_BODY_CELLS], 
 @external
 def prove(effects: Bytes[32 * MAX_EFFECTS], header: Header, proof: uint256[12], beneficiary: address):
     """
-    @notice Proves the oldest unproved proposal: its root becomes current, its withdrawals are credited. By anyone.
+    @notice Proves the oldest unproved proposal: its root becomes current, its withdrawals, forced ones included, are credited. By anyone.
     @param effects As proposed. Repeated because calldata is cheaper than storing them.
     @param beneficiary Address that the proof was made for; a copied proof cannot name another.
     """
@@ -298,6 +301,7 @@ def _propose(effects: Bytes[32 * MAX_EFFECTS], body: Bytes[32 * MAX_BODY_CELLS],
         state_root=extract32(effects, 32 * 3, output_type=uint256),
         cursor=cursor,
     )
+    self._check_age(batch_number, proposal.header_hash, extract32(effects, 128, output_type=uint256) >> 64)
     self.batches[batch_number % BATCH_SLOTS] = proposal
     self.proposed_batch = batch_number
     queue_end: uint256 = (cursor >> 64) & MASK_64
@@ -324,9 +328,6 @@ def _check_effects(effects: Bytes[32 * MAX_EFFECTS], batch_number: uint256, pare
     risk_root: uint256 = extract32(effects, 192, output_type=uint256)
     assert epochs._is_recorded(epoch, time_ms, risk_root), "Rollup: epoch, time and risk root were not recorded"
     assert epoch >= (parent.cursor >> 128) & MASK_64, "Rollup: epoch decreases"
-    # submit_epoch has checked that the time was not in the future.
-    assert block.timestamp * 1000 <= time_ms + MAX_TABLE_AGE_MS, "Rollup: risk table is too old"
-
     word = extract32(effects, 224, output_type=uint256)
     last_sequence: uint256 = word >> 64
     assert word & MASK_64 == (parent.cursor & MASK_64) + 1, "Rollup: first sequence does not follow the parent's last"
@@ -337,6 +338,21 @@ def _check_effects(effects: Bytes[32 * MAX_EFFECTS], batch_number: uint256, pare
     queue_end: uint256 = self._check_queue(effects, (parent.cursor >> 64) & MASK_64)
     self._check_withdrawals(effects)
     return last_sequence | (queue_end << 64) | (epoch << 128) | (block.timestamp << 192)
+
+
+@internal
+@view
+def _check_age(batch_number: uint256, header_hash: bytes32, time_ms: uint256):
+    """
+    The table is recent, or was when this very batch, with these very parents, was proposed the first time and voided for want of a proof: what traders
+    have receipts for may be proposed again, for as long as a proof may have taken once more.
+    """
+    # submit_epoch has checked that the time was not in the future.
+    if block.timestamp * 1000 <= time_ms + MAX_TABLE_AGE_MS:
+        return
+    voided: Batch = self.batches[batch_number % BATCH_SLOTS]
+    assert voided.header_hash == header_hash, "Rollup: risk table is too old"
+    assert block.timestamp * 1000 <= time_ms + MAX_TABLE_AGE_MS + 2000 * PROVING_WINDOW_S, "Rollup: risk table is too old"
 
 
 @internal
@@ -359,6 +375,10 @@ def _check_queue(effects: Bytes[32 * MAX_EFFECTS], queue_first: uint256) -> uint
             assert entry | word_1 | word_2 == 0, "Rollup: unused queue row is not zero"
             continue
         assert entry >> 200 == OUTCOME_APPLIED, "Rollup: wrong queue outcome"
+        if entry & 255 == KIND_FORCED_WITHDRAWAL:
+            # The queue holds what was asked for; the batch says, and proves, what it pays.
+            assert word_2 <= word_1, "Rollup: forced withdrawal pays more than was asked"
+            word_2 = 0
         digest = keccak256(
             abi_encode(digest, entry & 255, (entry >> 8) & (2**32 - 1), (entry >> 40) & (2**160 - 1), word_1, word_2)
         )
@@ -406,6 +426,13 @@ def _prove(effects: Bytes[32 * MAX_EFFECTS], header: Header, proof: uint256[12],
         if word != 0:
             owner: address = convert(convert(word & (2**160 - 1), uint160), address)
             extcall VAULT.credit(owner, (word >> 160) & MASK_64)
+    for i: uint256 in range(extract32(effects, 288, output_type=uint256) >> 64, bound=MAX_QUEUE_ROWS):
+        offset: uint256 = 32 * (QUEUE_WORD + 3 * i)
+        entry: uint256 = extract32(effects, offset, output_type=uint256)
+        if entry & 255 == KIND_FORCED_WITHDRAWAL:
+            paid: uint256 = extract32(effects, offset + 64, output_type=uint256)
+            if paid != 0:
+                extcall VAULT.credit(convert(convert((entry >> 40) & (2**160 - 1), uint160), address), paid)
 
 
 @internal

@@ -4,7 +4,8 @@
 """
 @title Queue
 @license Apache-2.0
-@notice Part of Rollup: the accounts that it has given out, and the hash chain of deposits and keys that its batches must answer in order.
+@notice Part of Rollup: the accounts that it has given out, and the hash chain of deposits, keys, forced withdrawals and forced closes that its
+        batches must answer in order.
 @dev Only entries that a batch can apply are admitted, so no entry can hold the queue up.
 """
 
@@ -24,15 +25,18 @@ event FeesCollected:
 R: constant(uint256) = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 KIND_DEPOSIT: constant(uint256) = 1
 KIND_KEY: constant(uint256) = 2
+KIND_FORCED_WITHDRAWAL: constant(uint256) = 3
+KIND_FORCED_CLOSE: constant(uint256) = 4
 FEE_ACCOUNT: constant(uint256) = 1
 INSURANCE_ACCOUNT: constant(uint256) = 2
 FIRST_USER_ACCOUNT: constant(uint256) = 3
 
 MINIMUM_DEPOSIT: public(constant(uint256)) = 1_000_000
+MAX_LIMIT_BPS: constant(uint256) = 10_000
 
 DEPOSITS_FROM: immutable(address)
 FEES_TO: immutable(address)
-KEY_FEE_WEI: public(immutable(uint256))
+REQUEST_FEE_WEI: public(immutable(uint256))
 ACCOUNT_LIMIT: public(immutable(uint256))
 
 owner_of: public(HashMap[uint256, address])
@@ -41,21 +45,21 @@ queue_length: public(uint256)
 queue_hashes: public(HashMap[uint256, bytes32])
 # Entries that proposed batches answer; taken back when they are voided.
 queue_proposed: public(uint256)
-# account -> the queue's length after its last key entry.
-last_key_entry: HashMap[uint256, uint256]
+# kind -> account -> the queue's length after its last request of that kind.
+last_request: HashMap[uint256, HashMap[uint256, uint256]]
 
 
 @deploy
-def __init__(vault: address, operator: address, sequencer: address, account_depth: uint256, key_fee_wei: uint256):
+def __init__(vault: address, operator: address, sequencer: address, account_depth: uint256, request_fee_wei: uint256):
     """
     @param operator Owner of the fee account and the insurance account, which exist from the start.
-    @param sequencer Gets the key fees.
+    @param sequencer Gets the request fees.
     """
     assert operator != empty(address), "Rollup: operator is zero"
     assert account_depth >= 3 and account_depth <= 24, "Rollup: account depth must be 3 to 24"
     DEPOSITS_FROM = vault
     FEES_TO = sequencer
-    KEY_FEE_WEI = key_fee_wei
+    REQUEST_FEE_WEI = request_fee_wei
     ACCOUNT_LIMIT = 1 << account_depth
     self.owner_of[FEE_ACCOUNT] = operator
     self.owner_of[INSURANCE_ACCOUNT] = operator
@@ -84,33 +88,63 @@ def on_deposit(account: uint256, depositor: address, amount: uint256):
 @payable
 def set_key(account: uint256, key: uint256[2], base: uint256[2]):
     """
-    @notice Queues a new trading key for the caller's account; (0, 0) for both revokes the key. Costs exactly `KEY_FEE_WEI`.
+    @notice Queues a new trading key for the caller's account; (0, 0) for both revokes the key. Costs exactly `REQUEST_FEE_WEI`.
     @param key Affine point, key = 8 base: this proves that it lies in the prime-order subgroup.
     @param base Any point of the curve.
     """
-    assert self.owner_of[account] == msg.sender, "Rollup: only the account's owner sets its key"
-    assert msg.value == KEY_FEE_WEI, "Rollup: wrong key fee"
     if key[0] != 0 or key[1] != 0 or base[0] != 0 or base[1] != 0:
         assert key[0] < R and key[1] < R, "Rollup: key coordinate is not a field element"
         assert twisted_edwards._is_on_curve(base), "Rollup: base is not on the curve"
         # x = 0 only at the identity, once the point is known to lie in the subgroup.
         assert key[0] != 0, "Rollup: key is the identity"
         assert twisted_edwards._is_eight_times(key, base), "Rollup: key is not 8 times base"
-    # A batch answers one key change an account, in the queue's order: a run of changes of one account would hold everybody's entries up, a batch each.
-    # Proposals count: a key that leaks must be revocable before the batch that set it is proved.
-    assert self.last_key_entry[account] <= self.queue_proposed, "Rollup: the account's last key change is not answered yet"
-    self._enqueue(KIND_KEY, account, msg.sender, key[0], key[1])
-    self.last_key_entry[account] = self.queue_length
+    self._request(KIND_KEY, account, key[0], key[1])
+
+
+@external
+@payable
+def force_withdraw(account: uint256, amount: uint256):
+    """
+    @notice Queues a withdrawal that needs no trading key and no consent: the batch that answers it pays min(amount, withdrawable) to the owner.
+    @param amount Micro-dollars, 1 to 2^63 - 1.
+    """
+    assert amount > 0 and amount < 2**63, "Rollup: forced amount must be 1 to 2^63 - 1"
+    self._request(KIND_FORCED_WITHDRAWAL, account, amount, 0)
+
+
+@external
+@payable
+def force_close(account: uint256, limit_bps: uint256):
+    """
+    @notice Queues an auction of the account's whole portfolio.
+    @param limit_bps Largest discount that its owner accepts, in basis points of the maintenance margin that it sets free.
+    """
+    assert limit_bps <= MAX_LIMIT_BPS, "Rollup: limit must be at most 10000 basis points"
+    self._request(KIND_FORCED_CLOSE, account, limit_bps, 0)
 
 
 @external
 def collect_fees():
     """
-    @notice Pays the collected key fees to the sequencer. Separate from `set_key`, which must not depend on the sequencer accepting them.
+    @notice Pays the collected fees to the sequencer. Separate from the requests, which must not depend on the sequencer accepting them.
     """
     amount: uint256 = self.balance
     log FeesCollected(amount_wei=amount)
     raw_call(FEES_TO, b"", value=amount)
+
+
+@internal
+@payable
+def _request(kind: uint256, account: uint256, word_1: uint256, word_2: uint256):
+    """
+    What only the owner may ask for. A batch answers one request of a kind an account, in the queue's order: a run of them would hold everybody's
+    entries up, a batch each. Proposals count as answers: a key that leaks must be revocable before the batch that set it is proved.
+    """
+    assert self.owner_of[account] == msg.sender, "Rollup: only the account's owner may ask for this"
+    assert msg.value == REQUEST_FEE_WEI, "Rollup: wrong request fee"
+    assert self.last_request[kind][account] <= self.queue_proposed, "Rollup: the account's last request of this kind is not answered yet"
+    self._enqueue(kind, account, msg.sender, word_1, word_2)
+    self.last_request[kind][account] = self.queue_length
 
 
 @internal

@@ -131,7 +131,7 @@ class Config:
     queue_rows: int
     withdrawal_rows: int
     body_cells: int
-    key_fee_wei: int
+    request_fee_wei: int
 
     def as_tuple(self) -> tuple[Any, ...]:
         return tuple(vars(self).values())
@@ -146,6 +146,7 @@ class Batch:
     body: list[int]
     c: int
     withdrawals: Sequence[tuple[int, str, int]] = ()
+    forced: Sequence[tuple[int, str, int]] = ()
 
     @property
     def effects_bytes(self) -> bytes:
@@ -238,8 +239,10 @@ class Exchange:
         withdrawals: Sequence[tuple[int, str, int]] = (),
         entries: int | None = None,
         body: Sequence[int] = (5, 6, 7),
+        forced: Sequence[int] = (),
     ) -> Batch:
-        """The next proposal: answers `entries` queue entries (all that fit when None), pays (account, owner, amount)."""
+        """The next proposal: answers `entries` queue entries (all that fit when None), pays (account, owner, amount) and `forced` to the forced
+        withdrawals in their order (0 beyond)."""
         number = len(self.roots)
         queue_first = self.queue_ends[-1]
         count = min(self.preset.queue, len(self.queue) - queue_first) if entries is None else entries
@@ -256,12 +259,16 @@ class Exchange:
             4242,
             queue_first | count << 64,
         ]
+        payments, paid = iter(forced), []
         for kind, account, owner, word_1, word_2 in self.queue[queue_first : queue_first + count]:
+            if kind == 3:
+                word_2 = next(payments, 0)
+                paid.append((account, owner, word_2))
             effects += [kind | account << 8 | int(owner, 16) << 40 | 1 << 200, word_1, word_2]
         effects += [0] * (10 + 3 * self.preset.queue - len(effects))
         effects += [int(owner, 16) | amount << 160 | account << 224 for account, owner, amount in withdrawals]
         effects += [0] * (self.preset.effects_words - len(effects))
-        return Batch(number, effects, list(body), 31337 + number, withdrawals)
+        return Batch(number, effects, list(body), 31337 + number, withdrawals, paid)
 
     def public_inputs(self, batch: Batch, beneficiary: str, parent: bytes | None = None) -> list[int]:
         rollup = int(self.rollup.address, 16)
@@ -339,7 +346,7 @@ def deploy_exchange(chain: Chain, *, token: Deployed | None = None, verifier_con
         queue_rows=sizes.queue,
         withdrawal_rows=sizes.withdrawals,
         body_cells=sizes.body_words,
-        key_fee_wei=10**12,
+        request_fee_wei=10**12,
     )
     config = replace(config, **changes)
     rollup = chain.deploy(load("Rollup"), config.as_tuple())

@@ -78,7 +78,7 @@ def stage(chain, new_exchange, verifying_key, prover, proofs) -> Stage:
     engine = Exchange.genesis(domain=word, operator=operator, params=params, capacity=capacity)
     owner = int(ALICE, 16)
     exchange.deposit(ALICE, 50 * USDC)
-    exchange.send(ALICE, "set_key", 3, tuple(KEY.public), tuple(KEY.base), value_wei=exchange.config.key_fee_wei)
+    exchange.send(ALICE, "set_key", 3, tuple(KEY.public), tuple(KEY.base), value_wei=exchange.config.request_fee_wei)
     table = RiskTable(1, chain.time_s * 1000, 900_000, (RiskRow(1, NEVER_MS, True, 900_000, 0, 90_000, 9_000, 4_500, 9_000, 4_500, (0,) * SCENARIOS),))
 
     def run(command):
@@ -204,7 +204,7 @@ def test_a_proof_is_for_one_rollup(stage, chain, new_exchange):
     )  # fmt: skip
     batch, proof = stage.batches[0], stage.proofs[0]
     twin.deposit(ALICE, 50 * USDC)
-    twin.send(ALICE, "set_key", 3, tuple(KEY.public), tuple(KEY.base), value_wei=config.key_fee_wei)
+    twin.send(ALICE, "set_key", 3, tuple(KEY.public), tuple(KEY.base), value_wei=config.request_fee_wei)
     twin.submit_epoch(risk_root=batch.effects.risk_root, time_ms=batch.effects.time_ms)
     with fails("wrong domain"):
         twin.send(twin.sequencer, "propose_and_prove", *data(batch), proof.public[0], list(proof.words), BENEFICIARY)

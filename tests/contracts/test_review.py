@@ -16,7 +16,7 @@ from support.anvil import wait_until_mined
 
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.contracts import load, load_path
-from straddle.l1.deployment import KEY_FEE_WEI, DeploymentError, RollupConfig, deploy_token, read_deployment
+from straddle.l1.deployment import REQUEST_FEE_WEI, DeploymentError, RollupConfig, deploy_token, read_deployment
 from straddle.l1.history import read_history
 from straddle.l1.rollup import RollupClient, _split_signature, sign_epoch
 from straddle.l1.rpc import Reverted
@@ -259,16 +259,16 @@ def test_key_changes_of_one_account_cannot_be_cheaper_than_the_batches_they_forc
     """HOLE 5. A batch answers one key change an account (statement, Accounts 2; engine: BATCH_BOUNDARY) and the queue is answered in order, so n key changes
     of one account take n batches and n proofs, with everybody's deposits and revocations behind them. Each costs the attacker 61,506 gas and 10^12 wei."""
     who = ready.chain.fund(ALICE)
-    ready.send(who, "set_key", 3, (0, 0), (0, 0), value_wei=ready.config.key_fee_wei)
+    ready.send(who, "set_key", 3, (0, 0), (0, 0), value_wei=ready.config.request_fee_wei)
     try:
-        ready.send(who, "set_key", 3, (0, 0), (0, 0), value_wei=ready.config.key_fee_wei)
+        ready.send(who, "set_key", 3, (0, 0), (0, 0), value_wei=ready.config.request_fee_wei)
     except Exception as error:
         assert str(error).startswith("Rollup: ")
         return
     gas = json.loads((HERE / "gas.json").read_text())["demo"]
     batch_gas = gas["propose, empty body"] + gas["prove, empty body"]
     gwei = 10**9
-    assert KEY_FEE_WEI + gas["set_key"] * gwei >= batch_gas * gwei, "at 1 gwei, a forced batch costs the sequencer more than it costs the attacker"
+    assert REQUEST_FEE_WEI + gas["set_key"] * gwei >= batch_gas * gwei, "at 1 gwei, a forced batch costs the sequencer more than it costs the attacker"
 
 
 def test_no_log_sequence_ends_the_chain(ready):
@@ -301,10 +301,10 @@ def test_many_tiny_entries_are_answered_in_order(ready):
 
 def test_a_key_sent_for_an_account_that_waits_in_the_queue_is_behind_its_deposit(exchange):
     exchange.deposit(ALICE, USDC)
-    exchange.send(exchange.chain.fund(ALICE), "set_key", 3, (0, 0), (0, 0), value_wei=exchange.config.key_fee_wei)
+    exchange.send(exchange.chain.fund(ALICE), "set_key", 3, (0, 0), (0, 0), value_wei=exchange.config.request_fee_wei)
     assert [entry[:2] for entry in exchange.queue] == [(1, 3), (2, 3)]
     with pytest.raises(Exception, match="only the account's owner"):
-        exchange.send(exchange.chain.fund(ALICE), "set_key", 4, (0, 0), (0, 0), value_wei=exchange.config.key_fee_wei)
+        exchange.send(exchange.chain.fund(ALICE), "set_key", 4, (0, 0), (0, 0), value_wei=exchange.config.request_fee_wei)
 
 
 # ---------------------------------------------------------------- another's money
@@ -543,19 +543,19 @@ def test_keys_are_eight_times_any_point_of_any_order(exchange):
         if small not in torsion:
             torsion.append(small)
         exchange.deposit(exchange.chain.fund(ALICE), USDC)  # each opens an account: one unanswered key change an account
-        exchange.send(ALICE, "set_key", account, multiply(8, base), base, value_wei=exchange.config.key_fee_wei)
+        exchange.send(ALICE, "set_key", account, multiply(8, base), base, value_wei=exchange.config.request_fee_wei)
         if len(torsion) == 8:
             break
     assert len(torsion) == 8, "not every coset of the subgroup was met"
     for small in torsion:
         # 8 small = identity: no key; and a key moved out of the subgroup by a point of small order is refused.
         with pytest.raises(Exception, match="key is the identity"):
-            exchange.send(ALICE, "set_key", 3, (0, 1), small, value_wei=exchange.config.key_fee_wei)
+            exchange.send(ALICE, "set_key", 3, (0, 1), small, value_wei=exchange.config.request_fee_wei)
         if small != (0, 1):
             base = next(curve_points())
             moved = add(multiply(8, base), small)
             with pytest.raises(Exception, match=r"key is not 8 times base|key is the identity"):
-                exchange.send(ALICE, "set_key", 3, moved, base, value_wei=exchange.config.key_fee_wei)
+                exchange.send(ALICE, "set_key", 3, moved, base, value_wei=exchange.config.request_fee_wei)
 
 
 # ---------------------------------------------------------------- the folded pairing
@@ -647,7 +647,7 @@ def __default__():
     exchange = new_exchange(chain, sequencer=greedy.address)
     chain.send(EVE, greedy, "configure", exchange.rollup.address)
     exchange.deposit(chain.fund(ALICE), USDC)
-    exchange.send(ALICE, "set_key", 3, (0, 0), (0, 0), value_wei=exchange.config.key_fee_wei)
+    exchange.send(ALICE, "set_key", 3, (0, 0), (0, 0), value_wei=exchange.config.request_fee_wei)
     with pytest.raises(Exception):  # noqa: B017 (the lock)
         exchange.send(EVE, "collect_fees")
-    assert chain.evm.get_balance(exchange.rollup.address) == exchange.config.key_fee_wei
+    assert chain.evm.get_balance(exchange.rollup.address) == exchange.config.request_fee_wei

@@ -21,7 +21,7 @@ from support.market import ROOMY, Market
 from straddle.core.rejections import RejectionCode
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.contracts import Contract, ContractError, load, load_path
-from straddle.l1.deployment import KEY_FEE_WEI, Deployment, DeploymentError, RollupConfig, deploy, deploy_token, read_deployment
+from straddle.l1.deployment import REQUEST_FEE_WEI, Deployment, DeploymentError, RollupConfig, deploy, deploy_token, read_deployment
 from straddle.l1.rpc import Rpc, RpcError
 from straddle.l1.sender import Sender
 
@@ -59,7 +59,7 @@ def eight_times(point: tuple[int, int]) -> tuple[int, int]:
 
 
 def revoke(exchange, who: str, account: int):
-    return exchange.send(who, "set_key", account, (0, 0), (0, 0), value_wei=exchange.config.key_fee_wei)
+    return exchange.send(who, "set_key", account, (0, 0), (0, 0), value_wei=exchange.config.request_fee_wei)
 
 
 def cursor_of(exchange, number: int) -> int:
@@ -102,7 +102,7 @@ def test_answered_never_goes_back_and_is_the_proven_batchs_cursor(ready):
     ready.chain.warp(DAY_S + 1)
     ready.void()
     look()
-    with fails("the account's last key change is not answered yet"):
+    with fails("the account's last request of this kind is not answered yet"):
         revoke(ready, ALICE, 3)
     ready.submit_epoch()
     ready.propose_and_prove(ready.batch())
@@ -121,7 +121,7 @@ def test_a_void_after_some_proofs_leaves_the_key_gate_where_the_proofs_were(read
     ready.chain.warp(DAY_S + 1)
     ready.void()
     revoke(ready, ALICE, 3)
-    with fails("the account's last key change is not answered yet"):
+    with fails("the account's last request of this kind is not answered yet"):
         revoke(ready, BOB, 4)
     ready.submit_epoch()
     ready.propose_and_prove(ready.batch())
@@ -132,7 +132,7 @@ def test_nobody_else_uses_up_an_accounts_key_change(ready):
     """Neither deposits into the account, before or behind the key, nor other accounts' keys, nor an owner's other accounts."""
     ready.deposit(EVE, USDC, 3)
     revoke(ready, EVE, 5)
-    with fails("only the account's owner sets its key"):
+    with fails("only the account's owner may ask for this"):
         revoke(ready, EVE, 3)
     revoke(ready, ALICE, 3)
     ready.deposit(EVE, USDC, 3)
@@ -145,7 +145,7 @@ def test_nobody_else_uses_up_an_accounts_key_change(ready):
 
 
 def test_a_refused_key_change_uses_nothing_up(ready):
-    for key, base, fee in (((1, 1), (1, 1), KEY_FEE_WEI), ((0, 0), (0, 0), KEY_FEE_WEI + 1), ((0, 1), (0, 1), KEY_FEE_WEI)):
+    for key, base, fee in (((1, 1), (1, 1), REQUEST_FEE_WEI), ((0, 0), (0, 0), REQUEST_FEE_WEI + 1), ((0, 1), (0, 1), REQUEST_FEE_WEI)):
         with pytest.raises(Exception, match=r"^Rollup: "):
             ready.send(ALICE, "set_key", 3, key, base, value_wei=fee)
     revoke(ready, ALICE, 3)
@@ -163,10 +163,10 @@ def test_a_key_behind_a_deposit_flood_is_reached(ready):
 def test_the_operators_accounts_have_keys_before_any_deposit(exchange):
     for account in (1, 2):
         revoke(exchange, exchange.config.operator, account)
-        with fails("the account's last key change is not answered yet"):
+        with fails("the account's last request of this kind is not answered yet"):
             revoke(exchange, exchange.config.operator, account)
     for account in (0, 3, 2**32 + 1, 2**256 - 1):
-        with fails("only the account's owner sets its key"):
+        with fails("only the account's owner may ask for this"):
             revoke(exchange, exchange.config.operator, account)
 
 
@@ -178,10 +178,10 @@ def test_a_new_key_can_be_revoked_before_it_is_proved(ready):
         9671717474070082183213120605117400219616337014328744928644933853176787189663,
         16950150798460657717958625567821834550301663161624707787222815936182638968203,
     )
-    ready.send(ALICE, "set_key", 3, eight_times(base), base, value_wei=ready.config.key_fee_wei)
+    ready.send(ALICE, "set_key", 3, eight_times(base), base, value_wei=ready.config.request_fee_wei)
     ready.propose(ready.batch())
     revoke(ready, ALICE, 3)
-    with fails("the account's last key change is not answered yet"):
+    with fails("the account's last request of this kind is not answered yet"):
         revoke(ready, ALICE, 3)
 
 
@@ -480,7 +480,7 @@ def test_oracles_cannot_be_left_out_repeated_or_reordered(world):
             replace(world.honest, config=replace(world.config, oracles=oracles)).check(world.rpc)
 
 
-@pytest.mark.parametrize("changes", [{"sequencer": BOB}, {"operator": BOB}, {"key_fee_wei": 1}, {"queue_rows": 3}, {"account_depth": 9}, {"genesis_root": 998}])
+@pytest.mark.parametrize("changes", [{"sequencer": BOB}, {"operator": BOB}, {"request_fee_wei": 1}, {"queue_rows": 3}, {"account_depth": 9}, {"genesis_root": 998}])
 def test_a_changed_configuration_is_noticed(world, changes):
     with pytest.raises(DeploymentError):
         replace(world.honest, config=replace(world.config, **changes)).check(world.rpc)

@@ -80,7 +80,7 @@ def test_deployment_publishes_its_configuration(exchange):
     for getter, value in {
         "THRESHOLD": config.threshold, "GENESIS_ROOT": config.genesis_root, "PARAMS_HASH": config.params_hash,
         "ACCOUNT_LIMIT": 2**config.account_depth, "QUEUE_ROWS": config.queue_rows, "WITHDRAWAL_ROWS": config.withdrawal_rows,
-        "BODY_CELLS": config.body_cells, "KEY_FEE_WEI": config.key_fee_wei, "state_root": config.genesis_root, "next_account": 3, "queue_length": 0,
+        "BODY_CELLS": config.body_cells, "REQUEST_FEE_WEI": config.request_fee_wei, "state_root": config.genesis_root, "next_account": 3, "queue_length": 0,
         "VK_ID": exchange.chain.call(exchange.verifier, "vk_id"),
     }.items():  # fmt: skip
         assert exchange.read(getter) == value, getter
@@ -222,13 +222,13 @@ def test_the_curve_constants_are_what_the_formulas_need():
 
 def test_only_the_owner_sets_the_key(funded):
     for account, sender in ((3, EVE), (0, EVE), (4, EVE), (1, ALICE)):
-        with fails("Rollup: only the account's owner sets its key"):
+        with fails("Rollup: only the account's owner may ask for this"):
             set_key(funded, multiply(8), G, account=account, sender=sender)
 
 
 @pytest.mark.parametrize("fee", [0, FEE_WEI - 1, FEE_WEI + 1])
-def test_the_key_fee_is_exact(funded, fee):
-    with fails("Rollup: wrong key fee"):
+def test_the_request_fee_is_exact(funded, fee):
+    with fails("Rollup: wrong request fee"):
         set_key(funded, multiply(8), G, fee=fee)
 
 
@@ -237,12 +237,12 @@ def test_an_account_changes_its_key_again_once_a_proposal_has_answered_the_last_
     set_key(funded, multiply(8), G)
     funded.submit_epoch()
     funded.propose_and_prove(funded.batch(entries=1))  # only the deposit
-    with fails("Rollup: the account's last key change is not answered yet"):
+    with fails("Rollup: the account's last request of this kind is not answered yet"):
         set_key(funded, (0, 0), (0, 0))
     funded.propose(funded.batch(entries=1))
     assert (funded.read("queue_answered"), funded.read("queue_proposed")) == (1, 2)
     set_key(funded, (0, 0), (0, 0))
-    with fails("Rollup: the account's last key change is not answered yet"):
+    with fails("Rollup: the account's last request of this kind is not answered yet"):
         set_key(funded, multiply(8), G)
     funded.chain.warp(86_401)
     funded.void()

@@ -28,8 +28,10 @@ class Model:
     """Entries that proven batches have answered."""
     proposed: int = 0
     """Entries that proposals answer."""
-    last_key: dict[int, int] = field(default_factory=dict)
-    """account -> number of entries up to its last key entry."""
+    last_request: dict[tuple[str, int], int] = field(default_factory=dict)
+    """(kind of request, account) -> number of entries up to its last one."""
+    voided: list = field(default_factory=list)
+    """Batches voided last, as long as nothing else was proposed since."""
     proven: int = 0
     pending: list = field(default_factory=list)
     proven_root: int = 999
@@ -67,18 +69,21 @@ def make_machine(make_exchange):
             refused(lambda: self.x.deposit(who, amount))
 
         @precondition(lambda self: self.model.accounts > 3)
-        @rule(pick=st.integers(0, 100), thief=st.sampled_from(USERS))
-        def revoke_key(self, pick, thief):
+        @rule(
+            pick=st.integers(0, 100), thief=st.sampled_from(USERS), kind=st.sampled_from(["set_key", "force_withdraw", "force_close"]), amount=st.integers(1, 9999)
+        )
+        def request(self, pick, thief, kind, amount):
             account = 3 + pick % (self.model.accounts - 3)
             owner = self.x.read("owner_of", account)
+            words = ((0, 0), (0, 0)) if kind == "set_key" else (amount,)
             if thief != owner:
-                refused(lambda: self.x.send(thief, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI))
-            if self.model.last_key.get(account, 0) > self.model.proposed:
-                refused(lambda: self.x.send(owner, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI))
+                refused(lambda: self.x.send(thief, kind, account, *words, value_wei=FEE_WEI))
+            if self.model.last_request.get((kind, account), 0) > self.model.proposed:
+                refused(lambda: self.x.send(owner, kind, account, *words, value_wei=FEE_WEI))
                 return
-            self.x.send(owner, "set_key", account, (0, 0), (0, 0), value_wei=FEE_WEI)
+            self.x.send(owner, kind, account, *words, value_wei=FEE_WEI)
             self.model.entries += 1
-            self.model.last_key[account] = self.model.entries
+            self.model.last_request[kind, account] = self.model.entries
 
         # ---- batches
 
@@ -90,25 +95,32 @@ def make_machine(make_exchange):
         @rule(
             entries=st.integers(0, 4),
             payouts=st.lists(st.tuples(st.sampled_from(USERS), st.integers(1, 50 * USDC)), max_size=2),
+            shares=st.lists(st.integers(0, 100), min_size=4, max_size=4),
             at_once=st.sampled_from([True, False, False]),
             fresh=st.sampled_from([True, True, False]),
         )
-        def propose(self, entries, payouts, at_once, fresh):
+        def propose(self, entries, payouts, shares, at_once, fresh):
             x, model = self.x, self.model
             if fresh:
                 x.submit_epoch()
             # A sound proof never pays more than the row holds.
-            available = model.row - sum(amount for batch in model.pending for _, _, amount in batch.withdrawals)
+            available = model.row - sum(amount for batch in model.pending for _, _, amount in (*batch.withdrawals, *batch.forced))
             withdrawals = []
             for i, (owner, amount) in enumerate(payouts):
                 if amount <= available:
                     withdrawals.append((3 + i, owner, amount))
                     available -= amount
-            batch = x.batch(entries=min(entries, model.entries - x.queue_ends[-1]), withdrawals=withdrawals, new_root=x.chain.evm.result.gas_used + 1)
+            first, count = x.queue_ends[-1], min(entries, model.entries - x.queue_ends[-1])
+            forced = []
+            for entry, share in zip((entry for entry in x.queue[first : first + count] if entry[0] == 3), shares, strict=False):
+                forced.append(min(entry[3] * share // 100, available))
+                available -= forced[-1]
+            batch = x.batch(entries=count, withdrawals=withdrawals, forced=forced, new_root=x.chain.evm.result.gas_used + 1)
             if x.chain.time_s * 1000 > x.time_ms + 900_000:
                 refused(lambda: x.propose(batch))
                 return
             model.proposed = queue_end(batch)
+            model.voided = []
             if at_once and not model.pending:
                 x.propose_and_prove(batch)
                 self._settle(batch)
@@ -134,7 +146,7 @@ def make_machine(make_exchange):
             self.model.proven += 1
             self.model.proven_root = batch.effects[3]
             self.model.answered = queue_end(batch)
-            for _, owner, amount in batch.withdrawals:
+            for _, owner, amount in (*batch.withdrawals, *batch.forced):
                 self.model.row -= amount
                 self.model.claimable[owner] += amount
 
@@ -144,11 +156,27 @@ def make_machine(make_exchange):
                 self.x.chain.warp(DAY_S + 1)
             if self.model.pending and self.x.chain.time_s > self.model.proposed_at[0] + DAY_S:
                 self.x.void()
+                self.model.voided = list(self.model.pending)
                 self.model.pending.clear()
                 self.model.proposed = self.model.answered
                 self.model.proposed_at.clear()
             else:
                 refused(self.x.void)
+
+        @precondition(lambda self: self.model.voided)
+        @rule()
+        def propose_again(self):
+            """The oldest voided batch, whatever the age of its table by now."""
+            x, batch = self.x, self.model.voided[0]
+            table_ms = batch.effects[4] >> 64
+            if x.chain.time_s * 1000 > table_ms + 900_000 + 2 * DAY_S * 1000:
+                refused(lambda: x.propose(batch))
+                return
+            x.propose(batch)
+            self.model.voided.pop(0)
+            self.model.pending.append(batch)
+            self.model.proposed_at.append(x.chain.time_s)
+            self.model.proposed = queue_end(batch)
 
         # ---- money out, time, mischief
 

@@ -14,7 +14,7 @@ from straddle.l1.contracts import load
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 
-KEY_FEE_WEI = 10**12
+REQUEST_FEE_WEI = 10**12
 
 
 class DeploymentError(RuntimeError):
@@ -56,7 +56,7 @@ class RollupConfig:
     queue_rows: int
     withdrawal_rows: int
     body_cells: int
-    key_fee_wei: int = KEY_FEE_WEI
+    request_fee_wei: int = REQUEST_FEE_WEI
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def read_deployment(rpc: Rpc, rollup: str, start_block: int = 0, oracles: Sequen
         queue_rows=read("QUEUE_ROWS"),
         withdrawal_rows=read("WITHDRAWAL_ROWS"),
         body_cells=read("BODY_CELLS"),
-        key_fee_wei=read("KEY_FEE_WEI"),
+        request_fee_wei=read("REQUEST_FEE_WEI"),
     )
     vault_address = to_checksum_address(read("VAULT"))
     vault = load("Vault")

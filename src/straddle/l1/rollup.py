@@ -149,12 +149,23 @@ class RollupClient:
 
     def set_key(self, sender: Sender, account: int, key: PublicKey, base: PublicKey) -> QueuedEntry:
         """Queues a new trading key; `key` = 8 `base`."""
-        fee = self.deployment.config.key_fee_wei
-        return self._queued(sender.transact(self.deployment.rollup, self._rollup, "set_key", account, tuple(key), tuple(base), value_wei=fee))
+        return self._request(sender, "set_key", account, tuple(key), tuple(base))
 
     def revoke_key(self, sender: Sender, account: int) -> QueuedEntry:
         """Queues the removal of the account's trading key."""
         return self.set_key(sender, account, NO_KEY, NO_KEY)
+
+    def force_withdraw(self, sender: Sender, account: int, amount: int) -> QueuedEntry:
+        """Queues a withdrawal of min(`amount`, withdrawable) micro-dollars, which needs no trading key."""
+        return self._request(sender, "force_withdraw", account, amount)
+
+    def force_close(self, sender: Sender, account: int, limit_bps: int) -> QueuedEntry:
+        """Queues an auction of the account's portfolio at a discount of at most `limit_bps` of the maintenance margin set free."""
+        return self._request(sender, "force_close", account, limit_bps)
+
+    def _request(self, sender: Sender, function: str, account: int, *words: Any) -> QueuedEntry:
+        fee = self.deployment.config.request_fee_wei
+        return self._queued(sender.transact(self.deployment.rollup, self._rollup, function, account, *words, value_wei=fee))
 
     def pull(self, sender: Sender) -> Receipt:
         """Pays the sender's claimable balance to the sender."""
@@ -186,7 +197,7 @@ class RollupClient:
         return self._write(sender, "void")
 
     def collect_fees(self, sender: Sender) -> Receipt:
-        """Pays the key fees to the sequencer."""
+        """Pays the request fees to the sequencer."""
         return self._write(sender, "collect_fees")
 
     # ---- epochs
