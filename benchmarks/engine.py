@@ -16,7 +16,7 @@ from straddle.core.batch import OpenBatch
 from straddle.core.book import Book, RestingOrder
 from straddle.core.commands import L2Trade
 from straddle.core.events import OrderCancelled, OrderRejected, Trade
-from straddle.core.orders import Order, OrderSet, Side, Signature
+from straddle.core.orders import MAX_ORDERS_PER_SET, OrderSet, Side, Signature, outright
 from straddle.core.rejections import RejectionCode
 from straddle.core.state import close_batch
 from straddle.primitives import keys
@@ -24,13 +24,14 @@ from straddle.transition import transition
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support.market import CALL, HOUR_MS, ROOMY, TIME_MS, Market
+from support.market import CALL, HOUR_MS, PERPETUAL, PUT, ROOMY, TIME_MS, Market
 
 SUBJECT = "engine"
 SHORT, LONG, SIGNED = 2_000, 20_000, 2_000
 """Orders of the flow that every engine runs, of the one for the faster engines, and of the one with real signatures."""
 TRADERS = 64
-CAPACITY = replace(ROOMY, accounts=512, positions=4_096, signatures=4_096, orders=4_096, fills=4_096, queue=512)
+QUOTE_SETS = 50
+CAPACITY = replace(ROOMY, accounts=512, positions=4_096, signatures=4_096, orders=4_096, legs=4_096, fills=4_096, queue=512)
 UNSIGNED = Signature(0, 0, 0)
 
 
@@ -41,6 +42,8 @@ def run(results: Results) -> None:
     _on_flow(results, short, [*_OURS, *peer_engines.available(results, SUBJECT)])
     _on_flow(results, long, [*_OURS, *peer_engines.available(results, SUBJECT, only=("lightmatchingengine",))])
     _signed(results, make_flow(SIGNED, SEED))
+    note = "64 amendments a set that do not trade: signature verification replaced by True, hashing included"
+    results.time_prepared(SUBJECT, "transition, quotes amended in sets of 64", QUOTE_SETS * MAX_ORDERS_PER_SET, _prepare_quotes, _run_quotes, note=note)
 
 
 def _on_flow(results: Results, flow: Sequence[FlowOrder], engines: Sequence[peer_engines.Engine]) -> None:
@@ -82,7 +85,7 @@ def _prepare_book(flow: Sequence[FlowOrder]) -> list[OrderSet]:
     ready = []
     for nonce, order in enumerate(flow, 1):
         side = Side.BUY if order.buy else Side.SELL
-        signed = Order(nonce, 0, TIME_MS + HOUR_MS, order.size_lots, order.price_ticks, CALL, side, 0)
+        signed = outright(nonce, 0, TIME_MS + HOUR_MS, order.size_lots, order.price_ticks, CALL, side, 0)
         ready.append(OrderSet(order.trader, 1, (signed,), UNSIGNED))
     return ready
 
@@ -153,6 +156,30 @@ def _run_unverified(ready: tuple[Market, list[L2Trade]]) -> Tally:
     """The engine has no door around signatures, and gets none: the benchmark replaces the verification itself."""
     with patch.object(keys, "verify", lambda *_: True):
         return _run_transition(ready)
+
+
+def _prepare_quotes() -> tuple[Market, list[L2Trade]]:
+    """A market maker with 64 quotes on three instruments, each set moving all of them."""
+    market = Market(CAPACITY)
+    market.join(3, dollars=100_000_000)
+    mids, key_epoch = {CALL: 20_000, PUT: 15_000, PERPETUAL: 900_000}, market.exchange.accounts[3].key_epoch
+    commands = []
+    for revision in range(QUOTE_SETS):
+        orders = []
+        for i in range(MAX_ORDERS_PER_SET):
+            instrument, side = (CALL, PUT, PERPETUAL)[i % 3], Side(i % 2)
+            limit = mids[instrument] - side.sign * 50 * (1 + (i // 6 + revision) % 10)
+            orders.append(outright(1 + i, revision, TIME_MS + HOUR_MS, 100, limit, instrument, side, 5_000))
+        commands.append(L2Trade(OrderSet(3, key_epoch, tuple(orders), UNSIGNED)))
+    return market, commands
+
+
+def _run_quotes(ready: tuple[Market, list[L2Trade]]) -> None:
+    market, commands = ready
+    with patch.object(keys, "verify", lambda *_: True):
+        for command in commands:
+            outcome = transition(market.exchange, command)
+            assert outcome.accepted and not any(isinstance(event, OrderRejected) for event in outcome.events)
 
 
 _OURS = (

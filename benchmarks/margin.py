@@ -1,4 +1,4 @@
-"""Exact margin checks of sparse portfolios, against pricing every position in every scenario anew with numpy and with QuantLib."""
+"""Exact margin checks of sparse portfolios, against pricing every position in every scenario anew with numpy and with QuantLib; all accounts on a new table."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ import numpy.typing as npt
 
 from benchmarks.measure import SEED, Contender, Results, import_peer
 from benchmarks.recorded import RecordedMarket, load_recorded, make_portfolios
+from straddle.core import kernel, kernel_reference
+from straddle.core.exposure import RiskContext, build_exposure
+from straddle.core.fees import FeeSchedule
 from straddle.core.instruments import Kind
-from straddle.core.margin import requirement
+from straddle.core.margin import Requirement, requirement, sweep
 from straddle.core.params import BPS, Params
-from straddle.core.risk_table import SCENARIOS
+from straddle.core.risk_table import SCENARIOS, RiskTable, packed_row
+from straddle.risk.expiry import minutes_to_expiry
 from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.pricing import MINUTES_PER_YEAR, black76_vector, root_time
 from straddle.risk.scenarios import MULTIPLIER_BITS, forward_multiplier, moneyness_bps, scenarios, shocked_vol_bps
-from straddle.risk.table import minutes_to_expiry
 
 SUBJECT = "margin"
 PORTFOLIOS, POSITIONS = 1_000, 100
+CHECK_ROUNDS = 10
+"""Times that the fast checks go through the portfolios: one round would be too short to time."""
 QUANTLIB_PORTFOLIOS = 20
+ACCOUNTS, ACCOUNT_POSITIONS = 10_000, 20
 PARAMS = Params(20, 12, 10_000, 8_000)
 Int64Array = npt.NDArray[np.int64]
 
@@ -42,7 +48,7 @@ class ShockedFeed:
 
 
 def run(results: Results) -> None:
-    """All three on the same portfolios; the results must agree, exactly or within QuantLib's accuracy."""
+    """Contenders on the same portfolios; the results must agree, exactly or within QuantLib's accuracy."""
     market = load_recorded()
     portfolios = make_portfolios(market, PORTFOLIOS, POSITIONS, SEED)
     assert len({tuple(sorted(portfolio.items())) for portfolio in portfolios}) == PORTFOLIOS
@@ -52,11 +58,11 @@ def run(results: Results) -> None:
     packed = [(np.array(list(portfolio)), np.array(list(portfolio.values()))) for portfolio in portfolios]
     repriced = [numpy_reprice(feed, *portfolio) for portfolio in packed]
     assert repriced == [(valued.im_scaled, valued.mm_scaled) for valued in exact], "the numpy reprice disagrees with core.margin"
-    note = f"core.margin.requirement in plain Python, from scratch; {size}; charges included"
+    note = f"core.margin.requirement, {'compiled kernel' if kernel.COMPILED else 'kernel in plain Python'}, from scratch; {size}; charges included"
     exactly = Contender(
         "exact check on the risk table",
-        PORTFOLIOS,
-        lambda _: [requirement(cash, portfolio, table, PARAMS) for portfolio in portfolios],
+        PORTFOLIOS * CHECK_ROUNDS,
+        lambda _: [requirement(cash, portfolio, table, PARAMS) for _ in range(CHECK_ROUNDS) for portfolio in portfolios],
         note=note,
         bar_per_second=100_000,
     )
@@ -64,7 +70,39 @@ def run(results: Results) -> None:
     anew = Contender("numpy full reprice", PORTFOLIOS, lambda _: [numpy_reprice(feed, *portfolio) for portfolio in packed], note=note)
     ours, theirs = results.race(SUBJECT, [exactly, anew], rounds=7)
     results.compare("margin check / numpy full reprice", ours, theirs)
+    _plain(results, market, portfolios, exact)
+    _sweep(results, market)
     _quantlib(results, market, feed, portfolios[:QUANTLIB_PORTFOLIOS], exact[:QUANTLIB_PORTFOLIOS])
+
+
+def _plain(results: Results, market: RecordedMarket, portfolios: Sequence[Mapping[int, int]], exact: Sequence[Requirement]) -> None:
+    """The kernel's definition, which runs where it was not compiled."""
+    table = kernel_reference.Table([packed_row(row) for row in market.table])
+
+    def check() -> list[kernel_reference.Valuation]:
+        return [kernel_reference.requirement(table, 10**12, portfolio, PARAMS.k_im_bps, PARAMS.k_mm_bps) for portfolio in portfolios]
+
+    assert check() == exact, "the plain kernel disagrees with core.margin"
+    results.time(SUBJECT, "exact check, kernel in plain Python", PORTFOLIOS, check, note="where the C extension was not built")
+
+
+def _sweep(results: Results, market: RecordedMarket) -> None:
+    """Every account on a new table: packing the table, equity, IM, MM and settled cash of each."""
+    accounts = [(10**12 + number, portfolio) for number, portfolio in enumerate(make_portfolios(market, ACCOUNTS, ACCOUNT_POSITIONS, SEED + 1))]
+    old = market.table
+    assert sweep(accounts, old, PARAMS) == [requirement(*account, old, PARAMS) for account in accounts]
+    size = f"{ACCOUNTS:,} accounts x {ACCOUNT_POSITIONS} positions"
+    timed = results.time_prepared(
+        SUBJECT,
+        f"re-margin sweep, {size}",
+        ACCOUNTS,
+        lambda: RiskTable(old.epoch + 1, old.time_ms, old.index_ticks, old.rows),
+        lambda table: sweep(accounts, table, PARAMS),
+        note="core.margin.sweep on a fresh table, IM, MM, surplus and settled cash",
+    )
+    results.fact(SUBJECT, f"re-margin sweep, {size}", timed.cpu_seconds * 1_000, "ms", bar=100)
+    context, name = RiskContext(old, PARAMS, FeeSchedule()), f"exposures built anew, {size}"
+    results.time(SUBJECT, name, ACCOUNTS, lambda: [build_exposure(context, held, ()) for _, held in accounts], note="what an epoch does for every account")
 
 
 def shocked_feed(market: RecordedMarket) -> ShockedFeed:
@@ -107,7 +145,7 @@ def numpy_reprice(feed: ShockedFeed, ids: Int64Array, sizes: Int64Array) -> tupl
     return PARAMS.k_im_bps * loss + BPS * im, PARAMS.k_mm_bps * loss + BPS * mm
 
 
-def _quantlib(results: Results, market: RecordedMarket, feed: ShockedFeed, portfolios: Sequence[Mapping[int, int]], exact: Sequence[object]) -> None:
+def _quantlib(results: Results, market: RecordedMarket, feed: ShockedFeed, portfolios: Sequence[Mapping[int, int]], exact: Sequence[Requirement]) -> None:
     ql = import_peer(results, SUBJECT, "QuantLib", "QuantLib")
     if ql is None:
         return
@@ -128,14 +166,14 @@ def _quantlib(results: Results, market: RecordedMarket, feed: ShockedFeed, portf
         return max(0.0, -min(totals)) + charge
 
     repriced = [reprice(portfolio) for portfolio in portfolios]
-    gap = max(abs(value * BPS / valued.im_scaled - 1) for value, valued in zip(repriced, exact, strict=True))  # type: ignore[attr-defined]
+    gap = max(abs(value * BPS / valued.im_scaled - 1) for value, valued in zip(repriced, exact, strict=True))
     results.fact(SUBJECT, "QuantLib's IM against the exact one, largest relative difference", gap, "", note="whole ticks against doubles")
     note = f"the first {len(portfolios)} of the same portfolios"
     check = Contender(
         f"exact check, the first {len(portfolios)}",
-        len(portfolios) * 10,
-        lambda _: [requirement(10**12, portfolio, market.table, PARAMS) for _ in range(10) for portfolio in portfolios],
-        note=f"{note}, ten times over",
+        len(portfolios) * 100 * CHECK_ROUNDS,
+        lambda _: [requirement(10**12, portfolio, market.table, PARAMS) for _ in range(100 * CHECK_ROUNDS) for portfolio in portfolios],
+        note=f"{note}, {100 * CHECK_ROUNDS} times over",
     )
     loop = Contender("QuantLib loop", len(portfolios), lambda _: [reprice(portfolio) for portfolio in portfolios], note=f"blackFormula, inputs at hand; {note}")
     ours, theirs = results.race(SUBJECT, [check, loop], rounds=7)

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.measure import SEED, Contender, Results, import_peer
 from benchmarks.recorded import load_recorded
+from straddle.risk.expiry import minutes_to_expiry
 from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.pricing import (
     MAX_FEED_PRICE_TICKS,
@@ -23,7 +24,6 @@ from straddle.risk.pricing import (
     check_feed,
     root_time,
 )
-from straddle.risk.table import minutes_to_expiry
 
 SUBJECT = "pricing"
 POINTS = 20_000

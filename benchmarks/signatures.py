@@ -6,7 +6,7 @@ from eth_account import Account
 
 from benchmarks.measure import Results
 from straddle.core import messages
-from straddle.core.orders import MAX_ORDERS_PER_SET, Order, OrderSet, Side, Signature
+from straddle.core.orders import MAX_ORDERS_PER_SET, OrderSet, Side, Signature, outright
 from straddle.primitives.keys import SecretKey, verify, verify_many
 from straddle.sequencer.receipts import LogIdentity, LogPlace, ReceiptSigner
 
@@ -31,7 +31,7 @@ def run(results: Results) -> None:
 
 
 def _order_sets(results: Results, key: SecretKey) -> None:
-    sets = [tuple(Order(1 + 64 * n + i, 0, 10**12, 100, 100 + i, 1, Side.BUY, 10) for i in range(MAX_ORDERS_PER_SET)) for n in range(SETS)]
+    sets = [tuple(outright(1 + 64 * n + i, 0, 10**12, 100, 100 + i, 1, Side.BUY, 10) for i in range(MAX_ORDERS_PER_SET)) for n in range(SETS)]
     unsigned = [OrderSet(3, 1, orders, Signature(0, 0, 0)) for orders in sets]
     results.time(SUBJECT, "order set of 64: root and words", SETS, lambda: [messages.order_set_words(1, item) for item in unsigned])
     results.time(SUBJECT, "order set of 64: root, words, signature", SETS, lambda: [key.sign(messages.order_set_words(1, item)) for item in unsigned])

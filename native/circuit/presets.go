@@ -11,6 +11,9 @@ import (
 //go:embed presets.json
 var presetsJSON []byte
 
+// maxInstruments is what a position row's ten bits can name; 0 is no instrument.
+const maxInstruments = 1023
+
 // Preset is the number of rows of each table and the depths of the trees.
 type Preset struct {
 	Name         string `json:"-"`
@@ -21,9 +24,13 @@ type Preset struct {
 	Instruments  int    `json:"instruments"`
 	Signatures   int    `json:"signatures"`
 	Orders       int    `json:"orders"`
+	Legs         int    `json:"legs"`
 	Fills        int    `json:"fills"`
 	Queue        int    `json:"queue"`
 	Withdrawals  int    `json:"withdrawals"`
+	Transfers    int    `json:"transfers"`
+	Takeovers    int    `json:"takeovers"`
+	Deleverages  int    `json:"deleverages"`
 	Listings     int    `json:"listings"`
 }
 
@@ -48,22 +55,21 @@ func PresetByName(name string) (Preset, error) {
 
 // validate refuses sizes that the circuit's words cannot hold.
 func (p Preset) validate() error {
+	const rows = 1 << 16
 	for _, size := range []struct {
 		name     string
 		n, least int
 		most     int
 	}{
 		{"account_depth", p.AccountDepth, 2, 24}, {"slot_depth", p.SlotDepth, 1, 32},
-		{"accounts", p.Accounts, 1, 1 << 16}, {"positions", p.Positions, 2, 1 << 16}, {"instruments", p.Instruments, 1, 1 << 16},
-		{"signatures", p.Signatures, 1, 1 << 16}, {"orders", p.Orders, 1, 1 << 16}, {"fills", p.Fills, 1, 1 << 16},
-		{"queue", p.Queue, 1, 1<<16 - 1}, {"withdrawals", p.Withdrawals, 1, 1 << 16}, {"listings", p.Listings, 1, 1 << 16},
+		{"accounts", p.Accounts, 1, rows}, {"positions", p.Positions, 1, rows}, {"instruments", p.Instruments, 1, maxInstruments},
+		{"signatures", p.Signatures, 1, rows}, {"orders", p.Orders, 1, rows}, {"legs", p.Legs, 1, rows}, {"fills", p.Fills, 1, rows},
+		{"queue", p.Queue, 1, rows - 1}, {"withdrawals", p.Withdrawals, 1, rows}, {"transfers", p.Transfers, 1, rows},
+		{"takeovers", p.Takeovers, 1, rows}, {"deleverages", p.Deleverages, 1, rows}, {"listings", p.Listings, 1, rows},
 	} {
 		if size.n < size.least || size.n > size.most {
 			return fmt.Errorf("preset %q: %s is %d, expected %d to %d", p.Name, size.name, size.n, size.least, size.most)
 		}
-	}
-	if p.Positions%2 != 0 {
-		return fmt.Errorf("preset %q: positions is %d, expected an even number (two rows share a cell of the data)", p.Name, p.Positions)
 	}
 	return nil
 }

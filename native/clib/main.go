@@ -9,6 +9,7 @@ import "C"
 
 import (
 	"math/big"
+	"slices"
 	"unsafe"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
@@ -18,7 +19,7 @@ import (
 )
 
 // abiVersion changes whenever a signature or a meaning below does; the Python side refuses another.
-const abiVersion = 1
+const abiVersion = 2
 
 // Statuses. Python's native.py lists the same numbers.
 const (
@@ -54,6 +55,30 @@ func putWord(out []byte, e fr.Element) {
 	copy(out, word[:])
 }
 
+func putWords(out []byte, words []fr.Element) {
+	for i := range words {
+		putWord(out[i*crypto.WordBytes:], words[i])
+	}
+}
+
+func putFlags(out []byte, flags []bool) {
+	clear(out)
+	for i, set := range flags {
+		if set {
+			out[i] = 1
+		}
+	}
+}
+
+// split takes pairs apart.
+func split(words []fr.Element) (left, right []fr.Element) {
+	left, right = make([]fr.Element, len(words)/2), make([]fr.Element, len(words)/2)
+	for i := range left {
+		left[i], right[i] = words[2*i], words[2*i+1]
+	}
+	return left, right
+}
+
 //export straddle_abi_version
 func straddle_abi_version() C.int { return abiVersion }
 
@@ -81,10 +106,56 @@ func straddle_compress(pairs *C.uint8_t, count C.int64_t, out *C.uint8_t) (code 
 	if err != nil {
 		return statusBadWord
 	}
-	result := view(out, n*crypto.WordBytes)
-	crypto.InParallel(n, func(i int) {
-		putWord(result[i*crypto.WordBytes:], crypto.Compress(words[2*i], words[2*i+1]))
-	})
+	left, right := split(words)
+	crypto.CompressParallel(left, left, right)
+	putWords(view(out, n*crypto.WordBytes), left)
+	return statusOK
+}
+
+// straddle_order_set writes the nodes of the tree of count orders, of which it gets (terms, legs): level after level from the leaves to the root, without the
+// empty nodes to their right. out holds room words, which must be as many as there are nodes.
+//
+//export straddle_order_set
+func straddle_order_set(orders *C.uint8_t, count, room C.int64_t, out *C.uint8_t) (code C.int) {
+	defer guard(&code)
+	if count < 1 || count > crypto.MaxSetOrders || badCount(room) {
+		return statusBadArgument
+	}
+	words, err := crypto.DecodeWords(view(orders, 2*int(count)*crypto.WordBytes))
+	if err != nil {
+		return statusBadWord
+	}
+	terms, legs := split(words)
+	crypto.CompressMany(terms, terms, legs)
+	levels := crypto.SetLevels(terms)
+	nodes := slices.Concat(levels[:]...)
+	if len(nodes) != int(room) {
+		return statusBadArgument
+	}
+	putWords(view(out, len(nodes)*crypto.WordBytes), nodes)
+	return statusOK
+}
+
+// straddle_check_sets checks count signed sets on all cores. sizes are their numbers of orders, 8 bytes each; then a key of 64 bytes for each, a head of 4 words
+// (domain, kind, account, key epoch), (terms, legs) of one order after the other, and a signature of 96 bytes. Writes the root of each set (32 bytes), then one
+// byte for each: 1 valid, 0 not.
+//
+//export straddle_check_sets
+func straddle_check_sets(sizes *C.int64_t, count C.int64_t, keys, heads, orders *C.uint8_t, orderCount C.int64_t, signatures, out *C.uint8_t) (code C.int) {
+	defer guard(&code)
+	if badCount(count) || badCount(orderCount) {
+		return statusBadArgument
+	}
+	n := int(count)
+	sets, err := crypto.DecodeSets(unsafe.Slice((*int64)(sizes), n), view(keys, n*crypto.PointBytes), view(heads, n*crypto.SetHeadWords*crypto.WordBytes),
+		view(orders, 2*int(orderCount)*crypto.WordBytes), view(signatures, n*crypto.SignatureBytes))
+	if err != nil {
+		return statusBadWord
+	}
+	roots, valid := crypto.CheckSets(sets)
+	result := view(out, n*(crypto.WordBytes+1))
+	putWords(result, roots)
+	putFlags(result[n*crypto.WordBytes:], valid)
 	return statusOK
 }
 
@@ -213,12 +284,6 @@ func straddle_verify(keys *C.uint8_t, words *C.uint8_t, signatures *C.uint8_t, c
 	if err != nil {
 		return statusBadWord
 	}
-	result := view(out, n)
-	clear(result)
-	for i, ok := range valid {
-		if ok {
-			result[i] = 1
-		}
-	}
+	putFlags(view(out, n), valid)
 	return statusOK
 }

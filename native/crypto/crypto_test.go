@@ -208,10 +208,10 @@ func TestVerifyMany(t *testing.T) {
 	}
 }
 
-func TestInParallel(t *testing.T) {
+func TestInChunks(t *testing.T) {
 	for _, count := range []int{0, 1, 15, 16, 17, 1000} {
 		done := make([]int, count)
-		InParallel(count, func(i int) { done[i]++ })
+		inChunks(count, 16, func(i int) { done[i]++ })
 		for i, n := range done {
 			if n != 1 {
 				t.Errorf("%d of %d was done %d times", i, count, n)
@@ -226,7 +226,7 @@ func TestInParallel(t *testing.T) {
 		}
 	}
 	mustPanic(t, "a worker's panic", func() {
-		InParallel(100, func(i int) {
+		inChunks(100, 16, func(i int) {
 			if i == 63 {
 				panic("work")
 			}

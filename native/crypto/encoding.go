@@ -120,15 +120,10 @@ func VerifyManyEncoded(keys, msgs, sigs []byte) ([]bool, error) {
 	return valid, nil
 }
 
-const (
-	// A worker takes so many items at a time; fewer than two chunks are done by the caller.
-	defaultChunk = 16
-	verifyChunk  = 4 // signatures cost several hashes each
-)
+// verifyChunk signatures are a worker's portion: fewer than two portions are done by the caller.
+const verifyChunk = 4
 
-// InParallel calls work for 0 .. count - 1 on all cores, in any order. A panic in a worker is raised again in the caller.
-func InParallel(count int, work func(i int)) { inChunks(count, defaultChunk, work) }
-
+// inChunks calls work for 0 .. count - 1 on all cores, in any order, a worker taking so many items at a time. A panic in a worker is raised again in the caller.
 func inChunks(count, chunk int, work func(i int)) {
 	workers := min(runtime.GOMAXPROCS(0), (count+chunk-1)/chunk)
 	var next atomic.Int64

@@ -5,10 +5,8 @@ package crypto
 import (
 	"fmt"
 	"math/big"
-	"sync"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
-	"github.com/consensys/gnark-crypto/ecc/bn254/fr/poseidon2"
 )
 
 // Round numbers of the two Poseidon2 permutations.
@@ -35,19 +33,6 @@ const (
 
 // lengthUnit is 2^lengthShift.
 var lengthUnit = *new(fr.Element).SetBigInt(new(big.Int).Lsh(big.NewInt(1), lengthShift))
-
-var narrow = sync.OnceValue(func() *poseidon2.Permutation {
-	return poseidon2.NewPermutation(NarrowWidth, NarrowFull, NarrowPartial)
-})
-
-// Compress hashes two elements into one: perm([l, r])[1] + r.
-func Compress(l, r fr.Element) fr.Element {
-	state := [NarrowWidth]fr.Element{l, r}
-	permute(narrow(), state[:])
-	var out fr.Element
-	out.Add(&state[1], &r)
-	return out
-}
 
 // Sponge hashes one or more words under a tag of 1 to 24 ASCII bytes. It panics on a bad tag or no words: both are programming errors.
 func Sponge(tag string, words ...fr.Element) fr.Element {
@@ -98,10 +83,4 @@ func CheckTag(tag string) error {
 		}
 	}
 	return nil
-}
-
-func permute(permutation *poseidon2.Permutation, state []fr.Element) {
-	if err := permutation.Permutation(state); err != nil {
-		panic(err) // only a state of the wrong width fails
-	}
 }

@@ -1,6 +1,7 @@
 package crypto
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
@@ -44,4 +45,40 @@ func BenchmarkWidePermutation(b *testing.B) {
 			permuteWide(&state)
 		}
 	})
+}
+
+// permute is gnark-crypto's own permutation, which fails only for a state of another width.
+func permute(permutation *poseidon2.Permutation, state []fr.Element) {
+	if err := permutation.Permutation(state); err != nil {
+		panic(err)
+	}
+}
+
+// TestCompress compares Compress and CompressMany of every length with gnark-crypto's permutation, extremes and many others.
+func TestCompress(t *testing.T) {
+	plain := poseidon2.NewPermutation(NarrowWidth, NarrowFull, NarrowPartial)
+	var zero, one, last fr.Element
+	one.SetOne()
+	last.SetInt64(-1)
+	left, right := []fr.Element{zero, zero, last, last, one, last}, []fr.Element{zero, last, zero, last, last, one}
+	for i := range 3*lanes + 1 {
+		left, right = append(left, element("left", i)), append(right, element("right", i))
+	}
+	want := make([]fr.Element, len(left))
+	for i := range left {
+		state := []fr.Element{left[i], right[i]}
+		permute(plain, state)
+		want[i].Add(&state[1], &right[i])
+		if got := Compress(left[i], right[i]); got != want[i] {
+			t.Fatalf("pair %d: %s, expected %s", i, text(got), text(want[i]))
+		}
+	}
+	for n := range len(left) + 1 {
+		out := slices.Clone(left[:n])
+		CompressMany(out, out, right[:n])
+		if !slices.Equal(out, want[:n]) {
+			t.Fatalf("%d pairs at once differ from one by one", n)
+		}
+	}
+	mustPanic(t, "lengths", func() { CompressMany(left[:2], left[:2], right[:1]) })
 }

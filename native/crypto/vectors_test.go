@@ -48,10 +48,18 @@ type treeVector struct {
 	Path        []string     `json:"path"`
 }
 
+type setVector struct {
+	Leaves []string `json:"leaves"`
+	Root   string   `json:"root"`
+	Index  int      `json:"index"`
+	Path   []string `json:"path"`
+}
+
 type hashingVectors struct {
 	Compress []compressVector `json:"compress"`
 	Sponge   []spongeVector   `json:"sponge"`
 	Trees    []treeVector     `json:"trees"`
+	Sets     []setVector      `json:"sets"`
 }
 
 type poseidonVectors struct {
@@ -207,6 +215,11 @@ func makeHashing() hashingVectors {
 		tv.Path = texts(tree.Path(tv.PathIndex))
 		v.Trees = append(v.Trees, tv)
 	}
+	for _, count := range []int{1, 2, 3, 5, 33, 63, 64} {
+		leaves, index := setLeaves(count), count*2/3
+		path := SetPath(leaves, index)
+		v.Sets = append(v.Sets, setVector{texts(leaves), text(setRootByDefinition(leaves)), index, texts(path[:])})
+	}
 	return v
 }
 
@@ -237,7 +250,14 @@ func TestHashingVectors(t *testing.T) {
 			t.Errorf("depth %d: path %s, expected %s", tv.Depth, got, tv.Path)
 		}
 	}
-	if len(v.Compress) < 12 || len(v.Sponge) < 33 || len(v.Trees) < 5 {
+	for i, s := range v.Sets {
+		leaves := parseAll(t, s.Leaves)
+		path := SetPath(leaves, s.Index)
+		if got := text(SetRoot(leaves)); got != s.Root || fmt.Sprint(texts(path[:])) != fmt.Sprint(s.Path) {
+			t.Errorf("set %d: root %s, path %s", i, got, texts(path[:]))
+		}
+	}
+	if len(v.Sets) < 7 || len(v.Compress) < 12 || len(v.Sponge) < 33 || len(v.Trees) < 5 {
 		t.Error("vectors are missing")
 	}
 }

@@ -50,13 +50,14 @@ func compile(p circuit.Preset) (*Circuit, error) {
 // what it is in the whole.
 func RowKinds(p circuit.Preset) (map[string]float64, error) {
 	base := p
-	const rows, more = 4, 4
+	const rows, more = 12, 12 // whole cells of the data: three order rows in two, four position rows in one
 	tables := []struct {
 		name string
 		rows *int
 	}{
 		{"account", &base.Accounts}, {"position", &base.Positions}, {"instrument", &base.Instruments}, {"listing", &base.Listings},
-		{"signature", &base.Signatures}, {"order", &base.Orders}, {"fill", &base.Fills}, {"queue", &base.Queue}, {"withdrawal", &base.Withdrawals},
+		{"signature", &base.Signatures}, {"order", &base.Orders}, {"leg", &base.Legs}, {"fill", &base.Fills}, {"queue", &base.Queue},
+		{"withdrawal", &base.Withdrawals}, {"transfer", &base.Transfers}, {"takeover", &base.Takeovers}, {"deleverage", &base.Deleverages},
 	}
 	for _, table := range tables {
 		*table.rows = rows

@@ -24,8 +24,8 @@ import (
 func init() { logger.Disable() }
 
 // tiny is cheap to set up; it is not a preset.
-var tiny = circuit.Preset{Name: "tiny", AccountDepth: 2, SlotDepth: 1, Accounts: 1, Positions: 2, Instruments: 1, Signatures: 1, Orders: 1, Fills: 1,
-	Queue: 1, Withdrawals: 1, Listings: 1}
+var tiny = circuit.Preset{Name: "tiny", AccountDepth: 2, SlotDepth: 1, Accounts: 1, Positions: 2, Instruments: 1, Signatures: 1, Orders: 1, Legs: 1,
+	Fills: 1, Queue: 1, Withdrawals: 1, Transfers: 1, Takeovers: 1, Deleverages: 1, Listings: 1}
 
 func compileTiny(t testing.TB) *Circuit {
 	t.Helper()
@@ -217,7 +217,7 @@ func TestRowKinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(kinds) != 9 || kinds["order"] < kinds["fill"] || kinds["fill"] <= 0 {
+	if len(kinds) != 13 || kinds["order"] < kinds["fill"] || kinds["fill"] <= 0 {
 		t.Fatal(kinds)
 	}
 }

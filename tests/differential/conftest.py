@@ -3,16 +3,33 @@ from __future__ import annotations
 import pytest
 
 from straddle.proving.prover import Prover, find_binary
-from tests.differential.histories import ClosedBatch, History
+from tests.differential.histories import History
+from tests.differential.scenes import ClosedBatch
+from tests.differential.stories import told
 
-SEEDS = range(6)
-BATCHES = 15
+SEEDS = range(8)
+BATCHES = 20
 
 
 @pytest.fixture(scope="session")
-def closed_batches() -> list[ClosedBatch]:
-    """Batches of several histories; together they contain every operation."""
-    return [batch for seed in SEEDS for batch in History(seed).batches(BATCHES)]
+def histories() -> list[History]:
+    """Several histories; together they contain every operation."""
+    found = [History(seed) for seed in SEEDS]
+    for history in found:
+        list(history.batches(BATCHES))
+    return found
+
+
+@pytest.fixture(scope="session")
+def closed_batches(histories: list[History]) -> list[ClosedBatch]:
+    """Their batches."""
+    return [batch for history in histories for batch in history.closed]
+
+
+@pytest.fixture(scope="session")
+def told_batches() -> list[ClosedBatch]:
+    """Batches told by hand; together they contain everything that the statement knows."""
+    return told()
 
 
 @pytest.fixture(scope="session")

@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.market import CALL, PERPETUAL, PUT
-from support.random_run import ACCOUNTS, LATER_MS, PROTECTIONS, STATES, Run, seeded_run
+from support.random_run import ACCOUNTS, LATER_MS, LEGS, PROTECTIONS, STATES, Run, seeded_run
 
 account = st.sampled_from(ACCOUNTS)
 order = st.fixed_dictionaries({
-    "instrument": st.sampled_from([CALL, CALL, PUT, PERPETUAL]),
+    "legs": st.sampled_from(LEGS),
     "buy": st.booleans(),
     "step": st.integers(-2, 2),
     "tens": st.sampled_from([1, 3, 10, 30, 60, 200, 0]),
-    "flags": st.sampled_from([0, 0, 0, 0, 1, 1, 2, 4]),
+    "flags": st.sampled_from([0, 0, 0, 0, 1, 1, 2, 4, 8, 9]),
     "nonce": st.sampled_from(["new", "new", "new", "last", "older"]),
     "minutes": st.sampled_from([60, 60, 2]),
     "fee_cap": st.sampled_from([5_000, 5_000, 270]),
@@ -65,6 +64,21 @@ def test_long_runs_reach_what_they_are_for() -> None:
     assert seen["fills"] > 250, seen
     for reason in ("immediate", "self_trade", "replaced", "amended", "min_nonce", "key_changed", "expired", "margin", "reduce_only", "protection"):
         assert seen[f"cancelled {reason}"] > 0, (reason, seen)
-    for code in ("margin", "nonce_stale", "nonce_dead", "price_band", "size", "flags", "market_halted", "cancel_only", "reduce_only", "protection_frozen"):
+    for code in (
+        "margin",
+        "nonce_stale",
+        "nonce_dead",
+        "price_band",
+        "size",
+        "flags",
+        "market_halted",
+        "cancel_only",
+        "reduce_only",
+        "protection_frozen",
+        "fill_or_kill",
+        "post_only",
+    ):
         assert seen[f"refused {code}"] > 0, (code, seen)
     assert seen["tripped"] > 5, seen
+    for kind in ("combinations", "implied", "reduce-only fills"):
+        assert seen[kind] > 5, (kind, seen)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from support.market import CALL, INSTRUMENTS, PERPETUAL, PUT, table
 
 from straddle.core.book import RestingOrder
-from straddle.core.exposure import Exposure, RiskContext
+from straddle.core.exposure import RiskContext, build_exposure, order_terms
 from straddle.core.fees import FeeSchedule, fill_fee
 from straddle.core.margin import requirement
-from straddle.core.orders import Order, OrderSet, Side, Signature
+from straddle.core.orders import OrderSet, Side, Signature, outright
 from straddle.core.params import BPS, Params
 
 PARAMS = Params(20, 12, 10_000, 8_000)
@@ -68,14 +68,14 @@ def test_the_reserved_surplus_bounds_any_fills(table_: Any, params_: Params, pos
     for nonce, (instrument, side, offset, lots, filled, better) in enumerate(wanted, 1):
         row = table_[instrument]
         limit = max(row.mark + offset, 1)
-        order = Order(nonce, 0, 1, lots, limit, instrument, side, 0)
+        order = outright(nonce, 0, 1, lots, limit, instrument, side, 0)
         resting.append(RestingOrder(3, order, OrderSet(3, 1, (order,), Signature(0, 0, 0)), 0, 0, lots))
         price = max(limit - better, 1) if side is Side.BUY else min(limit + better, max(limit, row.mark + row.band))
         size = min(filled, lots)
         rate = context.fees.taker_bps if taking else context.fees.maker_bps
         cash -= side.sign * size * (price - row.funding) + fill_fee(rate, context.fees, table_.index_ticks, row, price, size)
         held = add(held, {instrument: side.sign * size})
-    exposure = Exposure.build(context, positions, resting)
+    exposure = build_exposure(context, positions, resting)
     assert exposure.reserved_surplus_scaled(0) <= exposure.surplus_scaled(0) == requirement(0, positions, table_, params_).surplus_scaled
     assert exposure.reserved_surplus_scaled(0) <= requirement(cash, held, table_, params_).surplus_scaled
 
@@ -83,20 +83,18 @@ def test_the_reserved_surplus_bounds_any_fills(table_: Any, params_: Params, pos
 @given(tables, params, portfolios, orders)
 def test_exposures_kept_in_steps_are_those_from_scratch(table_: Any, params_: Params, positions: dict[int, int], wanted: list[tuple[Any, ...]]) -> None:
     context = RiskContext(table_, params_, FeeSchedule())
-    stepped, held = Exposure(), dict[int, int]()
+    stepped, held = context.exposure(), dict[int, int]()
     kept = []
     for nonce, (instrument, side, offset, lots, filled, _) in enumerate(wanted, 1):
-        order = Order(nonce, 0, 1, lots, max(table_[instrument].mark + offset, 1), instrument, side, 0)
-        stepped.reserve(context, order, lots, held.get(instrument, 0))
+        order = outright(nonce, 0, 1, lots, max(table_[instrument].mark + offset, 1), instrument, side, 0)
+        stepped.reserve(*order_terms(context, order), lots)
         size = min(filled, lots)
-        after = held.get(instrument, 0) + side.sign * size
-        stepped.move(context, instrument, held.get(instrument, 0), after)
-        if size:
-            stepped.reserve(context, order, -size, after)
-        held = {**held, instrument: after}
+        stepped.move(instrument, side.sign * size)
+        stepped.reserve(*order_terms(context, order), -size)
+        held = add(held, {instrument: side.sign * size})
         if lots > size:
             kept.append(RestingOrder(3, order, OrderSet(3, 1, (order,), Signature(0, 0, 0)), 0, 0, lots - size))
     for instrument, size in positions.items():
-        stepped.move(context, instrument, held.get(instrument, 0), held.get(instrument, 0) + size)
-    assert stepped == Exposure.build(context, add(held, positions), kept)
+        stepped.move(instrument, size)
+    assert stepped == build_exposure(context, add(held, positions), kept)
     assert BPS == 10_000 and len(INSTRUMENTS) == 3

@@ -15,7 +15,7 @@ BANNED_MODULES = {
     "pathlib", "pickle", "queue", "random", "scipy", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "statistics", "subprocess", "sys",
     "tempfile", "threading", "time", "urllib", "uuid",
 }  # fmt: skip
-ALLOWED_FROM_BANNED = {("math", "isqrt"), ("math", "prod")}
+ALLOWED_FROM_BANNED = {("math", "gcd"), ("math", "isqrt"), ("math", "lcm"), ("math", "prod")}
 BANNED_CALLS = {"open", "print", "input", "float", "hash", "id", "eval", "exec", "globals", "complex", "__import__", "breakpoint"}
 ORDER_FREE_CONSUMERS = {"sorted", "len", "min", "max", "sum", "any", "all", "set", "frozenset"}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' own packages, as pytest has them
 
-from simulation.world import STEPS_AN_EPISODE, Finding, Simulation
+from simulation.world import COMMANDS_AN_EPISODE, Finding, Simulation
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--operations", type=int, default=10_000, help="commands, over all episodes")
     parser.add_argument("--seed", default="1", help="any text; episode k runs on '<seed>/<k>'")
     parser.add_argument("--episode", type=int, help="only this one: to see a finding again")
-    parser.add_argument("--commands", type=int, default=STEPS_AN_EPISODE, help="commands an episode")
+    parser.add_argument("--commands", type=int, default=COMMANDS_AN_EPISODE, help="commands an episode")
     parser.add_argument("--seconds", type=float, help="stop after so long")
     parser.add_argument("--folder", type=Path, help="where the journals go: a file system in memory is quicker (default: the system's for temporary files)")
     arguments = parser.parse_args()

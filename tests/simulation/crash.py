@@ -15,33 +15,38 @@ from straddle.sequencer.sequencer import Accepted
 
 from .layer1 import CheckingProver, ReorgingLayer1
 from .node import PRESET, Node
-from .traffic import Traffic
+from .traffic import ACCOUNTS, Traffic
 from .world import open_accounts
 
 NEVER = 10**9
 
 
-def open_node(folder: Path) -> tuple[Node, ReorgingLayer1]:
+def open_node(folder: Path, *, snapshots: bool = False) -> tuple[Node, ReorgingLayer1]:
     """The node of a folder with a layer 1 of its own."""
     layer1 = ReorgingLayer1()
     open_accounts(layer1)
-    return Node(folder, layer1, CheckingProver(PRESET, NEVER)), layer1
+    return Node(folder, layer1, CheckingProver(PRESET, NEVER), snapshots=snapshots), layer1
 
 
-def trade_until_killed(folder: Path, seed: str, first_nonce: int, answers: Connection, file_bytes_max: int | None = None) -> None:
-    """Submits groups without end; tells of each acknowledged receipt, and of the last closed batch's root, after the answer. The last word is an error."""
+def trade_until_killed(folder: Path, seed: str, first_nonce: int, answers: Connection, file_bytes_max: int | None = None, snapshots: bool = False) -> None:
+    """Submits groups without end; tells of each acknowledged receipt, and of the last closed batch's root, after the answer. The last word is an error.
+
+    With `snapshots` it starts from one and writes one after every few groups.
+    """
     if file_bytes_max is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes_max, file_bytes_max))
     try:
-        node, layer1 = open_node(folder)
+        node, layer1 = open_node(folder, snapshots=snapshots)
         sequencer, rng = node.sequencer, Random(seed)
         traffic = Traffic(rng)
-        traffic.nonces = dict.fromkeys((3, 4, 5, 6), first_nonce)
-        answers.send(("open", sequencer.sequence, node.journal.head, len(node.closed), sequencer.state_root))
+        traffic.nonces = dict.fromkeys(ACCOUNTS, first_nonce)
+        answers.send(("open", sequencer.sequence, node.journal.head, node.journal.batches, sequencer.state_root))
         while True:
             commands = [traffic.next(sequencer.exchange, layer1.queue) for _ in range(rng.choice((1, 1, 2, 8)))]
             receipts = [answer.receipt for answer in sequencer.submit_many(commands) if isinstance(answer, Accepted)]
-            answers.send(("acknowledged", [(receipt.place.sequence, receipt.place.hash) for receipt in receipts], len(node.closed), sequencer.state_root))
+            answers.send(("acknowledged", [(receipt.place.sequence, receipt.place.hash) for receipt in receipts], node.journal.batches, sequencer.state_root))
+            if snapshots and rng.random() < 0.5:
+                node.snapshot()
     except JournalError as error:
         answers.send(("failed", str(error)))
 
@@ -49,11 +54,11 @@ def trade_until_killed(folder: Path, seed: str, first_nonce: int, answers: Conne
 class Victim:
     """A process on a folder, and all that it has said."""
 
-    def __init__(self, folder: Path, seed: str, first_nonce: int = 0, file_bytes_max: int | None = None) -> None:
+    def __init__(self, folder: Path, seed: str, first_nonce: int = 0, file_bytes_max: int | None = None, *, snapshots: bool = False) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         self._answers, theirs = context.Pipe(duplex=False)
-        self.process = context.Process(target=trade_until_killed, args=(folder, seed, first_nonce, theirs, file_bytes_max))
+        self.process = context.Process(target=trade_until_killed, args=(folder, seed, first_nonce, theirs, file_bytes_max, snapshots))
         self.process.start()
         theirs.close()
 

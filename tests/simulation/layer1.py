@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from straddle.commitments.preset import Preset
-from straddle.core.commands import L1Deposit, L1SetKey
+from straddle.core.commands import L1Deposit
 from straddle.proving.checker import check
 from straddle.proving.keys import Proof
 from straddle.proving.prover import ProveResult
 from straddle.proving.vector import PostedBatch
 from straddle.proving.witness import Witness
 from straddle.sequencer.poster import Landed, SignedEpoch
+
+from .traffic import Entry
 
 FINALITY_BLOCKS = 6
 
@@ -27,7 +29,7 @@ class Undo:
     """How a reorg takes a transaction back."""
 
     run: Callable[[], None]
-    entry: L1Deposit | L1SetKey | None = None
+    entry: Entry | None = None
 
 
 class ReorgingLayer1:
@@ -37,16 +39,21 @@ class ReorgingLayer1:
         self.epochs: set[int] = set()
         self.proposed: list[PostedBatch] = []
         self.proven = 0
-        self.queue: list[L1Deposit | L1SetKey] = []
+        self.final_proven = 0
+        """Batches proven in blocks that no reorg takes back."""
+        self.credited = 0
+        """Micro-dollars that owners may claim, or have claimed, by the batches proven."""
+        self.queue: list[Entry] = []
         self.final_queue = 0
         """Entries that no reorg takes back: what a node may answer."""
         self.transactions = 0
         self.interrupt_in: int | None = None
         self._blocks: list[list[Undo]] = []
-        self._queue_lengths: list[int] = []
+        self._heights: list[tuple[int, int]] = []
+        """After each block: length of the queue, batches proven."""
         self._final_height = 0
 
-    def mine(self, entries: list[L1Deposit | L1SetKey]) -> None:
+    def mine(self, entries: list[Entry]) -> None:
         """A block with users' transactions. Their place in the queue follows from the order."""
         block = []
         for entry in entries:
@@ -63,11 +70,15 @@ class ReorgingLayer1:
             for undo in reversed(self._blocks.pop()):
                 undo.run()
                 entries += [undo.entry] if undo.entry else []
-            self._queue_lengths.pop()
+            self._heights.pop()
         rng.shuffle(entries)
         for entry in entries:
             self.mine([entry])
         return depth
+
+    def deposited(self, queue_pointer: int) -> int:
+        """Micro-dollars of the deposits before an entry of the queue: what the vault holds of them, or owners were credited."""
+        return sum(entry.amount for entry in self.queue[:queue_pointer] if isinstance(entry, L1Deposit))
 
     # ---- what the poster asks for
 
@@ -106,8 +117,11 @@ class ReorgingLayer1:
         public = batch.witness.public
         assert proof.public == (public.c, public.z, public.y_effects, public.y_body, public.beneficiary)
 
+        leaves = sum(withdrawal.amount for withdrawal in batch.effects.withdrawals) + sum(batch.effects.paid)
+
         def step(by: int) -> None:
             self.proven += by
+            self.credited += by * leaves
 
         return self._transact(lambda: step(1), lambda: step(-1))
 
@@ -126,29 +140,31 @@ class ReorgingLayer1:
     def _seal(self, block: list[Undo]) -> None:
         self.transactions += 1
         self._blocks.append(block)
-        self._queue_lengths.append(len(self.queue))
+        self._heights.append((len(self.queue), self.proven))
         self._final_height = max(self._final_height, len(self._blocks) - FINALITY_BLOCKS)
         if self._final_height:
-            self.final_queue = self._queue_lengths[self._final_height - 1]
+            self.final_queue, self.final_proven = self._heights[self._final_height - 1]
 
 
 class CheckingProver:
     """In the prover's place: the independent checker of the statement, on one batch of `every`. It refuses what could not be proved."""
 
-    def __init__(self, preset: Preset, every: int) -> None:
+    def __init__(self, preset: Preset, every: int, first: int = 0) -> None:
+        """Batches with number % `every` == `first` are checked."""
         self.proofs: list[int] = []
         self.checked = 0
         self.stalls = 0
         """Times that the prover is not ready yet."""
         self._preset = preset
         self._every = every
+        self._first = first
 
     def prove(self, witness: Witness) -> ProveResult:
         if self.stalls:
             self.stalls -= 1
             raise Interrupted("the prover is busy")
         number = witness.header.batch_number
-        if number % self._every == 0:
+        if number % self._every == self._first:
             failure = check(witness, self._preset)
             assert failure is None, f"batch {number} could not be proved: {failure}"
             self.checked += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 from eth_account import Account as EthereumAccount
@@ -17,40 +18,79 @@ from straddle.sequencer.journal import Journal
 from straddle.sequencer.poster import BatchRecord, Facts, Poster, Status
 from straddle.sequencer.receipts import LogIdentity
 from straddle.sequencer.sequencer import ClosedBatch, Sequencer
+from straddle.sequencer.snapshots import SnapshotStore
 
 from .layer1 import CheckingProver, ReorgingLayer1
-from .traffic import DOMAIN
+from .traffic import DOMAIN, OPERATOR
 
 IDENTITY = LogIdentity(31337, 0x1234)
-OPERATOR = 0xA11CE
 SIGNER = EthereumAccount.from_key(bytes(31) + b"\x07")
 PARAMS = Params(8, 4, 10_000, 8_000, 7)
-CAPACITY = Capacity(accounts=8, positions=24, instruments=8, signatures=12, orders=16, fills=12, queue=6, withdrawals=2, listings=8)
-PRESET = Preset("simulation", PARAMS.account_depth, PARAMS.slot_depth, **{name: getattr(CAPACITY, name) for name in CAPACITY.__slots__})
-JOURNAL, POSTER = "journal.sqlite", "poster.sqlite"
+BATCHES_MAX = 10**9
+CAPACITY = Capacity(
+    accounts=8, positions=24, instruments=8, signatures=12, orders=16, fills=12, queue=6, withdrawals=2, listings=8, legs=20, transfers=2, takeovers=2, deleverages=2
+)  # fmt: skip
+"""Small: batches fill up soon, and often in the middle of a set."""
+ROOMY = Capacity(
+    accounts=14, positions=64, instruments=8, signatures=40, orders=64, fills=48, queue=16, withdrawals=6, listings=8, legs=80, transfers=4, takeovers=4, deleverages=12
+)  # fmt: skip
 
 
-def genesis() -> tuple[Exchange, CommittedState]:
+def preset_of(capacity: Capacity) -> Preset:
+    """The preset of these row counts."""
+    return Preset("simulation", PARAMS.account_depth, PARAMS.slot_depth, **{item.name: getattr(capacity, item.name) for item in fields(Capacity)})
+
+
+PRESET = preset_of(CAPACITY)
+JOURNAL, POSTER, SNAPSHOTS = "journal.sqlite", "poster.sqlite", "snapshots"
+
+
+def genesis(capacity: Capacity) -> tuple[Exchange, CommittedState]:
     """The exchange and its committed state at batch 0."""
-    exchange = Exchange.genesis(domain=DOMAIN, operator=OPERATOR, params=PARAMS, capacity=CAPACITY)
+    exchange = Exchange.genesis(domain=DOMAIN, operator=OPERATOR, params=PARAMS, capacity=capacity)
     return exchange, CommittedState.genesis(PARAMS, OPERATOR)
 
 
 class Node:
     """Opens on a folder and replays what is there."""
 
-    def __init__(self, folder: Path, layer1: ReorgingLayer1, prover: CheckingProver, inclusion_ms: int = 60_000) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        layer1: ReorgingLayer1,
+        prover: CheckingProver,
+        inclusion_ms: int = 60_000,
+        *,
+        capacity: Capacity = CAPACITY,
+        snapshots: bool = False,
+        batches_max: int = BATCHES_MAX,
+    ) -> None:
+        """With `snapshots` it starts from the newest usable one of at most `batches_max` batches; `passed_over` says why others were not used."""
         self.folder = folder
         self.closed: list[ClosedBatch] = []
         self.posted: Counter[int] = Counter()
         """Times that each batch was proposed."""
-        exchange, committed = genesis()
-        facts = Facts(PARAMS, PRESET, DOMAIN, IDENTITY.chain_id, IDENTITY.rollup, b"v" * 32, committed.root, 0xBE)
-        self.poster = Poster(folder / POSTER, facts, layer1, prover, self._reported, kept_batches=6)
+        exchange, committed = genesis(capacity)
+        facts = Facts(PARAMS, preset_of(capacity), DOMAIN, IDENTITY.chain_id, IDENTITY.rollup, b"v" * 32, committed.root, 0xBE)
         self.journal = Journal(folder / JOURNAL, IDENTITY)
+        self.passed_over: list[str] = []
+        self.start = self.journal.genesis
+        self.snapshots = SnapshotStore(folder / SNAPSHOTS, IDENTITY)
+        if snapshots:
+            restored = self.snapshots.restore(self.journal, batches_max, self.passed_over.append)
+            if restored is not None:
+                exchange, committed, self.start = restored.exchange, restored.committed, restored.position
+        self.poster = Poster(folder / POSTER, facts, layer1, prover, self._reported, kept_batches=6, after_batch=self.start.batches)
         try:
             self.sequencer = Sequencer(
-                exchange, committed, self.journal, SIGNER, clock_ms=lambda: exchange.time_ms, inclusion_ms=inclusion_ms, on_batch=self._batch_closed
+                exchange,
+                committed,
+                self.journal,
+                SIGNER,
+                clock_ms=lambda: exchange.time_ms,
+                inclusion_ms=inclusion_ms,
+                on_batch=self._batch_closed,
+                start=self.start,
             )
         except BaseException:
             self.journal.close()
@@ -63,6 +103,12 @@ class Node:
 
     def _reported(self, record: BatchRecord) -> None:
         self.posted[record.number] += record.status is Status.PROPOSED
+
+    def snapshot(self, batches_final: int = BATCHES_MAX) -> None:
+        """Written as the node would, with those that may go removed: layer 1 keeps the first `batches_final` batches for good."""
+        sequencer = self.sequencer
+        self.snapshots.write(sequencer.exchange, sequencer.committed, sequencer.position)
+        self.snapshots.prune(min(sequencer.committed.batch_number, batches_final))
 
     def close(self) -> None:
         """In order."""
@@ -79,13 +125,14 @@ class DiskImage:
     """The files of a folder at one moment: what a killed process leaves."""
 
     def __init__(self, folder: Path) -> None:
-        self.files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+        self.files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
     def write(self, folder: Path) -> None:
         """As a folder of its own."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for name, content in self.files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content)
 
     def torn(self, later: DiskImage, share: float) -> DiskImage:

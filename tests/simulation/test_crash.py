@@ -8,10 +8,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from support.market import picture
 
 from straddle.sequencer.journal import JournalEntry
 
 from .crash import Victim, open_node, stop_server
+from .node import SNAPSHOTS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,6 +28,7 @@ class Witness:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.acknowledged: dict[int, bytes] = {}
+        self.pictures = ""
         self.roots: dict[int, int] = {}
 
     def hear(self, message: tuple[object, ...]) -> None:
@@ -54,14 +57,24 @@ class Witness:
         assert {number: root for number, root in self.roots.items() if number}.items() <= roots.items()
         sequence = node.sequencer.sequence
         self.hear(("open", sequence, node.journal.head, len(node.closed), node.sequencer.state_root))
+        self.pictures = picture(node.sequencer.exchange)
         node.close()
         return sequence
 
+    def look_from_snapshot(self) -> int:
+        """After `look`: the node that starts from the newest snapshot is in the same state; the sequence of that snapshot."""
+        node, _ = open_node(self.folder, snapshots=True)
+        assert node.passed_over == []
+        assert picture(node.sequencer.exchange) == self.pictures
+        self.hear(("open", node.sequencer.sequence, node.journal.head, node.journal.batches, node.sequencer.state_root))
+        node.close()
+        return node.start.sequence
 
-def kill_at_random_points(folder: Path, points: int, seed: int) -> Witness:
-    rng, witness = Random(seed), Witness(folder)
+
+def kill_at_random_points(folder: Path, points: int, seed: int, *, snapshots: bool = False) -> Witness:
+    rng, witness, started_from = Random(seed), Witness(folder), set[int]()
     for point in range(points):
-        victim = Victim(folder, f"{seed}/{point}", first_nonce=1_000 * point)
+        victim = Victim(folder, f"{seed}/{point}", first_nonce=1_000 * point, snapshots=snapshots)
         if rng.random() < 0.2:
             time.sleep(rng.random() * 0.3)  # while it creates the journal or replays
         else:
@@ -71,12 +84,35 @@ def kill_at_random_points(folder: Path, points: int, seed: int) -> Witness:
         for message in victim.kill():
             witness.hear(message)
         witness.look()
+        if snapshots:
+            started_from.add(witness.look_from_snapshot())
+    assert not snapshots or len(started_from) > points // 2
     return witness
 
 
 def test_killed_at_random_points_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     witness = kill_at_random_points(tmp_path / "node", points=20, seed=1)
     assert len(witness.acknowledged) > 100 and max(witness.roots) > 5
+
+
+@pytest.mark.slow
+def test_killed_at_fifty_random_points_with_snapshots(tmp_path: Path) -> None:
+    """While it replays, trades, and writes and removes snapshots: the root is that of the whole journal, from whichever snapshot is left."""
+    witness = kill_at_random_points(tmp_path / "node", points=50, seed=3, snapshots=True)
+    assert len(witness.acknowledged) > 300 and max(witness.roots) > 20
+
+
+def test_a_damaged_snapshot_after_a_kill_leaves_an_older_one_or_the_journal(tmp_path: Path) -> None:
+    witness = kill_at_random_points(tmp_path / "node", points=4, seed=4, snapshots=True)
+    files = sorted((witness.folder / SNAPSHOTS).iterdir())
+    for damaged in reversed(range(len(files))):
+        files[damaged].write_bytes(files[damaged].read_bytes()[:-1] + b"x")
+        node, _ = open_node(witness.folder, snapshots=True)
+        assert picture(node.sequencer.exchange) == witness.pictures
+        assert len(node.passed_over) == len(files) - damaged and "checksum does not hold" in node.passed_over[-1]
+        assert (node.start.sequence == 0) == (damaged == 0)
+        node.close()
+    assert len(files) > 1
 
 
 @pytest.mark.slow

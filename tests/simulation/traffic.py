@@ -1,30 +1,71 @@
-"""Random commands of every kind: mostly good, some bad in their values, their signatures, their order or their authority."""
+"""Random commands of every operation: mostly good, what the operator owes after each table among them; the bad ones are in `mischief`."""
 
 from __future__ import annotations
 
 import dataclasses
 from random import Random
-from typing import Any
 
-from support.market import HOUR_MS, INSTRUMENTS, TIME_MS, secret, table
+from support.market import HOUR_MS, INSTRUMENTS, OPERATOR, TIME_MS, secret
 
 from straddle.core import messages
-from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket, L1Deposit, L1SetKey, L2Cancel, L2Protect, L2Trade, L2Withdraw
-from straddle.core.instruments import BTC, Instrument, Kind
+from straddle.core.accounts import FEE_ACCOUNT, INSURANCE_ACCOUNT
+from straddle.core.commands import (
+    Command,
+    InternalDeleverage,
+    InternalDeliver,
+    InternalEpoch,
+    InternalLiquidate,
+    InternalList,
+    InternalMarket,
+    InternalSettle,
+    L1Deposit,
+    L1ForceClose,
+    L1ForceWithdraw,
+    L1SetKey,
+    L2Bid,
+    L2Cancel,
+    L2Protect,
+    L2Trade,
+    L2Transfer,
+    L2Withdraw,
+)
+from straddle.core.instruments import BTC, Instrument, Kind, Settlement
 from straddle.core.market_state import MarketState
 from straddle.core.messages import MessageKind, signed_words
-from straddle.core.orders import Order, OrderSet, Side, Signature
+from straddle.core.orders import Leg, Legs, Order, OrderSet, Side, Signature
+from straddle.core.params import CASH_MAX
 from straddle.core.protection import ProtectionLimits
+from straddle.core.risk_table import RiskRow
 from straddle.core.state import Exchange
+from straddle.core.upkeep import to_deleverage, to_deliver, to_liquidate, to_retire
 from straddle.primitives.points import NO_KEY
 
+from .mischief import mischief
+from .prices import Prices
+
+Entry = L1Deposit | L1SetKey | L1ForceWithdraw | L1ForceClose
+
 DOMAIN = messages.domain(31337, 0x1234)
-ACCOUNTS = (3, 4, 5, 6)
+ACCOUNTS = (3, 4, 5, 6, 7, 8)
+"""They trade. 3 and 6 have one owner, 4 and 7 another."""
+STRANGERS = range(9, 30)
+"""Accounts that others open by a deposit; they never have a key."""
 UNSIGNED = Signature(0, 0, 0)
-CENTRES = {Kind.CALL: 20_000, Kind.PUT: 15_000, Kind.PERPETUAL: 900_000}
-WILD = (-1, 0, 1, 2**16, 2**32, 2**40, 2**48, 2**63 - 1, 2**63, 2**64, 2**160, 2**253, 2**256, -(2**39), -(2**63), -(2**64))
-WEIGHTS = {"trade": 70, "cancel": 3, "withdraw": 4, "protect": 2, "epoch": 3, "market": 4, "list": 0.3, "queue": 4, "bad": 9}
-FIRST_LISTING = tuple(INSTRUMENTS)
+WEIGHTS = {
+    "trade": 64, "cancel": 3, "withdraw": 3, "transfer": 2, "bid": 3, "protect": 2, "epoch": 2, "market": 4, "list": 0.4, "settle": 0.4,
+    "liquidate": 1, "deleverage": 1, "deliver": 0.4, "queue": 4, "bad": 9,
+}  # fmt: skip
+FLAGS = (0,) * 12 + (1, 1, 2, 4, 4, 8, 8, 9, 12, 3)
+FIRST_LISTING = (*INSTRUMENTS, Instrument(4, Kind.FUTURE, BTC, TIME_MS + 6 * HOUR_MS, 0, 50, 10, 10_000_000))
+INSTRUMENTS_WANTED = 6
+OPENING_ENTRIES = 2 * (len(ACCOUNTS) + 1)
+"""First deposits and keys on layer 1: nothing goes before them."""
+SENT_KEPT = 200
+
+
+def owner_of(account: int) -> int:
+    """The owner on layer 1."""
+    return OPERATOR if account in (FEE_ACCOUNT, INSURANCE_ACCOUNT) else 0x1000 + {6: 3, 7: 4}.get(account, account)
 
 
 class Traffic:
@@ -32,37 +73,60 @@ class Traffic:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
+        self.prices = Prices(rng)
         self.nonces: dict[int, int] = {}
         self.sent: list[Command] = []
         self.oracle_stopped = 0
         """Commands for which the oracle stays silent."""
+        self._due: list[Command] = []
+        self._due_epoch = 0
 
-    def next(self, exchange: Exchange, queue: list[L1Deposit | L1SetKey]) -> Command:
+    def next(self, exchange: Exchange, queue: list[Entry]) -> Command:
         """The next command; `queue` are layer 1's final entries."""
         self.oracle_stopped = max(0, self.oracle_stopped - 1)
-        if not exchange.instruments:
+        if not exchange.listing_count:
             return InternalList(FIRST_LISTING)
-        if not exchange.trading_open:
+        if not exchange.trading_open or exchange.table is None:
             return self.epoch(exchange) if self.rng.random() < 0.7 else self.trade(exchange)
+        if self._due_epoch != exchange.table.epoch:
+            self._due_epoch, self._due = exchange.table.epoch, self._upkeep(exchange)
+        if self._due and self.rng.random() < 0.5:
+            return self._due.pop(0)
+        command = self._random(exchange, queue)
+        if len(self.sent) < SENT_KEPT or self.rng.random() < 0.1:
+            self.sent = [*self.sent[1 - SENT_KEPT :], command]
+        return command
+
+    def _random(self, exchange: Exchange, queue: list[Entry]) -> Command:
         kind = self.rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        if kind == "bad":
-            return self.bad(exchange, queue)
-        if kind == "queue" or len(queue) - exchange.queue_pointer > 4 or exchange.queue_pointer < 2 * len(ACCOUNTS):
+        if kind == "queue" or len(queue) - exchange.queue_pointer > 4 or exchange.queue_pointer < OPENING_ENTRIES:
             if exchange.queue_pointer < len(queue):
                 return queue[exchange.queue_pointer]
             kind = "trade"
+        if kind == "bad":
+            return mischief(self, exchange, queue)
         if kind == "epoch" and self.oracle_stopped:
             kind = "market"
         command: Command = getattr(self, kind)(exchange)
-        if len(self.sent) < 200 or self.rng.random() < 0.1:
-            self.sent = [*self.sent[-199:], command]
         return command
 
-    # ---- good ones
+    def _upkeep(self, exchange: Exchange) -> list[Command]:
+        """What the operator submits of its own accord on a new table."""
+        due: list[Command] = [InternalLiquidate(account) for account in to_liquidate(exchange)]
+        due += [InternalDeleverage(account) for account in to_deleverage(exchange)]
+        holders = to_deliver(exchange)
+        due += [InternalDeliver(holders[i : i + 2]) for i in range(0, len(holders), 2)]
+        if self.rng.random() < 0.5:
+            due += [command for command in (self.settle(exchange),) if command.settlements or command.retirements]
+        if len(exchange.instruments) < INSTRUMENTS_WANTED and self.rng.random() < 0.5:
+            due.append(self.list(exchange))
+        return due
+
+    # ---- what traders sign
 
     def trade(self, exchange: Exchange) -> L2Trade:
-        account = self.rng.choice(ACCOUNTS)
-        orders = tuple(self._order(exchange, account) for _ in range(self.rng.choice((1, 1, 1, 2, 4))))
+        account = INSURANCE_ACCOUNT if self.rng.random() < 0.02 else self.rng.choice(ACCOUNTS)
+        orders = tuple(self.order(exchange, account) for _ in range(self.rng.choice((1, 1, 1, 2, 4))))
         return self.signed_trade(exchange, account, orders)
 
     def signed_trade(self, exchange: Exchange, account: int, orders: tuple[Order, ...]) -> L2Trade:
@@ -74,111 +138,122 @@ class Traffic:
     def cancel(self, exchange: Exchange) -> L2Cancel:
         account = self.rng.choice(ACCOUNTS)
         nonce = max(1, self.nonces.get(account, 0) - self.rng.choice((0, 1, 3)))
-        return L2Cancel(
-            account, self._authority(exchange, account)[0], nonce, self._sign(exchange, account, MessageKind.CANCEL, messages.cancel_payload(nonce))
-        )
+        return L2Cancel(account, *self.signed(exchange, account, MessageKind.CANCEL, (nonce,), messages.cancel_payload(nonce)))
 
     def withdraw(self, exchange: Exchange) -> L2Withdraw:
         account, amount = self.rng.choice(ACCOUNTS), self.rng.choice((1, 10_000_000, 30_000_000, 10**12))
-        known = exchange.accounts.get(account)
-        nonce = (known.withdrawal_nonce if known else 0) + self.rng.choice((1, 1, 1, 0))
-        signature = self._sign(exchange, account, MessageKind.WITHDRAWAL, messages.withdrawal_payload(nonce, amount))
-        return L2Withdraw(account, self._authority(exchange, account)[0], nonce, amount, signature)
+        nonce = self._action_nonce(exchange, account)
+        return L2Withdraw(account, *self.signed(exchange, account, MessageKind.WITHDRAWAL, (nonce, amount), messages.withdrawal_payload(nonce, amount)))
+
+    def transfer(self, exchange: Exchange) -> L2Transfer:
+        account, to = self.rng.choice(((3, 6), (6, 3), (4, 7), (7, 4), (7, 4), (3, 4), (5, 5), (5, 99)))
+        nonce, amount = self._action_nonce(exchange, account), self.rng.choice((1, 5_000_000, 40_000_000, 10**12))
+        return L2Transfer(account, *self.signed(exchange, account, MessageKind.TRANSFER, (nonce, to, amount), messages.transfer_payload(nonce, amount, to)))
+
+    def bid(self, exchange: Exchange) -> Command:
+        sold = [id_ for id_, known in exchange.accounts.items() if known.auction is not None]
+        if not sold and self.rng.random() < 0.9:
+            return self.trade(exchange)
+        account, target = self.rng.choice(ACCOUNTS), self.rng.choice(sold or ACCOUNTS)
+        nonce, fraction, limit = self._action_nonce(exchange, account), self.rng.choice((0, 1, 777, 5_000, 9_999, 10_000)), self.rng.choice((CASH_MAX, 10**9, 0))
+        payload = messages.bid_payload(nonce, target, fraction, limit)
+        return L2Bid(account, *self.signed(exchange, account, MessageKind.BID, (nonce, target, fraction, limit), payload))
 
     def protect(self, exchange: Exchange) -> L2Protect:
         account = self.rng.choice(ACCOUNTS)
         self.nonces[-account] = nonce = self.nonces.get(-account, 0) + 1
         limits = self.rng.choice((ProtectionLimits(0, 0, 0, 0), ProtectionLimits(60_000, 60_000, 500, 0), ProtectionLimits(60_000, 1_000, 0, 10**9)))
-        signature = self._sign(exchange, account, MessageKind.PROTECTION, messages.protection_payload(nonce, limits))
-        return L2Protect(account, self._authority(exchange, account)[0], nonce, limits, signature)
+        return L2Protect(account, *self.signed(exchange, account, MessageKind.PROTECTION, (nonce, limits), messages.protection_payload(nonce, limits)))
+
+    def signed(self, exchange: Exchange, account: int, kind: MessageKind, fields: tuple[object, ...], payload: int) -> tuple[object, ...]:
+        """A command's arguments after its account: key epoch, fields, signature."""
+        return self._authority(exchange, account)[0], *fields, self._sign(exchange, account, kind, payload)
+
+    # ---- what the operator does
 
     def epoch(self, exchange: Exchange) -> InternalEpoch:
-        current = exchange.table
-        number, time_ms = (current.epoch + 1, current.time_ms) if current else (1, TIME_MS)
-        shift = 500 * self.rng.choice((-4, 0, 0, 1, 8, 30))
-        changes = {
-            "row_1": {"value": 20_000 + shift},
-            "row_2": {"value": 15_000 - shift // 2},
-            "row_3": {"value": 899_000 + shift, "funding": 1_000 - shift // 10},
-        }
-        return InternalEpoch(table(number, max(time_ms + 60_000 * self.rng.randint(0, 3), exchange.time_ms), tuple(exchange.instruments.values()), **changes))
+        return InternalEpoch(self.prices.table(exchange))
 
     def market(self, exchange: Exchange) -> InternalMarket:
         state = self.rng.choices(list(MarketState), (30, 2, 1, 1))[0]
         return InternalMarket(exchange.time_ms + self.rng.choice((0, 100, 5_000)) if exchange.time_ms else TIME_MS, state)
 
     def list(self, exchange: Exchange) -> InternalList:
-        number, kind = len(exchange.instruments) + 1, self.rng.choice((Kind.CALL, Kind.PUT))
-        return InternalList((Instrument(number, kind, BTC, TIME_MS + 48 * HOUR_MS, 880_000 + 1_000 * number, 50, 10, 10_000_000),))
+        """A new instrument that lasts for some hours."""
+        number, kind = exchange.listing_count + 1, self.rng.choice((Kind.CALL, Kind.PUT, Kind.FUTURE))
+        expiry_ms = max(exchange.time_ms, exchange.table.time_ms if exchange.table else TIME_MS) + self.rng.randint(1, 12) * HOUR_MS
+        return InternalList((Instrument(number, kind, BTC, expiry_ms, 0 if kind is Kind.FUTURE else 880_000 + 1_000 * number, 50, 10, 10_000_000),))
+
+    def settle(self, exchange: Exchange) -> InternalSettle:
+        """Values of what has expired, retirements of what nobody holds."""
+        now = max(exchange.time_ms, exchange.table.time_ms if exchange.table else 0)
+        expired = [i for i, listed in exchange.instruments.items() if listed.expiry_ms <= now and i not in exchange.settlements]
+        return InternalSettle(tuple(Settlement(i, BTC, self.prices.settlement_value()) for i in expired), to_retire(exchange))
+
+    def liquidate(self, exchange: Exchange) -> InternalLiquidate:
+        return InternalLiquidate(self._somebody(exchange))
+
+    def deleverage(self, exchange: Exchange) -> InternalDeleverage:
+        return InternalDeleverage(self._somebody(exchange))
+
+    def deliver(self, exchange: Exchange) -> InternalDeliver:
+        return InternalDeliver(to_deliver(exchange)[:2] or (self._somebody(exchange),))
 
     def queue(self, exchange: Exchange) -> L2Trade:
         return self.trade(exchange)
 
-    def layer1_entry(self) -> L1Deposit | L1SetKey:
-        """What a user does on layer 1."""
-        account = self.rng.choice(ACCOUNTS)
-        if self.rng.random() < 0.8:
-            return L1Deposit(0, account, 0x1000 + account, 1_000_000 * self.rng.choice((1, 20, 200)))
-        key = NO_KEY if self.rng.random() < 0.1 else secret(account, self.rng.randint(0, 2)).public
-        return L1SetKey(0, account, 0x1000 + account, key)
+    def _somebody(self, exchange: Exchange) -> int:
+        return self.rng.choice([*exchange.accounts, *(id_ for id_, known in exchange.accounts.items() if known.auction is not None)])
 
-    # ---- bad ones
+    # ---- what owners do on layer 1
 
-    def bad(self, exchange: Exchange, queue: list[L1Deposit | L1SetKey]) -> Command:
-        """Something to refuse: sent before, a wild value, somebody else's key, or out of turn."""
-        how = self.rng.choice(("again", "wild", "wild", "wild order", "stranger", "turn"))
-        if how == "again" and self.sent:
-            return self.rng.choice(self.sent)
-        if how == "wild order":
-            account, order = self.rng.choice(ACCOUNTS), self._order(exchange, self.rng.choice(ACCOUNTS))
-            try:
-                return self.signed_trade(exchange, account, (self._wild(order),))
-            except (ValueError, OverflowError):  # what no client can sign either
-                return self.trade(exchange)
-        if how == "stranger":
-            return dataclasses.replace(self.withdraw(exchange), account=self.rng.choice((0, 1, 2, *ACCOUNTS, 77)))
-        if how == "turn" and queue:
-            return self.rng.choice(queue)
-        command = getattr(self, self.rng.choice(("trade", "cancel", "withdraw", "protect", "market")))(exchange)
-        result: Command = self._wild(command)
-        return result
-
-    def _wild(self, value: Any) -> Any:
-        """The value with one integer in it, however deep, that does not belong there."""
-        names = [field.name for field in dataclasses.fields(value) if field.init and not isinstance(getattr(value, field.name), str | bool | None)]
-        name = self.rng.choice(names)
-        inner = getattr(value, name)
-        if isinstance(inner, tuple) and inner and dataclasses.is_dataclass(inner[0]):
-            i = self.rng.randrange(len(inner))
-            changed: Any = (*inner[:i], self._wild(inner[i]), *inner[i + 1 :])
-        elif dataclasses.is_dataclass(inner):
-            changed = self._wild(inner)
-        elif isinstance(inner, int) and not isinstance(inner, Side):
-            changed = self.rng.choice(WILD)
-        else:
-            return value
-        return dataclasses.replace(value, **{name: changed})
+    def layer1_entry(self) -> Entry:
+        rng, kind = self.rng, self.rng.random()
+        account = rng.choice((*ACCOUNTS, *ACCOUNTS, INSURANCE_ACCOUNT, FEE_ACCOUNT))
+        if kind < 0.6:
+            account = rng.choice(STRANGERS) if rng.random() < 0.1 else account
+            return L1Deposit(0, account, owner_of(account), 1_000_000 * rng.choice((1, 20, 200)))
+        if kind < 0.75:
+            return L1SetKey(0, account, owner_of(account), NO_KEY if rng.random() < 0.1 else secret(account, rng.randint(0, 2)).public)
+        if kind < 0.9:
+            return L1ForceWithdraw(0, account, owner_of(account), rng.choice((1, 20_000_000, 10**12)))
+        return L1ForceClose(0, account, owner_of(account), rng.choice((0, 500, 10_000)))
 
     # ---- parts
 
-    def _order(self, exchange: Exchange, account: int) -> Order:
-        rng = self.rng
-        instrument = exchange.instruments[rng.randint(1, len(exchange.instruments))]
+    def order(self, exchange: Exchange, account: int) -> Order:
+        """Near the mark, of one leg or more."""
+        rng, table = self.rng, exchange.table
+        rows = [] if table is None else [row for row in table.rows if row.expiry_ms > table.time_ms or rng.random() < 0.05]
+        legs, mark = self._legs(rows) if rows else ((Leg(1, 1),), 20_000)
         nonce = self.nonces.get(account, 0)
         if rng.random() < 0.9:
             self.nonces[account] = nonce = nonce + 1
-        time_ms = exchange.table.time_ms if exchange.table else TIME_MS
+        time_ms = max(exchange.time_ms, table.time_ms if table else TIME_MS)
+        limit = mark - mark % 50 + 50 * rng.randint(-2, 2)
         return Order(
             nonce=max(1, nonce),
             revision=rng.choice((0, 0, 0, 1, 2)),
-            expiry_ms=max(time_ms, exchange.time_ms) + rng.choice((60, 60, 2)) * HOUR_MS // 60,
+            expiry_ms=time_ms + rng.choice((60, 60, 2)) * HOUR_MS // 60,
             size_lots=10 * rng.choice((0, 1, 3, 10, 10, 30, 60, 200)),
-            limit_ticks=CENTRES[instrument.kind] + 50 * rng.randint(-2, 2),
-            instrument=instrument.id,
+            limit_ticks=limit if len(legs) > 1 else max(50, limit),
+            legs=legs,
             side=rng.choice((Side.BUY, Side.SELL)),
-            fee_cap=5_000 if rng.random() < 0.9 else 270,
-            flags=int(rng.random() < 0.2),
+            fee_cap=(5_000 if rng.random() < 0.9 else 270) * sum(abs(leg.ratio) for leg in legs),
+            flags=rng.choice(FLAGS),
         )
+
+    def _legs(self, rows: list[RiskRow]) -> tuple[Legs, int]:
+        """Legs, and the mark of a unit."""
+        rng, count = self.rng, self.rng.choice((1, 1, 1, 1, 1, 2, 2, 3, 4))
+        chosen = sorted(rng.sample(rows, min(count, len(rows))), key=lambda row: row.instrument)
+        ratios = [1, *(rng.choice((1, -1, -1, -2)) for _ in chosen[1:])]
+        legs = tuple(Leg(row.instrument, ratio) for row, ratio in zip(chosen, ratios, strict=True))
+        return legs, sum(ratio * row.mark for row, ratio in zip(chosen, ratios, strict=True))
+
+    def _action_nonce(self, exchange: Exchange, account: int) -> int:
+        known = exchange.accounts.get(account)
+        return max(1, (known.action_nonce if known else 0) + self.rng.choice((1, 1, 1, 1, 0)))
 
     def _authority(self, exchange: Exchange, account: int) -> tuple[int, int]:
         """Key epoch of an account, and the generation of the key that it has (0 when it has none)."""
@@ -191,3 +266,4 @@ class Traffic:
     def _sign(self, exchange: Exchange, account: int, kind: MessageKind, payload: int) -> Signature:
         key_epoch, generation = self._authority(exchange, account)
         return secret(account, generation).sign(signed_words(DOMAIN, kind, account, key_epoch, payload))
+

@@ -9,28 +9,39 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from support.audit import audit_batch, audit_exchange, audit_rule, audit_trades
 from support.market import picture, secret
 
 from straddle.commitments.ledger import CommittedState
-from straddle.core.commands import Command, InternalEpoch, L1Deposit, L1SetKey, L2Trade, L2Withdraw
-from straddle.core.events import OrderRejected
-from straddle.core.orders import Order
+from straddle.core.accounts import INSURANCE_ACCOUNT
+from straddle.core.commands import Command, InternalEpoch, L1Deposit, L1SetKey
+from straddle.core.events import Event, OrderCancelled, OrderRejected, TakenOver
 from straddle.core.rejections import Rejection
 from straddle.sequencer.journal import JournalError
 from straddle.sequencer.poster import SignedEpoch, Status
-from straddle.sequencer.receipts import Receipt
 from straddle.sequencer.sequencer import Accepted, SequencerStopped
 
+from .auditor import Auditor
 from .layer1 import FINALITY_BLOCKS, CheckingProver, Interrupted, ReorgingLayer1
-from .node import OPERATOR, PARAMS, PRESET, SIGNER, DiskImage, Node
-from .traffic import ACCOUNTS, Traffic
+from .node import CAPACITY, PARAMS, ROOMY, DiskImage, Node, preset_of
+from .traffic import ACCOUNTS, OPERATOR, Traffic, owner_of
 
-FAULTS = {"restart": 4, "kill": 4, "torn": 4, "disk full": 2, "reorg": 20, "oracle": 6, "slow prover": 10, "interrupted post": 20}
-FAULT_SHARE = 0.025
+FAULTS = {
+    "restart": 2, "kill": 2, "torn": 2, "disk full": 1, "journal alone": 1, "reorg": 12, "oracle": 4, "slow prover": 8, "interrupted post": 12, "crash": 12,
+}  # fmt: skip
+FAULT_SHARE = 0.02
 """Faults a step."""
-STEPS_AN_EPISODE = 600
-"""A longer journal makes every restart's replay longer and shows nothing else."""
+COMMANDS_AN_EPISODE = 2_000
+CHECK_EVERY = 20
+"""One batch of so many goes through the checker of the statement, the first ones of an episode included."""
+LOOK_EVERY = 20
+"""Steps between looks at what the engine keeps along."""
+GROUPS = (1, 1, 2, 4, 16)
+"""Commands of a group."""
+WATCHED_SHARE = 0.03
+"""Of the single commands: a refusal is held against a picture of everything."""
+FIRST_DEPOSIT = 300_000_000
+SMALL_SHARE, REBUILD_SHARE = 0.25, 0.25
+"""Episodes on the small preset; those whose state is rebuilt from layer 1 and from the whole journal at their end."""
 
 
 class Finding(AssertionError):
@@ -38,74 +49,43 @@ class Finding(AssertionError):
 
 
 def open_accounts(layer1: ReorgingLayer1) -> None:
-    """Every trader's first deposit and key, in final blocks."""
-    for account in ACCOUNTS:
-        layer1.mine([L1Deposit(0, account, 0x1000 + account, 200_000_000)])
-    for account in ACCOUNTS:
-        layer1.mine([L1SetKey(0, account, 0x1000 + account, secret(account).public)])
+    """First deposit and key of every trader and of the insurance fund, in final blocks."""
+    for account in (*ACCOUNTS, INSURANCE_ACCOUNT):
+        layer1.mine([L1Deposit(0, account, owner_of(account), FIRST_DEPOSIT)])
+        layer1.mine([L1SetKey(0, account, owner_of(account), secret(account).public)])
     for _ in range(FINALITY_BLOCKS):
         layer1.mine([])
 
 
-class Auditor:
-    """What was acknowledged, and what follows from it."""
-
-    def __init__(self) -> None:
-        self.receipts: list[Receipt] = []
-        self.deposited = 0
-        self.withdrawn = 0
-        self.signed: dict[tuple[int, int, int], Order] = {}
-        self.filled: Counter[tuple[int, int]] = Counter()
-        self.batches = 0
-
-    def acknowledged(self, node: Node, command: Command, accepted: Accepted) -> None:
-        place = accepted.receipt.place
-        assert place.sequence == len(self.receipts) + 1, f"receipt {place.sequence} follows receipt {len(self.receipts)}"
-        assert not self.receipts or place.previous_hash == self.receipts[-1].place.hash
-        self.receipts.append(accepted.receipt)
-        if isinstance(command, L1Deposit):
-            self.deposited += command.amount
-        elif isinstance(command, L2Withdraw):
-            self.withdrawn += command.amount
-        elif isinstance(command, L2Trade):
-            refused = {event.order for event in accepted.events if isinstance(event, OrderRejected)}
-            account = command.order_set.account
-            self.signed.update({(account, order.nonce, order.revision): order for order in command.order_set.orders if order not in refused})
-
-    def look(self, node: Node) -> None:
-        """Conservation, positions, books, reservations, the rule; and the batches that were closed since."""
-        exchange = node.sequencer.exchange
-        audit_exchange(exchange, self.deposited, self.withdrawn)
-        audit_rule(exchange)
-        for closed in node.closed[self.batches :]:
-            audit_batch(closed.batch, exchange.params)
-        self.batches = len(node.closed)
-
-    def after_restart(self, node: Node, rng: Random) -> None:
-        """Every acknowledged command is in the log where its receipt says. The last hash covers all before it; some receipts are compared in full."""
-        for receipt in [*rng.sample(self.receipts, min(8, len(self.receipts))), *self.receipts[-1:]]:
-            assert node.sequencer.receipt(receipt.place.sequence) == receipt
-        if self.receipts:
-            assert self.receipts[-1].signer == SIGNER.address
+def name_of(event: Event) -> str:
+    """What is counted of an event."""
+    name = type(event).__name__
+    if isinstance(event, TakenOver):
+        return f"{name} by {'the fund' if event.winner == INSURANCE_ACCOUNT else 'a bid'}"
+    if isinstance(event, OrderCancelled):
+        return f"{name} {event.reason}"
+    return f"{name} {event.rejection.code}" if isinstance(event, OrderRejected) else name
 
 
 class Simulation:
     """One episode. Everything in it follows from `seed`."""
 
-    def __init__(self, seed: str, folder: Path, check_every: int = 10, fault_share: float = FAULT_SHARE) -> None:
+    def __init__(self, seed: str, folder: Path, check_every: int = CHECK_EVERY, fault_share: float = FAULT_SHARE, rebuild_share: float = REBUILD_SHARE) -> None:
         self.seed = seed
         self.rng = Random(seed)
         self.folder = folder
         self.fault_share = fault_share
+        self.rebuild_share = rebuild_share
         self.step_number = 0
         self.commands = 0
         self.counts: Counter[str] = Counter()
+        self.capacity = CAPACITY if self.rng.random() < SMALL_SHARE else ROOMY
         self.layer1 = ReorgingLayer1()
-        self.prover = CheckingProver(PRESET, check_every)
+        self.prover = CheckingProver(preset_of(self.capacity), check_every, first=self.rng.randrange(check_every))
         self.auditor = Auditor()
         self.traffic = Traffic(self.rng)
         self._generation = 0
-        self.node = Node(self._next_folder(), self.layer1, self.prover)
+        self.node = self._open(self._next_folder(), snapshots=False)
         open_accounts(self.layer1)
 
     def run(self, commands: int) -> None:
@@ -126,34 +106,44 @@ class Simulation:
         if rng.random() < self.fault_share:
             self._fault(rng.choices(list(FAULTS), list(FAULTS.values()))[0])
         chance = rng.random()
-        if chance < 0.04:
+        if chance < 0.05:
             self.layer1.mine([self.traffic.layer1_entry() for _ in range(rng.choice((0, 1, 1, 2)))])
         elif chance < 0.06:
             self._close_batch()
         elif chance < 0.08:
             self._post()
-        self._submit([self._next_command() for _ in range(rng.choice((1, 1, 1, 2, 12)))])
-        if self.step_number % 10 == 0:
-            self.auditor.look(self.node)
+        elif chance < 0.085:
+            self.node.snapshot(self.layer1.final_proven)
+            self.counts["snapshots"] += 1
+        self._submit([self._next_command() for _ in range(rng.choice(GROUPS))])
+        self._look(deeply=self.step_number % LOOK_EVERY == 0)
 
     def finish(self) -> None:
-        """Everything to layer 1, and the state rebuilt from there alone."""
+        """Everything to layer 1; now and then the state from the whole journal, and from layer 1 alone."""
         self._close_batch()
         self.prover.stalls, self.layer1.interrupt_in = 0, None
         self.node.poster.post()
-        self.auditor.look(self.node)
-        self._restart_from(None)
-        assert self.layer1.proven == len(self.node.closed), f"{self.layer1.proven} batches proven, expected {len(self.node.closed)}"
+        self._look(deeply=True)
+        batches, rebuilds = self.node.journal.batches, self.rng.random() < self.rebuild_share
+        self._restart_from(None, snapshots=not rebuilds)
+        assert self.layer1.proven == batches, f"{self.layer1.proven} batches proven, expected {batches}"
+        assert self.layer1.credited == self.auditor.ledger.paid_out, f"{self.layer1.credited} credited, expected {self.auditor.ledger.paid_out}"
         assert {record.status for record in self.node.poster.records()} <= {Status.VERIFIED}
         assert len(set(self.prover.proofs)) == len(self.prover.proofs), "a proof was made twice"
+        if rebuilds:
+            self._rebuild()
+        self.counts["batches"] += batches
+        self.counts["batches checked"] += self.prover.checked
+        self._count_posted()
+
+    def _rebuild(self) -> None:
+        """The committed state from what was posted, without this node."""
         rebuilt = CommittedState.genesis(PARAMS, OPERATOR)
         for batch in self.layer1.proposed:
             first = batch.effects.queue_first
             rebuilt.apply_data(batch.effects, batch.body, self.layer1.queue[first : first + len(batch.effects.queue)])
-        assert rebuilt.root == self.node.sequencer.state_root
-        self.counts["batches"] += len(self.node.closed)
-        self.counts["checked"] += self.prover.checked
-        self._count_posted()
+        assert rebuilt.root == self.node.sequencer.state_root, "layer 1's data lead to another root"
+        self.counts["rebuilt from layer 1"] += 1
 
     @property
     def digest(self) -> str:
@@ -161,17 +151,23 @@ class Simulation:
         last = self.auditor.receipts[-1].place.hash if self.auditor.receipts else b""
         return sha256(last + repr((sorted(self.counts.items()), self.node.sequencer.state_root)).encode()).hexdigest()
 
+    def _look(self, *, deeply: bool) -> None:
+        self.auditor.look(self.node, self.layer1, deeply=deeply)
+
     # ---- commands
 
     def _next_command(self) -> Command:
-        command = self.traffic.next(self.node.sequencer.exchange, self.layer1.queue[: self.layer1.final_queue])
-        if isinstance(command, InternalEpoch):  # kept before it is used: a node that dies in between can still post it
+        return self._kept(self.traffic.next(self.node.sequencer.exchange, self.layer1.queue[: self.layer1.final_queue]))
+
+    def _kept(self, command: Command) -> Command:
+        """An epoch is kept before it is used: a node that dies in between can still post it."""
+        if isinstance(command, InternalEpoch):
             self.node.poster.add_epoch(SignedEpoch(command.table.epoch, command.table.time_ms, 7, b"", ()))
         return command
 
     def _submit(self, commands: list[Command]) -> None:
         node = self.node
-        watch = len(commands) == 1 and self.rng.random() < 0.1
+        watch = len(commands) == 1 and self.rng.random() < WATCHED_SHARE
         before, batch = picture(node.sequencer.exchange) if watch else None, node.sequencer.exchange.open_batch.number
         answers = node.sequencer.submit_many(commands)
         self._acknowledge(commands, answers)
@@ -179,16 +175,15 @@ class Simulation:
             assert picture(node.sequencer.exchange) == before, f"{answers[0].code} changed the state"
 
     def _acknowledge(self, commands: list[Command], answers: list[Accepted | Rejection]) -> None:
-        exchange = self.node.sequencer.exchange
         for command, answer in zip(commands, answers, strict=True):
             self.commands += 1
-            self.counts[type(command).__name__ + (" accepted" if isinstance(answer, Accepted) else f" {answer.code}")] += 1
             if isinstance(answer, Accepted):
-                self.auditor.acknowledged(self.node, command, answer)
-                if len(commands) == 1:  # in a group the table may have changed since
-                    audit_trades(exchange, answer.events, self.auditor.signed, self.auditor.filled)
+                self.counts[f"{type(command).__name__} accepted"] += 1
+                self.counts.update(map(name_of, answer.events))
+                self.auditor.acknowledged(command, answer)
             else:
                 assert answer.message
+                self.counts[f"{type(command).__name__} {answer.code}"] += 1
 
     def _close_batch(self) -> None:
         exchange = self.node.sequencer.exchange
@@ -210,6 +205,8 @@ class Simulation:
             self._restart_from(None)
         elif name == "kill":
             self._restart_from(DiskImage(self.node.folder))
+        elif name == "journal alone":
+            self._restart_from(None, snapshots=False)
         elif name == "torn":
             self._tear()
         elif name == "disk full":
@@ -221,21 +218,26 @@ class Simulation:
             self.counts["blocks undone"] += self.layer1.reorg(rng.randint(1, FINALITY_BLOCKS - 1), rng)
         elif name == "oracle":
             self.traffic.oracle_stopped = rng.randint(20, 200)
+        elif name == "crash":
+            self.traffic.prices.crashing = True
+            self._submit([self._kept(self.traffic.epoch(self.node.sequencer.exchange))])
         elif name == "slow prover":
             self.prover.stalls = rng.randint(1, 4)
         else:
             self.layer1.interrupt_in = rng.randint(1, 4)
             self._post()
 
-    def _restart_from(self, image: DiskImage | None) -> None:
+    def _restart_from(self, image: DiskImage | None, *, snapshots: bool = True) -> None:
         """The node again, from its folder or from what a kill left; it is as it was."""
         before = self._picture()
-        self._reopen(image)
+        self.auditor.recount(self.node)
+        self._reopen(image, snapshots=snapshots)
         assert self._picture() == before, "the restarted node is not as it was"
         self.auditor.after_restart(self.node, self.rng)
 
     def _tear(self) -> None:
         """Killed in the middle of a write: the group is there as a whole or not at all, whatever part of it reached the disk."""
+        self.auditor.recount(self.node)
         start, before = DiskImage(self.node.folder), self._picture()
         commands = [self._next_command() for _ in range(self.rng.randint(1, 6))]
         start.files |= {name: content for name, content in DiskImage(self.node.folder).files.items() if name.startswith("poster")}  # its epochs
@@ -247,14 +249,8 @@ class Simulation:
         assert found in (before, after), "a torn write left something in between"
         self.counts["torn: whole" if found == after else "torn: nothing"] += 1
         if found == after:
-            self._acknowledge_quietly(commands, answers)
+            self._acknowledge(commands, answers)
         self.auditor.after_restart(self.node, self.rng)
-
-    def _acknowledge_quietly(self, commands: list[Command], answers: list[Accepted | Rejection]) -> None:
-        for command, answer in zip(commands, answers, strict=True):
-            self.commands += 1
-            if isinstance(answer, Accepted):
-                self.auditor.acknowledged(self.node, command, answer)
 
     def _fill_disk(self) -> None:
         """No room: an error that says so, nothing more is accepted, and a restart has all that was acknowledged and nothing else."""
@@ -277,11 +273,12 @@ class Simulation:
             pass
         else:
             raise AssertionError("accepted a command after the disk failed")
+        self.auditor.recount(self.node)
         self._reopen(DiskImage(self.node.folder))
         assert self._picture() == before, "the restarted node is not as it was before the disk was full"
         self.auditor.after_restart(self.node, self.rng)
 
-    def _reopen(self, image: DiskImage | None) -> None:
+    def _reopen(self, image: DiskImage | None, *, snapshots: bool = True) -> None:
         self.node.close()
         self._count_posted()
         folder = self.node.folder
@@ -289,15 +286,19 @@ class Simulation:
             shutil.rmtree(folder)
             folder = self._next_folder()
             image.write(folder)
-        self.auditor.batches = min(self.auditor.batches, len(self.node.closed))
-        self.node = Node(folder, self.layer1, self.prover)
+        self.node = self._open(folder, snapshots=snapshots)
+        assert self.node.passed_over == []
+        self.counts["restarts from a snapshot"] += self.node.start.sequence > 0
+
+    def _open(self, folder: Path, *, snapshots: bool) -> Node:
+        return Node(folder, self.layer1, self.prover, capacity=self.capacity, snapshots=snapshots, batches_max=self.layer1.final_proven)
 
     def _count_posted(self) -> None:
         self.counts["posted again"] += sum(times - 1 for times in self.node.posted.values() if times > 1)
 
     def _picture(self) -> tuple[Any, ...]:
         sequencer = self.node.sequencer
-        return sequencer.sequence, sequencer.state_root, self.node.journal.head, len(self.node.closed), picture(sequencer.exchange)
+        return sequencer.sequence, sequencer.state_root, self.node.journal.head, self.node.journal.batches, picture(sequencer.exchange)
 
     def _next_folder(self) -> Path:
         self._generation += 1

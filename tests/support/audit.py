@@ -7,7 +7,7 @@ from collections import Counter
 from straddle.core.accounts import EMPTY_SLOT, FEE_ACCOUNT, Slot
 from straddle.core.batch import OpenBatch
 from straddle.core.events import Event, OrderResting, ProtectionTripped, Trade
-from straddle.core.exposure import Exposure
+from straddle.core.exposure import build_exposure
 from straddle.core.fees import fill_fee
 from straddle.core.margin import check_rule, requirement
 from straddle.core.market_state import MarketState
@@ -24,6 +24,11 @@ def audit_exchange(exchange: Exchange, deposited: int, withdrawn: int) -> None:
         assert 0 not in account.positions.values()
         totals.update(account.positions)
     assert not any(totals.values())
+    audit_derived(exchange)
+
+
+def audit_derived(exchange: Exchange) -> None:
+    """What is kept in steps is what follows from the state."""
     _audit_books(exchange)
     _audit_exposures(exchange)
     _audit_usage(exchange)
@@ -32,17 +37,21 @@ def audit_exchange(exchange: Exchange, deposited: int, withdrawn: int) -> None:
 
 def _audit_books(exchange: Exchange) -> None:
     resting = {}
-    for instrument, book in exchange.books.items():
+    assert all(exchange.combination_books.values())
+    for key, book in (*exchange.books.items(), *exchange.combination_books.items()):
         for side in Side:
             for order in book.side(side):
-                assert order.order.instrument == instrument and order.order.side is side and order.left_lots > 0
+                assert (order.order.instrument if order.order.is_outright else order.order.legs) == key
+                assert order.order.side is side and order.left_lots > 0
                 assert order.key not in resting
                 resting[order.key] = order
+            levels = [(order.order.limit_ticks * -side.sign, order.turn) for order in book.side(side)]
+            assert levels == sorted(levels)
         bid, ask = book.bids.best_ticks(), book.asks.best_ticks()
-        assert bid is None or ask is None or bid < ask, f"book {instrument} is crossed: {bid} {ask}"
+        assert bid is None or ask is None or bid < ask, f"book {key} is crossed: {bid} {ask}"
     indexed = {}
     for account, slots in exchange.open_orders.items():
-        assert slots
+        assert slots and [order.turn for order in slots.values()] == sorted(order.turn for order in slots.values())
         for index, order in slots.items():
             owner = exchange.accounts[account]
             assert order.account == account and order.order.nonce % exchange.params.slots == index
@@ -59,7 +68,7 @@ def _audit_exposures(exchange: Exchange) -> None:
     active = {account.id for account in exchange.accounts.values() if account.positions} | exchange.open_orders.keys()
     assert active == exchange.exposures.keys()
     for account in active:
-        built = Exposure.build(exchange.context, exchange.positions_of(account), exchange.open_orders.get(account, {}).values())
+        built = build_exposure(exchange.context, exchange.positions_of(account), exchange.open_orders.get(account, {}).values())
         assert built == exchange.exposures[account]
         assert len(exchange.positions_of(account)) <= exchange.limits.positions
         valued, cash = exchange.requirement_of(account), exchange.accounts[account].cash
@@ -68,9 +77,16 @@ def _audit_exposures(exchange: Exchange) -> None:
 
 def _audit_usage(exchange: Exchange) -> None:
     batch, usage, capacity = exchange.open_batch, exchange.usage, exchange.capacity
-    rows = {account: len(start.positions.keys() | exchange.positions_of(account).keys()) for account, start in batch.start.items()}
-    assert usage.positions == rows and usage.position_rows == sum(rows.values()) <= capacity.positions
-    assert usage.order_uses == {(use.account, use.order.nonce, use.order.revision): i for i, use in enumerate(batch.order_uses)}
+    rows = {account: len(batch.start[account].positions.keys() | exchange.positions_of(account).keys()) for account in batch.opened}
+    assert usage.position_rows == sum(rows.values()) <= capacity.positions
+    closed = {account: start.positions for account, start in batch.start.items() if account not in batch.opened}
+    assert closed == {account: exchange.positions_of(account) for account in closed}
+    outrights = {(use.account, use.order.nonce, use.order.revision): i for i, use in enumerate(batch.order_uses) if use.order.is_outright}
+    assert usage.order_uses == outrights
+    assert usage.leg_rows == sum(len(use.order.legs) for use in batch.order_uses) <= capacity.legs
+    for account, instrument in batch.reduced:
+        before, size = batch.start[account].positions[instrument], exchange.positions_of(account).get(instrument, 0)
+        assert abs(size) <= abs(before) and size * before >= 0
     sets = {(use.account, use.set_root, use.order_set.signature) for use in batch.order_uses}
     assert set(usage.order_sets) == sets
     assert len(sets) + len(batch.withdrawals) + len(batch.cancels) <= capacity.signatures
@@ -84,7 +100,8 @@ def _audit_caution(exchange: Exchange) -> None:
         for account, orders in exchange.open_orders.items():
             lots: Counter[tuple[int, int]] = Counter()
             for resting in orders.values():
-                lots[resting.order.instrument, resting.order.side.sign] += resting.left_lots
+                for leg in resting.order.legs:
+                    lots[leg.instrument, resting.order.leg_side(leg).sign] += resting.left_lots * abs(leg.ratio)
             for (instrument, sign), total in lots.items():
                 assert total <= -sign * exchange.positions_of(account).get(instrument, 0)
     for account, protection in exchange.protections.items():
@@ -116,7 +133,7 @@ class ProtectionAudit:
         """account -> start of the interval, lots, delta."""
 
     def follow(self, exchange: Exchange, events: tuple[Event, ...]) -> None:
-        table, now = exchange.table, exchange.time_ms
+        table, now, met = exchange.table, exchange.time_ms, (0, 0)
         for event in events:
             if isinstance(event, ProtectionTripped):
                 protection = exchange.protections[event.account]
@@ -125,17 +142,18 @@ class ProtectionAudit:
             elif isinstance(event, Trade) and event.maker in exchange.protections:
                 assert table is not None
                 start, lots, delta = self.used[event.maker]
-                if now >= start + exchange.protections[event.maker].limits.interval_ms:
+                if (event.maker, event.execution) != met and now >= start + exchange.protections[event.maker].limits.interval_ms:
                     start, lots, delta = now, 0, 0
+                met = event.maker, event.execution
                 deltas = table[event.instrument].deltas
                 delta -= event.taker_side.sign * event.size_lots * (deltas[4] - deltas[7])
                 self.used[event.maker] = start, lots + event.size_lots, delta
                 limits = exchange.protections[event.maker].limits
                 assert not limits.quantity_lots or lots + event.size_lots <= limits.quantity_lots
-                assert not limits.delta_micros or abs(delta) <= limits.delta_micros
         for account, (start, lots, delta) in self.used.items():
             kept = exchange.protections[account]
             assert (kept.start_ms, kept.quantity_lots, kept.delta_micros) == (start, lots, delta)
+            assert not kept.limits.delta_micros or abs(delta) <= kept.limits.delta_micros
 
 
 def audit_rule(exchange: Exchange) -> None:
@@ -151,22 +169,37 @@ def audit_rule(exchange: Exchange) -> None:
 
 
 def audit_trades(exchange: Exchange, events: tuple[Event, ...], signed: dict[tuple[int, int, int], Order], filled: Counter[tuple[int, int]]) -> None:
-    """Every trade keeps to what both sides signed; `filled` adds up lots by (account, nonce)."""
-    table = exchange.table
+    """Every execution keeps to what each side signed; `filled` adds up units by (account, nonce)."""
+    executions: dict[tuple[int, int, int, int], list[tuple[Trade, int, int]]] = {}
     for trade in (event for event in events if isinstance(event, Trade)):
-        assert table is not None
-        taker, maker = signed[trade.taker, trade.taker_nonce, trade.taker_revision], signed[trade.maker, trade.maker_nonce, trade.maker_revision]
-        assert trade.taker != trade.maker and taker.instrument == maker.instrument == trade.instrument
-        assert taker.side is trade.taker_side is maker.side.opposite and trade.size_lots > 0
-        row = table[trade.instrument]
-        assert abs(trade.price_ticks - row.mark) <= row.band and row.expiry_ms > table.time_ms
-        sides = (taker, trade.taker, trade.taker_fee, exchange.fees.taker_bps), (maker, trade.maker, trade.maker_fee, exchange.fees.maker_bps)
-        for order, account, fee, bps in sides:
-            assert (trade.price_ticks - order.limit_ticks) * order.side.sign <= 0
-            assert order.expiry_ms > table.time_ms
-            assert fee == fill_fee(bps, exchange.fees, table.index_ticks, row, trade.price_ticks, trade.size_lots) <= order.fee_cap * trade.size_lots
-            filled[account, order.nonce] += trade.size_lots
-            assert filled[account, order.nonce] <= order.size_lots
+        assert trade.taker != trade.maker and trade.size_lots > 0
+        _audit_leg(exchange, trade)
+        taker, maker = (trade.taker, trade.taker_nonce, trade.taker_revision), (trade.maker, trade.maker_nonce, trade.maker_revision)
+        assert signed[taker].side is signed[maker].side.opposite or not (signed[taker].is_outright and signed[maker].is_outright)
+        executions.setdefault((trade.execution, *taker), []).append((trade, trade.taker_fee, trade.taker_side.sign))
+        executions.setdefault((trade.execution, *maker), []).append((trade, trade.maker_fee, -trade.taker_side.sign))
+    for (_, account, nonce, revision), parts in executions.items():
+        order, lots = signed[account, nonce, revision], Counter[int]()
+        for trade, _, sign in parts:
+            lots[trade.instrument] += sign * trade.size_lots
+        leg = order.legs[0]
+        units = lots[leg.instrument] * order.side.sign // leg.ratio
+        assert units > 0 and lots == {leg.instrument: order.side.sign * leg.ratio * units for leg in order.legs}
+        cost = sum(sign * trade.size_lots * trade.price_ticks for trade, _, sign in parts)
+        assert cost <= order.side.sign * order.limit_ticks * units
+        assert sum(fee for _, fee, _ in parts) <= order.fee_cap * units
+        assert exchange.table is not None and order.expiry_ms > exchange.table.time_ms
+        filled[account, nonce] += units
+        assert filled[account, nonce] <= order.size_lots
+
+
+def _audit_leg(exchange: Exchange, trade: Trade) -> None:
+    table, schedule = exchange.table, exchange.fees
+    assert table is not None
+    row, index = table[trade.instrument], table.index_ticks
+    assert abs(trade.price_ticks - row.mark) <= row.band and row.expiry_ms > table.time_ms
+    assert trade.taker_fee == fill_fee(schedule.taker_bps, schedule, index, row, trade.price_ticks, trade.size_lots)
+    assert trade.maker_fee == fill_fee(schedule.maker_bps, schedule, index, row, trade.price_ticks, trade.size_lots)
 
 
 def audit_batch(batch: OpenBatch, params: Params) -> None:
@@ -174,15 +207,19 @@ def audit_batch(batch: OpenBatch, params: Params) -> None:
     cash, positions, fees = {a: start.cash for a, start in batch.start.items()}, {a: Counter(start.positions) for a, start in batch.start.items()}, 0
     table = batch.table
     assert table is not None and batch.start.keys() == batch.end.keys()
-    per_order: Counter[int] = Counter()
+    per_leg: Counter[tuple[int, int]] = Counter()
+    net: Counter[int] = Counter()
     per_order_fee: Counter[int] = Counter()
     for fill in batch.fills:
-        for index, fee in ((fill.taker, fill.taker_fee), (fill.maker, fill.maker_fee)):
+        for index, place, fee in ((fill.taker, fill.taker_leg, fill.taker_fee), (fill.maker, fill.maker_leg, fill.maker_fee)):
             use = batch.order_uses[index]
-            signed = fill.size_lots * use.order.side.sign
+            leg = use.order.legs[place]
+            assert leg.instrument == fill.instrument
+            signed = fill.size_lots * use.order.leg_side(leg).sign
             cash[use.account] -= signed * (fill.price_ticks - table[fill.instrument].funding) + fee
             positions[use.account][fill.instrument] += signed
-            per_order[index] += fill.size_lots
+            per_leg[index, place] += fill.size_lots
+            net[index] += signed * fill.price_ticks
             per_order_fee[index] += fee
             fees += fee
         assert batch.first_sequence <= fill.sequence <= batch.last_sequence
@@ -198,7 +235,9 @@ def audit_batch(batch: OpenBatch, params: Params) -> None:
     for i, use in enumerate(batch.order_uses):
         index = use.order.nonce % params.slots
         before = slots[use.account].get(index, EMPTY_SLOT)
-        assert use.slot_before == before and use.fill == per_order[i] > 0 and use.fee == per_order_fee[i] <= use.order.fee_cap * use.fill
+        assert use.slot_before == before and use.fill > 0 and use.fee == per_order_fee[i] <= use.order.fee_cap * use.fill
+        assert all(per_leg[i, place] == abs(leg.ratio) * use.fill for place, leg in enumerate(use.order.legs))
+        assert net[i] <= use.order.side.sign * use.order.limit_ticks * use.fill
         assert before.nonce < use.order.nonce or (before.nonce == use.order.nonce and before.revision <= use.order.revision)
         filled = use.fill + (before.filled if before.nonce == use.order.nonce else 0)
         assert filled <= use.order.size_lots and use.order.nonce >= batch.start[use.account].min_nonce

@@ -6,7 +6,9 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from straddle.core.accounts import Account
 from straddle.core.batch import OpenBatch
+from straddle.core.book import Book, RestingOrder
 from straddle.core.capacity import Capacity
 from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket, L1Deposit, L1SetKey, L2Cancel, L2Protect, L2Trade, L2Withdraw
 from straddle.core.events import Event
@@ -14,7 +16,7 @@ from straddle.core.fees import FeeSchedule
 from straddle.core.instruments import BTC, NEVER_MS, Instrument, Kind
 from straddle.core.market_state import MarketState
 from straddle.core.messages import MessageKind, cancel_payload, order_set_root, protection_payload, signed_words, withdrawal_payload
-from straddle.core.orders import Order, OrderSet, Side, Signature
+from straddle.core.orders import Leg, Order, OrderSet, Side, Signature, outright
 from straddle.core.params import Limits, Params
 from straddle.core.protection import ProtectionLimits
 from straddle.core.rejections import RejectionCode
@@ -34,8 +36,37 @@ DOLLARS = 1_000_000
 
 BUY, SELL = Side.BUY, Side.SELL
 
-ROOMY = Capacity(accounts=16, positions=192, instruments=112, signatures=32, orders=64, fills=48, queue=24, withdrawals=4, listings=112)
-NANO = Capacity(accounts=6, positions=12, instruments=6, signatures=6, orders=8, fills=6, queue=4, withdrawals=2, listings=6)
+ROOMY = Capacity(
+    accounts=20,
+    positions=320,
+    instruments=344,
+    signatures=40,
+    orders=72,
+    fills=84,
+    queue=24,
+    withdrawals=4,
+    listings=120,
+    legs=96,
+    transfers=2,
+    takeovers=2,
+    deleverages=4,
+)
+NANO = Capacity(
+    accounts=6,
+    positions=12,
+    instruments=6,
+    signatures=6,
+    orders=8,
+    fills=6,
+    queue=4,
+    withdrawals=2,
+    listings=6,
+    legs=12,
+    transfers=1,
+    takeovers=1,
+    deleverages=2,
+)
+"""A small one of the tests' own: batches fill up soon."""
 
 INSTRUMENTS = (
     Instrument(CALL, Kind.CALL, BTC, TIME_MS + 24 * HOUR_MS, 900_000, 50, 10, 10_000_000),
@@ -56,6 +87,7 @@ def row(instrument: Instrument, **changes: Any) -> RiskRow:
         Kind.CALL: RiskRow(instrument.id, instrument.expiry_ms, False, 20_000, 0, 6_000, 10, 5, 900, 700, spread(5000, 40)),
         Kind.PUT: RiskRow(instrument.id, instrument.expiry_ms, False, 15_000, 0, 6_000, 10, 5, 900, 700, spread(-4000, 40)),
         Kind.PERPETUAL: RiskRow(instrument.id, instrument.expiry_ms, True, 899_000, 1_000, 20_000, 2_000, 1_500, 2_000, 1_500, spread(10_000)),
+        Kind.FUTURE: RiskRow(instrument.id, instrument.expiry_ms, True, 900_000, 0, 20_000, 2_000, 1_500, 2_000, 1_500, spread(10_000)),
     }[instrument.kind]
     return replace(base, **changes)
 
@@ -156,7 +188,12 @@ class Market:
             self.nonces[account] = self.nonces.get(account, 0) + 1
             changes["nonce"] = self.nonces[account]
         fields: dict[str, Any] = {"revision": 0, "expiry_ms": TIME_MS + HOUR_MS, "fee_cap": 5_000, "flags": 0, **changes}
-        return Order(limit_ticks=limit_ticks, size_lots=size_lots, instrument=instrument, side=side, **fields)
+        return outright(limit_ticks=limit_ticks, size_lots=size_lots, instrument=instrument, side=side, **fields)
+
+    def combination(self, account: int, legs: dict[int, int], side: Side, limit_ticks: int, size_lots: int, **changes: Any) -> Order:
+        """An order on instrument -> signed ratio, with the account's next nonce."""
+        order = self.order(account, 1, side, limit_ticks, size_lots, **{"fee_cap": 50_000, **changes})
+        return replace(order, legs=tuple(Leg(instrument, ratio) for instrument, ratio in legs.items()))
 
     def trade(self, account: int, *orders: Order) -> L2Trade:
         """A signed order set."""
@@ -168,7 +205,7 @@ class Market:
         return self.ok(self.trade(account, self.order(account, instrument, side, limit_ticks, size_lots, **changes)))
 
     def withdraw(self, account: int, amount: int, nonce: int | None = None) -> L2Withdraw:
-        nonce = self.exchange.accounts[account].withdrawal_nonce + 1 if nonce is None else nonce
+        nonce = self.exchange.accounts[account].action_nonce + 1 if nonce is None else nonce
         key_epoch, signature = self.sign(account, MessageKind.WITHDRAWAL, withdrawal_payload(nonce, amount))
         return L2Withdraw(account, key_epoch, nonce, amount, signature)
 
@@ -189,16 +226,29 @@ class Market:
 
 
 def picture(exchange: Exchange) -> Any:
-    """Everything in an exchange as comparable plain values, order of orders and levels included."""
+    """Everything in an exchange as comparable plain values, the order of open orders, levels and rows included; that of positions and slots means nothing."""
+    own = ("books", "combination_books", "open_orders", "accounts", "exposures", "open_batch", "table", "_units")
+    fields = {name: getattr(exchange, name) for name in exchange.__slots__ if name not in own}
+    books = {key: _book(book) for key, book in (*exchange.books.items(), *sorted(exchange.combination_books.items()))}
+    orders = {account: [(index, _resting(resting)) for index, resting in slots.items()] for account, slots in sorted(exchange.open_orders.items())}
+    accounts = [_account(account) for account in exchange.accounts.values()]
+    exposures = {account: exposure.state() for account, exposure in sorted(exchange.exposures.items())}
     batch = exchange.open_batch
-    fields = {name: getattr(exchange, name) for name in exchange.__slots__ if name not in ("books", "open_batch")}
-    books = {id_: ([*_resting(book.bids)], [*_resting(book.asks)]) for id_, book in exchange.books.items()}
-    orders = {account: list(slots) for account, slots in exchange.open_orders.items()}
-    return repr((fields, books, orders, batch))
+    rows = {name: getattr(batch, name) for name in batch.__slots__ if name not in ("start", "table")}
+    start = [_account(account) for account in batch.start.values()]
+    return repr((fields, books, orders, accounts, exposures, rows, start, (exchange.table and exchange.table.epoch), (batch.table and batch.table.epoch)))
 
 
-def _resting(side: Any) -> list[tuple[Any, ...]]:
-    return [(resting.account, resting.order, resting.set_index, resting.left_lots) for resting in side]
+def _account(account: Account) -> Any:
+    return replace(account, positions=dict(sorted(account.positions.items())), slots=dict(sorted(account.slots.items())))
+
+
+def _book(book: Book) -> Any:
+    return [[_resting(resting) for resting in side] for side in (book.bids, book.asks)]
+
+
+def _resting(resting: RestingOrder) -> tuple[Any, ...]:
+    return (resting.account, resting.order, resting.set_index, resting.left_lots, resting.turn, resting.unit_fee)
 
 
 def scenarios(*changes: tuple[int, int]) -> tuple[int, ...]:

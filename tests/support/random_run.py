@@ -8,17 +8,29 @@ from random import Random
 from typing import Any
 
 from straddle.core.commands import Command, InternalEpoch, L1Deposit, L1SetKey, L2Protect, L2Trade, L2Withdraw
-from straddle.core.events import OrderCancelled, OrderRejected, ProtectionTripped
+from straddle.core.events import Event, OrderCancelled, OrderRejected, ProtectionTripped, Trade
 from straddle.core.market_state import MarketState
 from straddle.core.orders import Order
 from straddle.core.rejections import RejectionCode
 from straddle.core.state import close_batch
 from straddle.transition import transition
 from support.audit import ProtectionAudit, audit_batch, audit_exchange, audit_market, audit_rule, audit_trades
-from support.market import CALL, HOUR_MS, NANO, PERPETUAL, PUT, SELL, Market, picture, table
+from support.market import BUY, CALL, HOUR_MS, NANO, PERPETUAL, PUT, SELL, Market, picture, table
 
 ACCOUNTS = (3, 4, 5)
 CENTRES = {CALL: 20_000, PUT: 15_000, PERPETUAL: 900_000}
+
+
+LEGS: list[dict[int, int]] = [
+    *[{CALL: 1}] * 6,
+    *[{PUT: 1}] * 3,
+    *[{PERPETUAL: 1}] * 3,
+    *[{CALL: 1, PUT: -1}] * 3,
+    {CALL: 1, PUT: 1},
+    {CALL: 2, PUT: -3},
+    {CALL: 1, PUT: -1, PERPETUAL: -1},
+]
+"""Instrument -> signed ratio: outrights, and some combinations."""
 
 
 class Run:
@@ -40,18 +52,19 @@ class Run:
         last = self.market.nonces.get(account, 0)
         changes: dict[str, Any] = {} if wanted["nonce"] == "new" else {"nonce": max(1, last - (9 if wanted["nonce"] == "older" else 0))}
         self.revision += 1
-        side = SELL.opposite if wanted["buy"] else SELL
-        limit = CENTRES[wanted["instrument"]] + 50 * wanted["step"]
-        return self.market.order(
+        legs = wanted["legs"]
+        limit = sum(ratio * CENTRES[instrument] for instrument, ratio in legs.items()) + 50 * wanted["step"]
+        units = sum(map(abs, legs.values()))
+        return self.market.combination(
             account,
-            wanted["instrument"],
-            side,
+            legs,
+            BUY if wanted["buy"] else SELL,
             limit,
-            10 * wanted["tens"],
+            10 * wanted["tens"] if len(legs) == 1 else 10 * min(wanted["tens"], 30),
             revision=self.revision,
             flags=wanted["flags"],
             expiry_ms=self.exchange.context.table.time_ms + wanted["minutes"] * HOUR_MS // 60,
-            fee_cap=wanted["fee_cap"],
+            fee_cap=wanted["fee_cap"] * units,
             **changes,
         )
 
@@ -111,6 +124,7 @@ class Run:
                 self.seen[f"refused {event.rejection.code}"] += 1
             elif isinstance(event, ProtectionTripped):
                 self.seen["tripped"] += 1
+        self._count_trades(outcome.events)
         if isinstance(command, L1Deposit):
             self.deposited += command.amount
         elif isinstance(command, L2Withdraw):
@@ -126,6 +140,18 @@ class Run:
         audit_exchange(self.exchange, self.deposited, self.withdrawn)
         audit_rule(self.exchange)
 
+    def _count_trades(self, events: tuple[Event, ...]) -> None:
+        """Executions of two combinations, of a combination against outrights, of a reduce-only order."""
+        executions: dict[int, list[Trade]] = {}
+        for trade in (event for event in events if isinstance(event, Trade)):
+            executions.setdefault(trade.execution, []).append(trade)
+            for order in ((trade.taker, trade.taker_nonce, trade.taker_revision), (trade.maker, trade.maker_nonce, trade.maker_revision)):
+                self.seen["reduce-only fills"] += self.signed[order].reduce_only
+        for trades in executions.values():
+            if len({trade.instrument for trade in trades}) > 1:
+                makers = {(trade.maker, trade.maker_nonce) for trade in trades}
+                self.seen["combinations" if len(makers) == 1 else "implied"] += 1
+
     def replay(self) -> None:
         """The same commands on a fresh exchange give the same state and the same batches."""
         params = self.exchange.params
@@ -139,7 +165,7 @@ class Run:
         assert picture(fresh) == picture(self.exchange) and batches == self.market.closed
 
 
-STATES = [MarketState.OPEN] * 12 + list(MarketState)
+STATES = [MarketState.OPEN] * 24 + list(MarketState)
 LATER_MS = [0, 1_000, 1_000, 1_000, 1_000, 1_000, 60_000, 60_000, 1_000_000]
 PROTECTIONS = [(5_000, 2_000, 150, 0), (60_000, 1_000, 1_000, 300_000), (5_000, 0, 0, 200_000), (60_000, 60_000, 55, 0), (0, 0, 0, 0)]
 WEIGHTS = {"trade": 60, "market": 8, "protect": 4, "epoch": 6, "deposit": 3, "withdraw": 4, "cancel": 2, "key": 1, "cut": 2}
@@ -150,8 +176,8 @@ def random_action(rng: Random) -> tuple[str, Any, Any]:
     kind = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     account = rng.choice(ACCOUNTS)
     if kind == "trade":
-        orders = [{"instrument": rng.choice([CALL, CALL, PUT, PERPETUAL]), "buy": rng.random() < 0.5, "step": rng.randint(-2, 2),
-                   "tens": rng.choice([0, 1, 3, 10, 10, 30, 60, 200]), "flags": rng.choices([0, 1, 2, 4], [78, 20, 1, 1])[0],
+        orders = [{"legs": rng.choice(LEGS), "buy": rng.random() < 0.5, "step": rng.randint(-2, 2),
+                   "tens": rng.choice([0, 1, 3, 10, 10, 30, 60, 200]), "flags": rng.choices([0, 1, 2, 4, 8, 9, 5], [62, 14, 6, 5, 8, 4, 1])[0],
                    "nonce": rng.choice(["new"] * 12 + ["last", "older"]),
                    "minutes": rng.choice([60, 60, 2]), "fee_cap": rng.choice([5_000] * 9 + [270])} for _ in range(rng.choice([1, 1, 1, 2, 4]))]  # fmt: skip
         return kind, account, orders

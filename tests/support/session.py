@@ -1,94 +1,89 @@
-"""A finished market session without layer 1: real recordings, engine, journal, witnesses."""
+"""A finished night without layer 1 and without proofs: real recordings, engine, journal, witnesses. Requests to layer 1 are queue entries made here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from straddle.bots.market_maker import MakerProfile
-from straddle.bots.taker import TakerProfile
 from straddle.core import messages
-from straddle.core.commands import L1Deposit, L1SetKey
-from straddle.core.events import Withdrawn
+from straddle.core.accounts import FIRST_USER_ACCOUNT, INSURANCE_ACCOUNT
+from straddle.core.commands import L1Deposit, L1ForceWithdraw, L1SetKey
 from straddle.node.config import DemoConfig
-from straddle.node.market import Market, exchange_params, genesis, load_market
-from straddle.node.session import Committee, MarketSession
+from straddle.node.demo import DEPOSITS, deposit_of
+from straddle.node.exchange import Exchange, Identity
+from straddle.node.layer1 import QueueCommand
+from straddle.node.market import Market, exchange_params, load_market
+from straddle.node.night import Night, Schedule
 from straddle.node.traders import Trader, address_of, wallet_of
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.vector import ChainFacts, PostedBatch
-from straddle.sequencer.journal import Journal
 from straddle.sequencer.receipts import LogIdentity
-from straddle.sequencer.sequencer import ClosedBatch, Sequencer
 
-IDENTITY = LogIdentity(31337, 0x1234)
-DOMAIN = messages.domain(IDENTITY.chain_id, IDENTITY.rollup)
+LOG = LogIdentity(31337, 0x1234)
+DOMAIN = messages.domain(LOG.chain_id, LOG.rollup)
 OPERATOR = wallet_of(1, "operator")
 ORACLES = (b"\1" * 32, b"\2" * 32)
-DEPOSITS = {"maker": 5_000_000 * 10**6, "taker": 500_000 * 10**6}
+
+
+@dataclass
+class Queue:
+    """Layer 1's queue, in memory."""
+
+    entries: list[QueueCommand] = field(default_factory=list)
+
+    def pending(self, pointer: int) -> Sequence[QueueCommand]:
+        return self.entries[pointer:]
+
+    def force_withdraw(self, trader: Trader, amount_micros: int) -> None:
+        self.entries.append(L1ForceWithdraw(len(self.entries), trader.account, trader.owner, amount_micros))
+
+    def join(self, trader: Trader, account: int, amount: int) -> None:
+        trader.account = account
+        self.entries.append(L1Deposit(len(self.entries), account, trader.owner, amount))
+        self.entries.append(L1SetKey(len(self.entries), account, trader.owner, trader.key.public))
 
 
 @dataclass
 class Run:
-    """A finished session."""
+    """A finished night."""
 
     config: DemoConfig
     market: Market
-    session: MarketSession
-    closed: list[ClosedBatch]
-    withdrawn: int
+    exchange: Exchange
+    night: Night
+    queue: Queue
 
     @property
-    def exchange_accounts(self) -> dict[int, dict[int, int]]:
-        return {number: account.positions for number, account in self.session.sequencer.exchange.accounts.items()}
+    def deposited(self) -> int:
+        return sum(entry.amount for entry in self.queue.entries if isinstance(entry, L1Deposit))
+
+    @property
+    def withdrawn(self) -> int:
+        happened = self.night.happened
+        return sum(amount for _, amount in happened.withdrawals) + sum(paid for _, _, paid in happened.forced)
 
 
-def run_session(config: DemoConfig, folder: Path) -> Run:
-    market = load_market(config)
-    params = exchange_params(config.circuit, market.parameters)
-    exchange, committed = genesis(config.circuit, params, DOMAIN, address_of(OPERATOR))
-    closed: list[ClosedBatch] = []
-    journal = Journal(folder / "journal.sqlite", IDENTITY)
-    sequencer = Sequencer(exchange, committed, journal, OPERATOR, clock_ms=lambda: market.path.start_ms, inclusion_ms=60_000, on_batch=closed.append)
-    traders = [Trader.create(config.seed, f"{role}-{i}", DOMAIN) for role, count in (("maker", config.makers), ("taker", config.takers)) for i in range(count)]
-    makers, takers = traders[: config.makers], traders[config.makers :]
-    session = MarketSession(
-        sequencer,
-        IDENTITY,
-        market.path,
-        market.listed,
-        [(trader, MakerProfile(share_bps=5_000)) for trader in makers],
-        [(trader, TakerProfile()) for trader in takers],
-        Committee(ORACLES),
-        market.parameters,
-        config.seed,
-    )
-    session.list_instruments()
-    session.open_epoch(market.path.start_ms)
-    for i, trader in enumerate(traders):
-        trader.account = 3 + i
-        session.submit(L1Deposit(2 * i, trader.account, trader.owner, DEPOSITS[trader.name.split("-")[0]]))
-        session.submit(L1SetKey(2 * i + 1, trader.account, trader.owner, trader.key.public))
-    sequencer.close_batch()
-    withdrawn = 0
-    for epoch in range(1, config.epochs + 1):
-        session.open_epoch(market.path.start_ms + epoch * config.epoch_minutes * 60_000)
-        session.quote()
-        session.trade(-(-config.trades // config.epochs))
-        if epoch == config.epochs:
-            withdrawn = session.withdrawable(takers[0]) // 2
-            (event,) = session.submit(takers[0].sign_withdrawal(withdrawn))
-            assert isinstance(event, Withdrawn)
-        sequencer.close_batch()
-    journal.close()
-    return Run(config, market, session, closed, withdrawn)
+def run_night(config: DemoConfig, folder: Path, market: Market | None = None) -> Run:
+    market = market or load_market(config)
+    identity = Identity(LOG, DOMAIN, exchange_params(config.circuit, market.parameters), address_of(OPERATOR), OPERATOR, ORACLES)
+    exchange = Exchange(config, market, identity, folder, lambda closed: None)
+    queue = Queue()
+    queue.entries.append(L1Deposit(0, INSURANCE_ACCOUNT, address_of(OPERATOR), DEPOSITS["insurance"]))
+    for i, trader in enumerate((*exchange.traders, exchange.sub_account)):
+        queue.join(trader, FIRST_USER_ACCOUNT + i, deposit_of(exchange, trader))
+    schedule = Schedule.plan(market, epoch_minutes=config.epoch_minutes, rounds=config.rounds, hours=config.hours)
+    night = Night(market, exchange.session, exchange.crowd, queue, schedule, exchange.sub_account)
+    for _ in night.run():
+        pass
+    return Run(config, market, exchange, night, queue)
 
 
 def post(run: Run, parent: bytes = bytes(32), vk_id: bytes = b"v" * 32) -> list[PostedBatch]:
     """The run's batches as layer 1 would get them after the header `parent`."""
-    params = run.session.sequencer.committed.params
     batches = []
-    for closed in run.closed:
-        chain = ChainFacts(IDENTITY.chain_id, IDENTITY.rollup, vk_id, parent, 0xBE)
-        batches.append(post_change(closed.change, closed.batch, params, run.config.circuit, HeaderFacts(DOMAIN, closed.log_root), chain))
+    for closed in run.exchange.closed:
+        chain = ChainFacts(LOG.chain_id, LOG.rollup, vk_id, parent, 0xBE)
+        batches.append(post_change(closed.change, closed.batch, run.exchange.identity.params, run.config.circuit, HeaderFacts(DOMAIN, closed.log_root), chain))
         parent = batches[-1].header_hash
     return batches

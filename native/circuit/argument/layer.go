@@ -19,6 +19,7 @@ import (
 	"math/big"
 	"slices"
 
+	"github.com/consensys/gnark/constraint"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/std/multicommit"
 	"github.com/consensys/gnark/std/rangecheck"
@@ -43,6 +44,7 @@ type Layer struct {
 	visit      func(l *Layer, label string)
 	postponed  map[*Tuple]drawn
 	powerCache []drawn
+	products   *constraint.BlueprintID // of assertProduct, once made
 }
 
 type hook struct {
@@ -178,7 +180,7 @@ func (l *Layer) AssertZeroIf(flag, e Expr) {
 	if !flag.isFlag() {
 		l.fail("AssertZeroIf: expected a flag, got the interval %s", flag.interval)
 	}
-	l.AssertZero(flag.Times(e))
+	l.AssertProduct(flag, e, l.Const(0))
 }
 
 // AssertNotNegative asserts e >= 0; the bits checked follow from the interval.

@@ -12,45 +12,62 @@ import (
 //  1. Used rows come first, ids ascend strictly from 1 up; an unused row has id 0, holds the null leaf on both sides and opens nothing.
 //  2. The old leaf opens at id under the running root and the new leaf gives the next one, from the old to the new accounts root.
 //  3. The owner is unchanged, or was 0 and is set by a queue entry (`created`). Key, multiple and key epoch are unchanged, or (`rekeyed`) those of
-//     exactly one queue entry with the key epoch raised by 1. flags and auction are unchanged.
-//  4. min_nonce is unchanged, or (`cancelled`) not lower and signed under the old key. withdrawal_nonce is unchanged, or (`withdrawing`) that of
-//     exactly one withdrawal row and strictly greater.
-//  5. cash_new - cash_old = deposits - withdrawals + fill flows, and all fees for account 1; cash_new > -2^63.
-//  6. The margin rule (margin.go).
-//  7. The positions digests are those of the position rows (`has_positions`), or both empty.
-//  8. The slot chain leads from (id, 0, old orders root) to (id, steps, new orders root).
+//     exactly one queue entry with the key epoch raised by 1. flags are unchanged.
+//  4. min_nonce is unchanged, or (`cancelled`) not lower and signed under the old key. action_nonce is unchanged, or (`acting`) that of exactly one
+//     withdrawal, transfer or bid and strictly greater.
+//  5. cash_new - cash_old = deposits - withdrawn + flows of fills, takeovers, deleverages and settled positions, and all fees for account 1;
+//     cash_new > -2^63. withdrawn is what the one action (`paying`) or the forced withdrawal (forced.go) pays.
+//  6. The margin rule (margin.go), or the conditions of a seizure (auctions.go).
+//  7. The positions digests are those of the position rows (`has_positions`); or the account is `empty`, with the empty digest on both sides; or it is
+//     `closed`: both digests are equal, and as nobody looks at its positions it may only be paid into: rule (c), no order, no action, no forced
+//     withdrawal, no auction begun or ended.
+//  8. The slot chain leads from (id, 0, old orders root) to (id, steps, new orders root); `has_orders` says that steps is not 0.
+//  9. The auction word (auctions.go).
 
-// LeafFields are the fields of an account leaf, in the order of its hash.
+const (
+	accountBits = 24 // of an id: the data hold no more, no tree is deeper
+	amountBits  = 63 // of money paid in or out
+)
+
+// LeafFields are the fields of an account leaf, in the order of its hash, but for the last, the auction word.
 type LeafFields struct {
 	Owner, KeyX, KeyY, MultipleX, MultipleY, KeyEpoch, Cash, PositionsDigest, OrdersRoot variable
-	MinNonce, WithdrawalNonce, Flags, Auction                                            variable
+	MinNonce, ActionNonce, Flags                                                         variable
 }
 
 // AccountRow is one touched account.
 type AccountRow struct {
-	Used, ID                                               variable
-	Sides                                                  [2]LeafFields // old, new
-	Path                                                   []variable    // siblings, from the leaf up
-	Created, Rekeyed, Cancelled, Withdrawing, HasPositions variable
-	Deposits, Entries, Withdrawn, Steps                    variable
-	Margin                                                 [2]MarginFields
-	RuleA, RuleB, RuleC                                    variable
+	Used, ID                                    variable
+	Sides                                       [2]LeafFields // old, new
+	Path                                        []variable    // siblings, from the leaf up
+	Created, Rekeyed, Cancelled, Acting, Paying variable
+	HasPositions, Empty, Closed, HasOrders      variable
+	Deposits, Entries, Withdrawn, Steps         variable
+	Margin                                      [2]MarginFields
+	RuleA, RuleB, RuleC                         variable
+	Force                                       ForceFields
+	Auction                                     AuctionFields
+	Seizure                                     SeizureFields
 }
 
 type leafColumns struct {
 	owner, keyX, keyY, multipleX, multipleY, keyEpoch, cash, positionsDigest, ordersRoot argument.Column
-	minNonce, withdrawalNonce, flags, auction                                            argument.Column
+	minNonce, actionNonce, flags                                                         argument.Column
 }
 
 type accountTable struct {
-	table                                                  *argument.Table
-	rows                                                   []AccountRow
-	used, id                                               argument.Column
-	sides                                                  [2]leafColumns
-	created, rekeyed, cancelled, withdrawing, hasPositions argument.Column
-	deposits, entries, withdrawn, steps                    argument.Column
-	margin                                                 [2]marginColumns
-	ruleA, ruleB, ruleC                                    argument.Column
+	table                                       *argument.Table
+	rows                                        []AccountRow
+	used, id                                    argument.Column
+	sides                                       [2]leafColumns
+	created, rekeyed, cancelled, acting, paying argument.Column
+	hasPositions, empty, closed, hasOrders      argument.Column
+	deposits, entries, withdrawn, steps         argument.Column
+	margin                                      [2]marginColumns
+	ruleA, ruleB, ruleC                         argument.Column
+	force                                       forceColumns
+	auction                                     auctionColumns
+	seizure                                     seizureColumns
 }
 
 func allocateAccounts(l *argument.Layer, plan riskPlan, p circuit.Preset, rows []AccountRow) accountTable {
@@ -63,19 +80,26 @@ func allocateAccounts(l *argument.Layer, plan riskPlan, p circuit.Preset, rows [
 	}
 	a := accountTable{
 		table: t, rows: rows, used: flag("used", func(r *AccountRow) variable { return r.Used }),
-		id:           number("id", 32, func(r *AccountRow) variable { return r.ID }),
+		id:           number("id", accountBits, func(r *AccountRow) variable { return r.ID }),
 		created:      flag("created", func(r *AccountRow) variable { return r.Created }),
 		rekeyed:      flag("rekeyed", func(r *AccountRow) variable { return r.Rekeyed }),
 		cancelled:    flag("cancelled", func(r *AccountRow) variable { return r.Cancelled }),
-		withdrawing:  flag("withdrawing", func(r *AccountRow) variable { return r.Withdrawing }),
+		acting:       flag("acting", func(r *AccountRow) variable { return r.Acting }),
+		paying:       flag("paying", func(r *AccountRow) variable { return r.Paying }),
 		hasPositions: flag("has_positions", func(r *AccountRow) variable { return r.HasPositions }),
-		deposits:     number("deposits", 63+bits.Len(uint(p.Queue)), func(r *AccountRow) variable { return r.Deposits }),
+		empty:        flag("empty", func(r *AccountRow) variable { return r.Empty }),
+		closed:       flag("closed", func(r *AccountRow) variable { return r.Closed }),
+		hasOrders:    flag("has_orders", func(r *AccountRow) variable { return r.HasOrders }),
+		deposits:     number("deposits", amountBits+bits.Len(uint(p.Queue+p.Transfers)), func(r *AccountRow) variable { return r.Deposits }),
 		entries:      number("entries", bits.Len(uint(p.Queue)), func(r *AccountRow) variable { return r.Entries }),
-		withdrawn:    number("withdrawn", 63, func(r *AccountRow) variable { return r.Withdrawn }),
+		withdrawn:    number("withdrawn", amountBits, func(r *AccountRow) variable { return r.Withdrawn }),
 		steps:        number("steps", stepBits(p), func(r *AccountRow) variable { return r.Steps }),
 		ruleA:        flag("rule_a", func(r *AccountRow) variable { return r.RuleA }),
 		ruleB:        flag("rule_b", func(r *AccountRow) variable { return r.RuleB }),
 		ruleC:        flag("rule_c", func(r *AccountRow) variable { return r.RuleC }),
+		force:        allocateForce(t, rows),
+		auction:      allocateAuction(t, rows),
+		seizure:      allocateSeizure(t, rows),
 	}
 	for side := range sideNames {
 		a.sides[side] = allocateLeaf(t, rows, side)
@@ -107,9 +131,8 @@ func allocateLeaf(t *argument.Table, rows []AccountRow, side int) leafColumns {
 		positionsDigest: element("positions_digest", func(f *LeafFields) variable { return f.PositionsDigest }),
 		ordersRoot:      element("orders_root", func(f *LeafFields) variable { return f.OrdersRoot }),
 		minNonce:        number("min_nonce", 64, func(f *LeafFields) variable { return f.MinNonce }),
-		withdrawalNonce: number("withdrawal_nonce", 64, func(f *LeafFields) variable { return f.WithdrawalNonce }),
+		actionNonce:     number("action_nonce", 64, func(f *LeafFields) variable { return f.ActionNonce }),
 		flags:           element("flags", func(f *LeafFields) variable { return f.Flags }),
-		auction:         element("auction", func(f *LeafFields) variable { return f.Auction }),
 	}
 }
 
@@ -117,7 +140,7 @@ func allocateLeaf(t *argument.Table, rows []AccountRow, side int) leafColumns {
 func (b *builder) leaf(side, i int) variable {
 	s := &b.accounts.sides[side]
 	fields := []argument.Column{s.owner, s.keyX, s.keyY, s.multipleX, s.multipleY, s.keyEpoch, s.cash, s.positionsDigest, s.ordersRoot,
-		s.minNonce, s.withdrawalNonce, s.flags, s.auction}
+		s.minNonce, s.actionNonce, s.flags, b.accounts.auction.word[side]}
 	words := make([]variable, len(fields))
 	for k, field := range fields {
 		words[k] = field[i].Raw()
@@ -126,12 +149,16 @@ func (b *builder) leaf(side, i int) variable {
 }
 
 func (b *builder) stateAccounts() {
+	b.stateAuctionWords()
 	b.stateAccountTree()
 	b.stateAccountKeys()
 	b.stateAccountNonces()
 	b.stateCash()
-	b.stateMargin()
 	b.stateAccountChains()
+	standings := b.stateMargin()
+	b.stateForced(standings)
+	b.stateAuctions(standings)
+	b.stateSeizures(standings)
 }
 
 // stateAccountTree is items 1 and 2.
@@ -181,7 +208,6 @@ func (b *builder) stateAccountKeys() {
 		}
 		l.AssertEqual(now.keyEpoch[i], old.keyEpoch[i].Plus(rekeyed))
 		l.AssertEqual(now.flags[i], old.flags[i])
-		l.AssertEqual(now.auction[i], old.auction[i])
 		b.ties.rekeys.Take(rekeyed, t.id[i], now.keyX[i], now.keyY[i], now.multipleX[i], now.multipleY[i])
 		b.ties.accountKeys.Provide(used, l.Tuple(t.id[i], old.keyX[i], old.keyY[i], old.multipleX[i], old.multipleY[i], old.keyEpoch[i]))
 	}
@@ -199,21 +225,20 @@ func (b *builder) stateAccountNonces() {
 		b.ties.signed.Require(t.cancelled[i], l.Tuple(t.id[i], l.Const(kindCancel), now.minNonce[i]))
 		b.ties.minNonces.Provide(used, l.Tuple(t.id[i], old.minNonce[i]))
 
-		rise = now.withdrawalNonce[i].Minus(old.withdrawalNonce[i])
-		l.AssertZeroIf(t.withdrawing[i].Not(), rise)
-		l.AssertNotNegative(rise.Minus(t.withdrawing[i]))
-		l.AssertZeroIf(t.withdrawing[i].Not(), t.withdrawn[i])
-		b.ties.withdrawnRows.Take(t.withdrawing[i], t.id[i], now.owner[i], now.withdrawalNonce[i], t.withdrawn[i])
+		rise = now.actionNonce[i].Minus(old.actionNonce[i])
+		l.AssertZeroIf(t.acting[i].Not(), rise)
+		l.AssertNotNegative(rise.Minus(t.acting[i]))
+		l.AssertZeroIf(t.paying[i], t.acting[i].Not())
+		l.AssertZero(l.Const(1).Minus(t.paying[i]).Minus(t.force.forced[i]).Times(t.withdrawn[i])) // never both: forced.go
+		b.ties.actions.Take(t.acting[i], t.id[i], now.actionNonce[i], t.paying[i], t.withdrawn[i])
 	}
 }
 
-// stateCash is item 5; the fills add their flows and fees.
+// stateCash is item 5; the other tables add their flows.
 func (b *builder) stateCash() {
 	b.l.Group("accounts: cash")
 	t := &b.accounts
 	for i := range t.used {
-		// The signed column admits -2^63, the data and the leaf do not.
-		b.l.AssertNotNegative(t.sides[after].cash[i].Plus(b.l.Const(1).Shifted(63).Minus(b.l.Const(1))))
 		flow := t.sides[after].cash[i].Minus(t.sides[before].cash[i]).Minus(t.deposits[i]).Plus(t.withdrawn[i])
 		b.ties.cash.Hold(i, b.l.Tuple(flow))
 		b.l.AssertNotNegative(t.sides[after].cash[i].Plus(b.l.Const(1).Shifted(63)).Minus(b.l.Const(1))) // -2^63 is no cash
@@ -228,9 +253,15 @@ func (b *builder) stateAccountChains() {
 	empty := l.FieldConst(toBig(emptyPositions()))
 	for i, used := range t.used {
 		has := t.hasPositions[i]
-		l.AssertZeroIf(has.Not(), old.positionsDigest[i].Minus(empty))
-		l.AssertZeroIf(has.Not(), now.positionsDigest[i].Minus(empty))
+		l.AssertEqual(has.Plus(t.empty[i], t.closed[i]), used)
+		l.AssertZeroIf(has.Not(), now.positionsDigest[i].Minus(old.positionsDigest[i]))
+		l.AssertZeroIf(t.empty[i], old.positionsDigest[i].Minus(empty))
+		l.AssertZeroIf(t.closed[i], t.ruleC[i].Not().Plus(t.steps[i], t.acting[i], t.force.forced[i], t.auction.begun[i], t.auction.ended(i)))
 		b.ties.digests.Take(has, t.id[i], old.positionsDigest[i], now.positionsDigest[i])
+
+		l.AssertZeroIf(t.hasOrders[i].Not(), t.steps[i])
+		l.AssertNotNegative(t.steps[i].Minus(t.hasOrders[i]))
+		l.AssertZeroIf(used.Not(), t.steps[i])
 		b.ties.slots.Put(used, t.id[i], l.Const(0), old.ordersRoot[i])
 		b.ties.slots.Take(used, t.id[i], t.steps[i], now.ordersRoot[i])
 	}

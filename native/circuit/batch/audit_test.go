@@ -32,8 +32,8 @@ func TestAuditOfNano(t *testing.T) {
 }
 
 // tiny is the smallest circuit with every table: two rows each.
-var tiny = circuit.Preset{Name: "tiny", AccountDepth: 2, SlotDepth: 1, Accounts: 2, Positions: 2, Instruments: 1, Signatures: 1, Orders: 2, Fills: 1,
-	Queue: 1, Withdrawals: 1, Listings: 1}
+var tiny = circuit.Preset{Name: "tiny", AccountDepth: 2, SlotDepth: 1, Accounts: 2, Positions: 2, Instruments: 1, Signatures: 1, Orders: 2, Legs: 2, Fills: 1,
+	Queue: 1, Withdrawals: 1, Transfers: 1, Takeovers: 1, Deleverages: 1, Listings: 1}
 
 // compileTiny also returns the sealed layer, for its columns.
 func compileTiny(t *testing.T, options ...argument.Option) (ccs constraint.ConstraintSystem, layer *argument.Layer) {
@@ -88,18 +88,18 @@ func init() {
 	}
 	const out = "enters no argument, only constraints before the challenge"
 	const compared = "follows from the committed limbs of a comparison and from cells that are bound"
-	excuse(out, "header", "batch_number", "epoch", "first_sequence", "last_sequence", "log_root", "k_im_bps", "k_mm_bps", "risk_digest", "old_accounts_root",
-		"new_accounts_root", "old_listings_root", "new_listings_root", "old_listing_count", "old_queue_pointer", "risk_root", "time_ms")
-	excuse(out, "listings", "used", "kind", "expiry_ms", "strike_ticks", "tick_ticks", "min_lots", "position_cap_lots")
-	excuse(out, "accounts", "created", "rule_a", "rule_b", "rule_c", "old owner", "old withdrawal_nonce", "old flags", "old auction", "new flags",
-		"new auction", "new key_epoch")
-	excuse(out, "orders", "continues", "nonce", "revision", "expiry_ms", "size", "fee_cap", "flags", "slot_nonce", "slot_revision", "slot_filled", "same",
-		"sequence")
-	excuse("the difference of the key epochs, which are bound", "accounts", "rekeyed", "old key_epoch")
-	excuse(compared, "accounts", "new cash", "withdrawing", "old min_nonce", "new min_nonce", "new withdrawal_nonce")
-	excuse(compared, "orders", "fee", "fill", "used")
+	const numbered = "follows from the numbering of the rows and from the other flags, which are bound"
+	const divided = "follows from the division and from cells that are bound"
+	excuse(out, "listings", "used", "listing", "retirement", "kind", "expiry_ms", "tick_ticks", "min_lots", "position_cap_lots")
+	excuse(compared, "listings", "id")
+	excuse(numbered, "listings", "settlement")
+	excuse(compared, "instruments", "expiry_ms")
+	excuse(out, "orders", "continues", "nonce", "revision", "expiry_ms", "size", "flags", "slot_nonce", "slot_revision", "slot_filled", "same", "sequence")
+	excuse(compared, "orders", "fill", "used", "multi", "more")
+	excuse(numbered, "legs", "used", "continues", "order", "place bit 0", "place bit 1")
+	excuse(compared, "legs", "ratio")
+	excuse(divided, "positions", "sliced", "rest")
 	excuse(compared, "fills", "mark", "band", "price")
-	excuse(compared, "withdrawals", "used", "amount")
 }
 
 // TestAuditNoticesEveryUnboundColumn removes the binding of one column at a time and expects the audit of the compiled constraints to object. Of

@@ -11,26 +11,28 @@ import (
 
 // Rows of the fixture's accounts.
 const (
-	rowFee, rowRich, rowRepairing, rowReducing, rowFresh, rowPadding = 0, 1, 2, 3, 4, 5
+	rowFee, rowRich, rowRepairing, rowReducing, rowFresh             = 0, 1, 2, 3, 4
+	rowSender, rowBidder, rowBroke, rowSpreader, rowIdle, rowPadding = 5, 6, 7, 8, 9, 10
 )
 
 // bump adds to a cell.
 func bump(x *variable, by int64) { *x = total(*x, by) }
 
-// dropTrading leaves out fills, orders and their sets; deposits, keys, the withdrawal and the cancel stay.
+// dropTrading leaves out fills, orders and their sets; queue entries, actions, takeover and deleveraging stay.
 func dropTrading(f *fixture) {
 	for i := range f.fills {
 		f.book(&f.fills[i], -1)
 	}
 	f.fills, f.orders = nil, nil
-	f.signatures[0], f.signatures[1], f.signatures[2] = f.signatures[signWithdrawal], f.signatures[signCancel], nil
-	f.signatures = f.signatures[:2]
-	f.withdrawals[0].Signature, f.cancels[repairing] = 0, 1
+	f.signatures = f.signatures[signWithdrawal:]
+	f.withdrawals[0].Signature, f.cancels[repairing] = 0, signCancel-signWithdrawal
+	f.transfers[0].Signature, f.takeovers[0].Signature = len(f.signatures)+signTransfer, len(f.signatures)+signBid
+	f.new[reducing].auction = 0 // it may not be below any more
 }
 
 func dropWithdrawal(f *fixture) {
 	f.new[rich].cash.Add(f.new[rich].cash, f.withdrawals[0].Amount)
-	f.new[rich].withdrawalNonce = f.old[rich].withdrawalNonce
+	f.new[rich].actionNonce = f.old[rich].actionNonce
 	f.withdrawals = nil
 }
 
@@ -40,10 +42,7 @@ func cheatsAccountTree() []cheat {
 		{name: "control without trading", plan: dropTrading},
 		{name: "an account without positions and orders", plan: func(f *fixture) {
 			f.old[bystander].cash, f.new[bystander].cash = num(9), num(9)
-			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander}
-			f.queue = f.queue[1:]
-			f.listings = nil
-			f.new[fresh] = f.old[fresh].copy()
+			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander, fresh, sender, bidder, broke, spreader, idle}
 		}},
 		{name: "same account in two rows", want: "rows: used first, keys ascending", plan: func(f *fixture) {
 			f.accountRows = func(rows []Account) []Account {
@@ -53,10 +52,10 @@ func cheatsAccountTree() []cheat {
 			}
 		}, cells: func(c *Private) {
 			r := &c.Accounts[rowRich+1] // the second row claims nothing of its own
-			r.Rekeyed, r.Withdrawing, r.HasPositions, r.Steps, r.Entries, r.Withdrawn, r.Deposits = 0, 0, 1, 0, 0, 0, 0
+			r.Rekeyed, r.Acting, r.Paying, r.HasPositions, r.Steps, r.HasOrders, r.Entries, r.Withdrawn, r.Deposits = 0, 0, 0, 1, 0, 0, 0, 0, 0
 		}},
 		{name: "accounts out of order", want: "range of rows: used first, keys ascending", plan: func(f *fixture) {
-			f.touched = []int64{feeAccount, repairing, rich, reducing, fresh}
+			f.touched[1], f.touched[2] = repairing, rich
 			f.positionsOf = func(rows []Position) []Position {
 				slices.SortStableFunc(rows, func(a, b Position) int { return a.Account.Cmp(b.Account) })
 				return rows
@@ -64,8 +63,7 @@ func cheatsAccountTree() []cheat {
 		}},
 		{name: "the null account as a used row", want: "range of rows: used first, keys ascending", plan: func(f *fixture) {
 			f.old[0], f.new[0] = f.old[fresh].copy(), f.old[fresh].copy()
-			f.touched = []int64{0, feeAccount, rich, repairing, reducing}
-			f.new[fresh], f.queue = f.old[fresh].copy(), f.queue[1:]
+			f.touched = append([]int64{0}, f.touched...)
 		}},
 		{name: "an unused row carries cash", want: "accounts: null rows", cells: func(c *Private) { bump(&c.Accounts[rowPadding].Sides[after].Cash, 1) }},
 		{name: "an unused row with an id", want: "rows: used first", cells: func(c *Private) { bump(&c.Accounts[rowPadding].ID, 9) }},
@@ -102,9 +100,11 @@ func cheatsAccountKeys() []cheat {
 			f.queue[1].Owner, f.withdrawals[0].Owner = num(666), num(666)
 		}, cells: func(c *Private) { c.Accounts[rowRich].Created = 1 }},
 		{name: "created without an entry", want: "range of accounts: owner and key", plan: func(f *fixture) {
-			f.queue[0].Account, f.queue[0].Owner = num(reducing), f.old[reducing].owner
-			f.new[fresh].cash = num(0)
-			f.new[reducing].cash.Add(f.new[reducing].cash, f.queue[0].Amount)
+			f.setForced(0, 0)
+			f.queue = slices.Delete(f.queue, entryForced, entryClosing)
+			f.queue[0].Account = num(sender) // of the same owner
+			f.new[fresh].cash.Sub(f.new[fresh].cash, f.queue[0].Amount)
+			f.new[sender].cash.Add(f.new[sender].cash, f.queue[0].Amount)
 		}},
 		{name: "created with another owner than the entry's", want: "sum owners", plan: func(f *fixture) { f.new[fresh].owner = num(666) }},
 		{name: "key changed without an entry", want: "sum rekeys", plan: func(f *fixture) {
@@ -131,7 +131,6 @@ func cheatsAccountKeys() []cheat {
 		{name: "key epoch raised for nothing", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].keyEpoch++ }},
 		{name: "two key entries for one account", want: "sum rekeys", plan: func(f *fixture) { f.queue = append(f.queue, f.queue[1]) }},
 		{name: "flags set", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].flags = 1 }},
-		{name: "auction set", want: "accounts: owner and key", plan: func(f *fixture) { f.new[reducing].auction = 1 }},
 	}
 }
 
@@ -156,12 +155,12 @@ func cheatsNonces() []cheat {
 			f.signatures[signCancel].secret = f.new[rich].secret
 		}},
 		{name: "a withdrawal's payload as a cancel", want: "sum signed", plan: func(f *fixture) { f.signatures[signCancel].kind = kindWithdrawal }},
-		{name: "withdrawal_nonce kept", want: "range of accounts: nonces", plan: func(f *fixture) { f.old[rich].withdrawalNonce = 4 }},
-		{name: "withdrawal_nonce lowered", want: "range of accounts: nonces", plan: func(f *fixture) { f.old[rich].withdrawalNonce = 9 }},
-		{name: "withdrawal_nonce raised for nothing", want: "accounts: nonces", plan: func(f *fixture) { f.new[reducing].withdrawalNonce = 8 }},
-		{name: "withdrawal_nonce raised as if withdrawing", want: "sum withdrawals", plan: func(f *fixture) { f.new[fresh].withdrawalNonce = 8 },
-			cells: func(c *Private) { c.Accounts[rowFresh].Withdrawing = 1 }},
-		{name: "withdrawal_nonce other than the row's", want: "sum withdrawals", plan: func(f *fixture) { f.new[rich].withdrawalNonce = 5 }},
+		{name: "action_nonce kept", want: "range of accounts: nonces", plan: func(f *fixture) { f.old[rich].actionNonce = 4 }},
+		{name: "action_nonce lowered", want: "range of accounts: nonces", plan: func(f *fixture) { f.old[rich].actionNonce = 9 }},
+		{name: "action_nonce raised for nothing", want: "accounts: nonces", plan: func(f *fixture) { f.new[reducing].actionNonce = 8 }},
+		{name: "action_nonce raised as if acting", want: "sum actions", plan: func(f *fixture) { f.new[spreader].actionNonce = 8 },
+			cells: func(c *Private) { c.Accounts[rowSpreader].Acting = 1 }},
+		{name: "action_nonce other than the row's", want: "sum actions", plan: func(f *fixture) { f.new[rich].actionNonce = 5 }},
 	}
 }
 
@@ -174,26 +173,25 @@ func cheatsCash() []cheat {
 		{name: "fees kept by an account", want: "sum cash", plan: func(f *fixture) { add(f, feeAccount, -1); add(f, reducing, 1) }},
 		{name: "fees to account 2", want: "sum cash", plan: func(f *fixture) {
 			f.new[2].cash, f.new[feeAccount].cash = total(f.new[feeAccount].cash, -5), num(5)
-			f.touched = []int64{feeAccount, 2, rich, repairing, reducing}
-			f.queue, f.new[fresh] = f.queue[1:], f.old[fresh].copy()
+			f.touched = slices.Insert(f.touched, 1, int64(fundAccount))
 		}},
 		{name: "fees to account 2 alone", want: "sum cash", plan: func(f *fixture) {
 			f.new[2].cash, f.new[feeAccount].cash = total(f.new[feeAccount].cash, -5), num(5)
-			f.touched = []int64{2, rich, repairing, reducing, fresh}
+			f.touched[0] = fundAccount
 		}},
 		{name: "fees to nobody", want: "sum cash", plan: func(f *fixture) {
 			f.new[feeAccount].cash = num(5)
-			f.touched = []int64{rich, repairing, reducing, fresh}
+			f.touched = f.touched[1:]
 		}},
 		{name: "control no fees and no fee account", plan: func(f *fixture) {
 			for i := range f.fills {
 				f.resize(i, f.fills[i].Size.Int64(), 0, 0)
 			}
-			f.touched = []int64{rich, repairing, reducing, fresh}
+			f.touched = f.touched[1:]
 		}},
-		{name: "deposit not credited", want: "sum cash", plan: func(f *fixture) { add(f, fresh, -5_000_000) }},
+		{name: "deposit not credited", want: "sum cash", plan: func(f *fixture) { add(f, fresh, -1_000) }},
 		{name: "deposit credited twice", want: "sum cash", plan: func(f *fixture) { add(f, fresh, 5_000_000) }},
-		{name: "deposit credited to another account", want: "sum cash", plan: func(f *fixture) { add(f, fresh, -5_000_000); add(f, rich, 5_000_000) }},
+		{name: "deposit credited to another account", want: "sum cash", plan: func(f *fixture) { add(f, fresh, -4_000_000); add(f, rich, 4_000_000) }},
 		{name: "deposits overstated", want: "sum queue totals", plan: func(f *fixture) { add(f, fresh, 1) },
 			cells: func(c *Private) { bump(&c.Accounts[rowFresh].Deposits, 1) }},
 		{name: "deposits understated", want: "sum queue totals", plan: func(f *fixture) { add(f, fresh, -1) },
@@ -202,7 +200,7 @@ func cheatsCash() []cheat {
 			cells: func(c *Private) { bump(&c.Accounts[rowFresh].Deposits, -1); bump(&c.Accounts[rowRich].Deposits, 1) }},
 		{name: "withdrawal not deducted", want: "sum cash", plan: func(f *fixture) { add(f, rich, 777) }},
 		{name: "withdrawal deducted from another account", want: "sum cash", plan: func(f *fixture) { add(f, rich, 777); add(f, reducing, -777) }},
-		{name: "withdrawn understated", want: "sum withdrawals", plan: func(f *fixture) { add(f, rich, 7) },
+		{name: "withdrawn understated", want: "sum actions", plan: func(f *fixture) { add(f, rich, 7) },
 			cells: func(c *Private) { bump(&c.Accounts[rowRich].Withdrawn, -7) }},
 		{name: "withdrawn without withdrawing", want: "accounts: nonces", plan: func(f *fixture) { add(f, reducing, -7) },
 			cells: func(c *Private) { c.Accounts[rowReducing].Withdrawn = 7 }},
@@ -216,13 +214,11 @@ func cheatsCash() []cheat {
 		}},
 		{name: "cash of -2^63", want: "range of accounts: cash", plan: func(f *fixture) {
 			f.old[bystander].cash, f.new[bystander].cash = new(big.Int).Neg(power(63)), new(big.Int).Neg(power(63))
-			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander}
-			f.queue, f.new[fresh] = f.queue[1:], f.old[fresh].copy()
+			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander, fresh, sender, bidder, broke, spreader, idle}
 		}},
 		{name: "control cash of 1 - 2^63", plan: func(f *fixture) {
 			f.old[bystander].cash, f.new[bystander].cash = new(big.Int).Sub(num(1), power(63)), new(big.Int).Sub(num(1), power(63))
-			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander}
-			f.queue, f.new[fresh] = f.queue[1:], f.old[fresh].copy()
+			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander, fresh, sender, bidder, broke, spreader, idle}
 		}},
 		{name: "cash beyond 64 bits", want: "range of accounts/new cash", plan: func(f *fixture) {
 			f.old[feeAccount].cash = new(big.Int).Sub(power(63), num(1))
@@ -240,10 +236,27 @@ func cheatsChains() []cheat {
 		}},
 		{name: "one position left out", want: "sum digests", plan: func(f *fixture) {
 			f.positionsOf = func(rows []Position) []Position { // an old one that did not trade
-				return slices.DeleteFunc(rows, func(p Position) bool { return p.Account.Int64() == rich && p.Instrument.Int64() == 4 })
+				return slices.DeleteFunc(rows, func(p Position) bool { return p.Account.Int64() == rich && p.Instrument.Int64() == 2 })
 			}
 		}},
-		{name: "positions claimed without rows", want: "sum digests", cells: func(c *Private) { c.Accounts[rowFresh].HasPositions = 1 }},
+		{name: "positions claimed without rows", want: "sum digests", cells: func(c *Private) {
+			c.Accounts[rowFresh].HasPositions, c.Accounts[rowFresh].Empty = 1, 0
+		}},
+		{name: "positions and none", want: "accounts: digests", cells: func(c *Private) { c.Accounts[rowFresh].HasPositions = 1 }},
+		{name: "a closed account as an empty one", want: "accounts: digests",
+			cells: func(c *Private) { c.Accounts[rowIdle].Empty, c.Accounts[rowIdle].Closed = 1, 0 }},
+		{name: "a closed account pays", want: "accounts: digests", plan: func(f *fixture) { f.closed[rich] = true }},
+		{name: "a closed account loses cash", want: "range of margin: rule", plan: func(f *fixture) {
+			f.new[idle].cash = num(-1)
+		}},
+		{name: "a closed account by rule a", want: "accounts: digests", cells: ruleOf(rowIdle, 'a')},
+		{name: "a closed account's positions changed", want: "accounts: digests", plan: func(f *fixture) { f.new[idle].move(2, num(1)) }},
+		{name: "an unused row that is empty", want: "accounts: digests", cells: func(c *Private) { c.Accounts[rowPadding].Empty = 1 }},
+		{name: "an unused row with orders", want: "accounts: digests", cells: func(c *Private) {
+			c.Accounts[rowPadding].HasOrders, c.Accounts[rowPadding].Steps = 1, 1
+		}},
+		{name: "orders denied in the data", want: "accounts: digests", cells: func(c *Private) { c.Accounts[rowRich].HasOrders = 0 }},
+		{name: "orders claimed in the data", want: "range of accounts: digests", cells: func(c *Private) { c.Accounts[rowFresh].HasOrders = 1 }},
 		{name: "slots changed without an order", want: "sum slots", plan: func(f *fixture) {
 			f.keepSlots[fresh] = true
 			f.new[fresh].slots[3] = SlotState{num(3), num(0), num(0)}

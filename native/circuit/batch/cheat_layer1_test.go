@@ -8,17 +8,17 @@ import (
 func cheatsQueue() []cheat {
 	return []cheat{
 		{name: "control a deposit to an account that exists", plan: func(f *fixture) {
-			f.queue = append(f.queue, Entry{num(entryDeposit), num(rich), f.old[rich].owner, num(9), num(0), num(0)})
+			f.queue = append(f.queue, Entry{num(entryDeposit), num(rich), f.old[rich].owner, num(9), num(0), num(0), num(0)})
 			f.new[rich].cash.Add(f.new[rich].cash, num(9))
 		}},
 		{name: "a deposit to an account without a row", want: "sum ", plan: func(f *fixture) {
-			f.queue = append(f.queue, Entry{num(entryDeposit), num(bystander), f.old[bystander].owner, num(9), num(0), num(0)})
+			f.queue = append(f.queue, Entry{num(entryDeposit), num(bystander), f.old[bystander].owner, num(9), num(0), num(0), num(0)})
 		}},
 		{name: "a deposit of 0 to an account without a row", want: "sum owners", plan: func(f *fixture) {
-			f.queue = append(f.queue, Entry{num(entryDeposit), num(bystander), f.old[bystander].owner, num(0), num(0), num(0)})
+			f.queue = append(f.queue, Entry{num(entryDeposit), num(bystander), f.old[bystander].owner, num(0), num(0), num(0), num(0)})
 		}},
 		{name: "a deposit by another owner", want: "sum owners", plan: func(f *fixture) {
-			f.queue = append(f.queue, Entry{num(entryDeposit), num(rich), num(666), num(9), num(0), num(0)})
+			f.queue = append(f.queue, Entry{num(entryDeposit), num(rich), num(666), num(9), num(0), num(0), num(0)})
 			f.new[rich].cash.Add(f.new[rich].cash, num(9))
 		}},
 		{name: "a key entry by another owner", want: "sum owners", plan: func(f *fixture) { f.queue[1].Owner = num(666) }},
@@ -28,17 +28,18 @@ func cheatsQueue() []cheat {
 			f.new[rich].cash.Add(f.new[rich].cash, num(9))
 		}, cells: func(c *Private) { c.Queue[1].Amount = 9; c.Accounts[rowRich].Deposits = 9 }},
 		{name: "a deposit as a key entry", want: "queue: entries", cells: func(c *Private) { c.Queue[0].IsKey = 1 }},
-		{name: "an unused entry with an amount", want: "queue: entries", cells: func(c *Private) { c.Queue[3].Amount = 9 }},
-		{name: "an unused entry with an account", want: "queue: entries", cells: func(c *Private) { c.Queue[3].Account = 9 }},
-		{name: "an unused key entry", want: "queue: entries", cells: func(c *Private) { c.Queue[3].IsKey = 1 }},
+		{name: "an unused entry with an amount", want: "queue: entries", cells: func(c *Private) { c.Queue[5].Amount = 9 }},
+		{name: "an unused entry with an account", want: "queue: entries", cells: func(c *Private) { c.Queue[5].Account = 9 }},
+		{name: "an unused key entry", want: "queue: entries", cells: func(c *Private) { c.Queue[5].IsKey = 1 }},
 		{name: "an entry after an unused row", want: "rows: used first", cells: func(c *Private) {
-			c.Queue[3], c.Queue[2] = c.Queue[2], c.Queue[3]
+			c.Queue[5], c.Queue[4] = c.Queue[4], c.Queue[5]
 		}},
 		{name: "a revocation with a multiple", want: "queue: multiples", cells: func(c *Private) { c.Queue[2].MultipleY = 1 }},
 		{name: "a key off the curve", want: "queue: multiples", cells: func(c *Private) { bump(&c.Queue[1].KeyX, 1) }},
 		{name: "a negative deposit", want: "range of ", plan: func(f *fixture) {
+			f.setForced(1, 1)
+			f.new[fresh].cash = total(f.new[fresh].cash, -1, new(big.Int).Neg(f.queue[0].Amount))
 			f.queue[0].Amount = num(-1)
-			f.new[fresh].cash = num(-1)
 		}},
 	}
 }
@@ -51,7 +52,7 @@ func cheatsWithdrawals() []cheat {
 		}},
 		{name: "another nonce than was signed", want: "sum signed", plan: func(f *fixture) {
 			f.withdrawals[0].Nonce = num(5)
-			f.new[rich].withdrawalNonce = 5
+			f.new[rich].actionNonce = 5
 		}},
 		{name: "amount and nonce that share the signed word", want: "range of withdrawals/nonce", plan: func(f *fixture) {
 			f.withdrawals[0].Nonce = new(big.Int).Add(num(4), power(64))
@@ -60,7 +61,7 @@ func cheatsWithdrawals() []cheat {
 		}},
 		{name: "unsigned", want: "sum signed", plan: func(f *fixture) { f.signatures[signWithdrawal].kind = kindCancel }},
 		{name: "signed by another account", want: "sum signed", plan: func(f *fixture) { f.signatures[signWithdrawal].account = reducing }},
-		{name: "to another owner", want: "sum withdrawals", plan: func(f *fixture) { f.withdrawals[0].Owner = num(666) }},
+		{name: "to another owner", want: "sum owners", plan: func(f *fixture) { f.withdrawals[0].Owner = num(666) }},
 		{name: "of another account", want: "accounts: nonces", plan: func(f *fixture) { f.withdrawals[0].Account = num(reducing) }},
 		{name: "twice", want: "rows: used first", plan: func(f *fixture) { f.withdrawals = append(f.withdrawals, f.withdrawals[0]) }},
 		{name: "of nothing", want: "range of withdrawals", plan: func(f *fixture) {
@@ -68,7 +69,7 @@ func cheatsWithdrawals() []cheat {
 			f.signatures[signWithdrawal].payload = num(4)
 			f.new[rich].cash.Add(f.new[rich].cash, num(777))
 		}},
-		{name: "not paid out but deducted", want: "sum withdrawals", cells: func(c *Private) { c.Withdrawals[0] = WithdrawalRow{0, 0, 0, 0, 0} }},
+		{name: "not paid out but deducted", want: "sum actions", cells: func(c *Private) { c.Withdrawals[0] = WithdrawalRow{0, 0, 0, 0, 0} }},
 		{name: "paid from an unused row", want: "withdrawals", cells: func(c *Private) { c.Withdrawals[1].Amount = 9 }},
 		{name: "an unused row with an owner", want: "withdrawals", cells: func(c *Private) { c.Withdrawals[1].Owner = 9 }},
 		{name: "an unused row with an account", want: "rows: used first", cells: func(c *Private) { c.Withdrawals[1].Account = 9 }},
@@ -94,8 +95,10 @@ func TestCheatPublicInputs(t *testing.T) {
 		{"beneficiary of 161 bits", "range of header: beneficiary", func(c *Circuit) { c.Public.Beneficiary = power(160) }},
 		{"control another beneficiary", "", func(c *Circuit) { c.Public.Beneficiary = 5 }},
 		{"k_im 0", "vector: ", func(c *Circuit) { c.Private.Header.KIm = 0 }},
-		{"k_mm 0", "vector: ", func(c *Circuit) { c.Private.Header.KMm = 0 }},
-		{"time", "vector: ", func(c *Circuit) { bump(&c.Private.Header.TimeMs, -1) }},
+		{"k_mm", "vector: ", func(c *Circuit) { bump(&c.Private.Header.KMm, 1) }},
+		{"discount_bps", "vector: ", func(c *Circuit) { bump(&c.Private.Header.DiscountBps, 1) }},
+		{"auction_ms", "vector: ", func(c *Circuit) { bump(&c.Private.Header.AuctionMs, 1) }},
+		{"time", "vector: ", func(c *Circuit) { bump(&c.Private.Header.TimeMs, 1) }},
 		{"epoch", "vector: ", func(c *Circuit) { bump(&c.Private.Header.Epoch, 1) }},
 		{"batch number", "vector: ", func(c *Circuit) { bump(&c.Private.Header.BatchNumber, 1) }},
 		{"queue pointer", "vector: ", func(c *Circuit) { bump(&c.Private.Header.OldQueuePointer, 1) }},
@@ -106,7 +109,7 @@ func TestCheatPublicInputs(t *testing.T) {
 		}},
 		{"last sequence", "vector: ", func(c *Circuit) { bump(&c.Private.Header.LastSequence, 1) }},
 		{"sequence of an order", "vector: ", func(c *Circuit) { bump(&c.Private.Orders[0].Sequence, 1) }},
-		{"a word that keeps the sum of two fields", "range of header/time_ms", func(c *Circuit) {
+		{"a word that keeps the sum of two fields", "range of header", func(c *Circuit) {
 			bump(&c.Private.Header.Epoch, -1)
 			c.Private.Header.TimeMs = total(c.Private.Header.TimeMs, new(big.Int).ModInverse(power(64), modulusOf()))
 		}},

@@ -33,12 +33,14 @@ func ceiling(f *fixture, id int64, k *big.Int, maintenance bool) *big.Int {
 	return n.Add(n, charge)
 }
 
-func less(n *big.Int, by int64) *big.Int { return new(big.Int).Sub(n, num(by)) }
-
-// repriceAgainst makes the fills of an account as bad for it as limits and band allow.
+// repriceAgainst makes an account's fills of outright orders as bad for it as limits and band allow.
 func repriceAgainst(f *fixture, id int64) {
 	for i := range f.fills {
-		taker, maker := f.orders[f.fills[i].Taker], f.orders[f.fills[i].Maker]
+		taker, _ := f.legOrder(f.fills[i].Taker)
+		maker, _ := f.legOrder(f.fills[i].Maker)
+		if len(taker.legs)+len(maker.legs) > 2 {
+			continue
+		}
 		switch id {
 		case taker.Account.Int64():
 			f.reprice(i, taker.Limit)
@@ -97,16 +99,17 @@ func cheatsMarginRule() []cheat {
 			f.fills[0].Price, f.fills[1].Price = f.orders[reduceSells1].Limit, f.orders[reduceSells1].Limit
 			f.book(&f.fills[0], 1)
 			f.book(&f.fills[1], 1)
-			f.queue = append(f.queue, Entry{num(entryDeposit), num(reducing), f.old[reducing].owner, num(300_000), num(0), num(0)})
+			f.queue = append(f.queue, Entry{num(entryDeposit), num(reducing), f.old[reducing].owner, num(300_000), num(0), num(0), num(0)})
 			f.new[reducing].cash.Add(f.new[reducing].cash, num(300_000))
+			f.new[reducing].auction = 0 // with the deposit it may not be below
 		}, cells: ruleOf(rowReducing, 'c')},
 		{name: "withdrawal below initial margin", want: "margin: rule", plan: func(f *fixture) {
 			f.withdrawals = append(f.withdrawals, Withdrawal{num(reducing), f.old[reducing].owner, num(5), num(1), len(f.signatures)})
 			f.signatures = append(f.signatures, &planSigned{account: reducing, kind: kindWithdrawal, payload: new(big.Int).Add(num(1), new(big.Int).Lsh(num(5), 64))})
-			f.new[reducing].withdrawalNonce = 1
+			f.new[reducing].actionNonce = 1
 			f.new[reducing].cash = total(f.new[reducing].cash, -5)
 		}, cells: ruleOf(rowReducing, 'c')},
-		{name: "withdrawal of unsettled value", want: "range of margin: rule", plan: func(f *fixture) { settledTo(f, -1) }},
+		{name: "withdrawal of unsettled value", want: "range of accounts: forced withdrawals", plan: func(f *fixture) { settledTo(f, -1) }},
 		{name: "control withdrawal of all that is settled", plan: func(f *fixture) { settledTo(f, 0) }},
 	}
 }

@@ -10,12 +10,7 @@ import (
 
 // tamper changes an order after its set was signed: its leaf no longer opens in the signed root.
 func tamper(change func(o *Order)) func(w *Witness) {
-	return func(w *Witness) {
-		o := w.Orders[richBuys1]
-		change(&o)
-		w.Orders[richBuys1] = o
-		w.Public = publicValues(mustPreset("nano"), w)
-	}
+	return func(w *Witness) { change(&w.Orders[richBuys1]) }
 }
 
 func cheatsSignatures() []cheat {
@@ -44,8 +39,8 @@ func cheatsSignatures() []cheat {
 			f.signatures[signOrders5].account = rich
 		}},
 		{name: "a cancel as an order set", want: "sum signed", plan: func(f *fixture) { f.signatures[signOrders5].kind = kindCancel }},
-		{name: "an unused row that gives", want: "sum signed", cells: func(c *Private) { c.Signatures[4].Used = 0 }},
-		{name: "a padding row that gives", want: "sum account keys", cells: func(c *Private) { c.Signatures[5].Used = 1 }},
+		{name: "an unused row that gives", want: "sum signed", cells: func(c *Private) { c.Signatures[signCancel].Used = 0 }},
+		{name: "a padding row that gives", want: "sum account keys", cells: func(c *Private) { c.Signatures[len(c.Signatures)-1].Used = 1 }},
 		{name: "an account without key", want: "signatures: valid", plan: func(f *fixture) {
 			secret := f.old[reducing].secret
 			f.old[reducing].secret, f.new[reducing].secret = nil, nil
@@ -61,15 +56,28 @@ func cheatsOrderTerms() []cheat {
 		{name: "size changed", want: set, witness: tamper(func(o *Order) { o.Size = total(o.Size, 1) })},
 		{name: "expiry changed", want: set, witness: tamper(func(o *Order) { o.ExpiryMs = total(o.ExpiryMs, 1) })},
 		{name: "fee cap changed", want: set, witness: tamper(func(o *Order) { o.FeeCap = total(o.FeeCap, 1) })},
-		{name: "flags changed", want: set, witness: tamper(func(o *Order) { o.Flags = total(1, new(big.Int).Neg(o.Flags)) })},
+		{name: "flags changed", want: set, witness: tamper(func(o *Order) { o.Flags = num(0) })},
+		{name: "reduce-only dropped", want: set, witness: func(w *Witness) { w.Orders[repairBuys3].Flags = num(0) }},
+		{name: "a combination's limit changed", want: set, witness: func(w *Witness) {
+			w.Orders[spreadBuys].Limit = total(w.Orders[spreadBuys].Limit, 1)
+		}},
 		{name: "limit changed under the signed root", want: "orders: signed set", witness: tamper(func(o *Order) { o.Limit = total(o.Limit, 1) }),
 			cells: func(c *Private) { c.Orders[richBuys1].SetRoot = c.Signatures[signOrders3].Payload }},
 		{name: "a place it does not have", want: set, witness: tamper(func(o *Order) { o.SetIndex = num(1) })},
-		{name: "flags 2", want: "allocation", plan: func(f *fixture) { f.orders[richBuys1].Flags = num(2) }},
+		{name: "control a set of one order is its leaf", plan: func(f *fixture) {
+			s := f.signatures[signOrders11]
+			s.orders = s.orders[:1]
+		}},
+		{name: "an empty left side passed through", want: "orders: signed set", plan: func(f *fixture) {
+			f.signatures[signOrders11].orders = f.signatures[signOrders11].orders[:1]
+		}, cells: func(c *Private) { c.Orders[spreadBuys].SetBits[0] = 1 }},
+		{name: "a fifth flag", want: "orders: signed set", plan: func(f *fixture) { f.orders[richBuys1].Flags = num(17) }},
+		{name: "a fifth flag among the first three", want: "range of orders/flags", plan: func(f *fixture) { f.orders[richBuys1].Flags = num(17) },
+			cells: func(c *Private) { c.Orders[richBuys1].Flags = 17 }},
 		{name: "an order of another account's set", want: set, plan: func(f *fixture) {
 			o := f.orders[reduceSells1] // its row says account 5, its leaf lies in the set of account 3
-			f.signatures[signOrders3].orders[3] = o.Order
-			o.set, o.at = signOrders3, 3
+			f.signatures[signOrders3].orders[4] = o
+			o.set, o.at = signOrders3, 4
 		}},
 		{name: "expired", want: "range of orders: nonce and expiry", plan: func(f *fixture) { f.orders[richBuys1].ExpiryMs = f.header.TimeMs }},
 		{name: "control expires a millisecond later", plan: func(f *fixture) { f.orders[richBuys1].ExpiryMs = total(f.header.TimeMs, 1) }},
@@ -81,14 +89,22 @@ func cheatsOrderTerms() []cheat {
 			f.old[reducing].minNonce, f.new[reducing].minNonce = 9, 9
 		}, cells: func(c *Private) { c.Orders[reduceSells1].MinNonce, c.Orders[reduceSells1Again].MinNonce = 0, 0 }},
 		{name: "limit beyond 40 bits", want: "range of orders/limit", plan: func(f *fixture) { f.orders[richBuys1].Limit = power(39) }},
-		{name: "fee above the cap", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) {
+		{name: "fee above the cap", want: "range of orders/fee_slack", plan: func(f *fixture) {
 			f.resize(3, 600, 6001, 0)
 		}},
 		{name: "control fee at the cap", plan: func(f *fixture) { f.resize(3, 600, 6000, 0) }},
-		{name: "sequence before the batch", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) { f.orders[richBuys1].Sequence = num(39) }},
-		{name: "sequence after the batch", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) { f.orders[richBuys1].Sequence = num(91) }},
+		{name: "sequence before the batch", want: "range of orders/sequence", plan: func(f *fixture) { f.orders[richBuys1].Sequence = num(39) }},
+		{name: "sequence after the batch", want: "range of orders: fill and sequence", plan: func(f *fixture) { f.orders[richBuys1].Sequence = num(91) }},
 		{name: "control sequence at the ends", plan: func(f *fixture) {
 			f.orders[richBuys1].Sequence, f.orders[richSells3].Sequence = num(40), num(90)
+		}},
+		{name: "control sequence at the last offset", plan: func(f *fixture) {
+			f.header.LastSequence = total(f.header.FirstSequence, power(sequenceBits), -1)
+			f.orders[richBuys1].Sequence = f.header.LastSequence
+		}},
+		{name: "sequence beyond 24 bits", want: "range of orders", plan: func(f *fixture) {
+			f.header.LastSequence = total(f.header.FirstSequence, power(sequenceBits))
+			f.orders[richBuys1].Sequence = f.header.LastSequence
 		}},
 		{name: "rows of an account in another order than the slots", want: "sum slots", cells: func(c *Private) {
 			c.Orders[reduceSells1].Step, c.Orders[reduceSells1Again].Step = 0, 2
@@ -99,9 +115,8 @@ func cheatsOrderTerms() []cheat {
 		{name: "accounts of orders out of order", want: "rows: used first", cells: func(c *Private) {
 			c.Orders[richBuysPerp], c.Orders[repairBuys3] = c.Orders[repairBuys3], c.Orders[richBuysPerp]
 		}},
-		{name: "an unused row with a fill", want: "orders: fill, fee and sequence", cells: func(c *Private) { c.Orders[7].Fill = 1 }},
-		{name: "an unused row with a fee", want: "orders: fill, fee and sequence", cells: func(c *Private) { c.Orders[7].Fee = 1 }},
-		{name: "an unused row of an account", want: "rows: used first", cells: func(c *Private) { c.Orders[7].Account = rich }},
+		{name: "an unused row with a fill", want: "orders: fill and sequence", cells: func(c *Private) { c.Orders[unusedOrder].Fill = 1 }},
+		{name: "an unused row of an account", want: "rows: used first", cells: func(c *Private) { c.Orders[unusedOrder].Account = rich }},
 	}
 }
 
@@ -113,9 +128,9 @@ func cheatsSlots() []cheat {
 		f.resize(0, size, 0, 0)
 	}
 	return []cheat{
-		{name: "overfilled", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) { f.orders[richBuysPerp].Size = num(599) }},
+		{name: "overfilled", want: "range of orders: fill and sequence", plan: func(f *fixture) { f.orders[richBuysPerp].Size = num(599) }},
 		{name: "control filled to its size", plan: func(f *fixture) { f.orders[richBuysPerp].Size = num(600) }},
-		{name: "overfilled with what was filled before", want: "range of orders: fill, fee and sequence", plan: func(f *fixture) {
+		{name: "overfilled with what was filled before", want: "range of orders: fill and sequence", plan: func(f *fixture) {
 			f.orders[richBuys1].Size = total(f.orders[richBuys1].Fill, 4)
 		}},
 		{name: "control filled to its size with what was filled before", plan: func(f *fixture) {
@@ -156,7 +171,7 @@ func cheatsSlots() []cheat {
 			r := &c.Orders[repairBuys3] // nonce 4 = 2 * 2
 			r.SlotBits[1], r.SlotBits[2] = 2, 0
 		}},
-		{name: "filled twice at once", want: "range of orders", plan: func(f *fixture) { refill(f, 1<<40); f.orders[richBuys1].Size = less(power(40), 1) }},
+		{name: "filled twice at once", want: "range of ", plan: func(f *fixture) { refill(f, 1<<40); f.orders[richBuys1].Size = less(power(40), 1) }},
 	}
 }
 
@@ -170,21 +185,21 @@ func moveSlot(r *OrderRow, index uint64) {
 }
 
 func cheatsFills() []cheat {
-	last := func(c *Private) *FillRow { return &c.Fills[5] } // the padding row
+	last := func(c *Private) *FillRow { return &c.Fills[unusedFill] }
 	return []cheat{
 		{name: "price above the buyer's limit", want: "range of fills: price", plan: func(f *fixture) { f.reprice(0, total(f.orders[richBuys1].Limit, 1)) }},
 		{name: "control price at the buyer's limit", plan: func(f *fixture) { f.reprice(0, f.orders[richBuys1].Limit) }},
 		{name: "price below the seller's limit", want: "range of fills: price", plan: func(f *fixture) {
 			f.reprice(0, total(f.orders[reduceSells1].Limit, -1))
-			setEquity(f, reducing, power(50))
+			enrich(f, reducing)
 		}},
 		{name: "control price at the seller's limit", plan: func(f *fixture) {
 			f.reprice(0, f.orders[reduceSells1].Limit)
-			setEquity(f, reducing, power(50))
+			enrich(f, reducing)
 		}},
-		{name: "swaplimit", want: "sum order fills", plan: func(f *fixture) { f.reprice(0, total(f.orders[richBuys1].Limit, 1)) },
+		{name: "swaplimit", want: "sum leg fills", plan: func(f *fixture) { f.reprice(0, total(f.orders[richBuys1].Limit, 1)) },
 			cells: func(c *Private) { c.Fills[0].TakerLimit = c.Fills[0].Price }},
-		{name: "swapbill", want: "sum order fills", plan: func(f *fixture) {
+		{name: "swapbill", want: "sum leg fills", plan: func(f *fixture) {
 			fill := &f.fills[0] // the taker's flows go to another account
 			notional := new(big.Int).Mul(fill.Size, new(big.Int).Sub(fill.Price, f.funding(1)))
 			notional.Add(notional, fill.TakerFee)
@@ -194,16 +209,16 @@ func cheatsFills() []cheat {
 			f.new[fresh].move(1, fill.Size)
 			f.shiftCash(fresh, power(50))
 		}, cells: func(c *Private) { c.Fills[0].TakerAccount = fresh }},
-		{name: "both sides buy", want: "sum order fills", plan: func(f *fixture) { f.orders[reduceSells1].Side = num(1) }},
+		{name: "both sides buy", want: "range of orders/limit_slack", plan: func(f *fixture) { f.orders[reduceSells1].Side = num(1) }},
 		{name: "the taker's side turned", want: "sum ", cells: func(c *Private) {
 			f := &c.Fills[0]
 			f.Side = 0
 			f.TakerLimit, f.MakerLimit = f.Price, f.Price
 		}},
-		{name: "another instrument than the orders'", want: "sum order fills", plan: swapInstrument, cells: func(c *Private) {
+		{name: "another instrument than the orders'", want: "sum leg fills", plan: swapInstrument, cells: func(c *Private) {
 			to := &c.Instruments[0]
 			r := &c.Fills[4]
-			r.Instrument, r.ExpiryMs, r.Mark, r.Funding, r.Band = to.ID, to.ExpiryMs, total(to.Value, to.Funding), to.Funding, to.Band
+			r.Instrument, r.Mark, r.Funding, r.Band = to.ID, total(to.Value, to.Funding), to.Funding, to.Band
 		}},
 		{name: "outside the band above", want: "range of fills: price", plan: func(f *fixture) {
 			f.orders[richBuys1].Limit = power(38)
@@ -216,43 +231,61 @@ func cheatsFills() []cheat {
 		{name: "outside the band below", want: "range of fills: price", plan: func(f *fixture) {
 			f.orders[reduceSells1].Limit = new(big.Int).Neg(power(38))
 			f.reprice(0, total(f.instruments[0].mark(), new(big.Int).Neg(f.instruments[0].Band), -1))
-			setEquity(f, reducing, power(50))
+			enrich(f, reducing)
 		}},
 		{name: "control at the edge of the band below", plan: func(f *fixture) {
 			f.orders[reduceSells1].Limit = new(big.Int).Neg(power(38))
 			f.reprice(0, total(f.instruments[0].mark(), new(big.Int).Neg(f.instruments[0].Band)))
-			setEquity(f, reducing, power(50))
+			enrich(f, reducing)
 		}},
 		{name: "an invented mark", want: "sum quotes", cells: func(c *Private) { bump(&c.Fills[0].Mark, 1) }},
 		{name: "an invented band", want: "sum quotes", cells: func(c *Private) { bump(&c.Fills[0].Band, 1) }},
 		{name: "an invented funding", want: "sum ", cells: func(c *Private) { bump(&c.Fills[3].Funding, 1) }},
-		{name: "an expired instrument", want: "range of fills: price", plan: func(f *fixture) { f.instruments[0].ExpiryMs = f.header.TimeMs }},
+		{name: "an expired instrument", want: "sum quotes", plan: func(f *fixture) { f.instruments[0].ExpiryMs = f.header.TimeMs }},
 		{name: "control an instrument that expires a millisecond later", plan: func(f *fixture) { f.instruments[0].ExpiryMs = total(f.header.TimeMs, 1) }},
 		{name: "control an expired instrument that is only held", plan: func(f *fixture) { f.instruments[1].ExpiryMs = f.header.TimeMs }},
-		{name: "an expired instrument with an invented expiry", want: "sum quotes", plan: func(f *fixture) { f.instruments[0].ExpiryMs = f.header.TimeMs },
-			cells: func(c *Private) { bump(&c.Fills[0].ExpiryMs, 1); bump(&c.Fills[1].ExpiryMs, 1) }},
+		{name: "an expired instrument called tradable", want: "range of instruments: settled or tradable", plan: func(f *fixture) {
+			f.instruments[0].ExpiryMs = f.header.TimeMs
+		}, cells: func(c *Private) { c.Instruments[0].Tradable = 1 }},
+		{name: "a settled instrument called tradable", want: "range of instruments: settled or tradable", cells: func(c *Private) {
+			c.Instruments[expired-1].Tradable = 1
+		}},
+		{name: "a settled instrument", want: "sum ", plan: func(f *fixture) {
+			f.settle(perpetual)
+			f.shiftCash(repairing, power(50))
+		}},
 		{name: "negative lots", want: "range of fills/size", plan: func(f *fixture) {
 			f.resize(4, -1, 0, 0)
-			setEquity(f, repairing, power(50))
+			enrich(f, repairing)
 		}},
 		{name: "a negative fee", want: "range of fills/taker_fee", plan: func(f *fixture) { f.resize(0, f.fills[0].Size.Int64(), -1, 0) }},
 		{name: "an unused fill with lots", want: "fills: flows", cells: func(c *Private) { last(c).Size = 1 }},
 		{name: "an unused fill with a fee", want: "fills: flows", cells: func(c *Private) { last(c).MakerFee = 1 }},
-		{name: "control a fill of no lots moves nothing", plan: func(f *fixture) { f.trade(Fill{0, 5, f.fills[0].Price, num(0), num(0), num(0)}) }},
-		{name: "a fill of no lots with a fee", want: "range of orders: fill, fee", plan: func(f *fixture) {
+		{name: "control a fill of no lots moves nothing", plan: func(f *fixture) {
+			f.trade(Fill{0, f.legRow(reduceSells1, 0), f.fills[0].Price, num(0), num(0), num(0)})
+		}},
+		{name: "a fill of no lots with a fee", want: "range of orders/fee_slack", plan: func(f *fixture) {
 			f.orders[richBuys1].FeeCap = num(0)
 			f.resize(0, f.fills[0].Size.Int64(), 0, 0)
 			f.resize(1, f.fills[1].Size.Int64(), 0, 0)
-			f.trade(Fill{0, 5, f.fills[0].Price, num(0), num(1), num(0)})
+			f.trade(Fill{0, f.legRow(reduceSells1, 0), f.fills[0].Price, num(0), num(1), num(0)})
 		}},
-		{name: "a fill left out of its order", want: "sum order fills", cells: func(c *Private) { bump(&c.Orders[richBuysPerp].Fill, -1) }},
-		{name: "fills of two orders exchanged", want: "sum order fills", cells: func(c *Private) {
-			a, b := &c.Orders[reduceSells1], &c.Orders[reduceSells1Again]
-			a.Fee, b.Fee = total(a.Fee, 1), total(b.Fee, -1)
+		{name: "a fill left out of its leg", want: "sum leg fills", plan: func(f *fixture) { f.executed(richBuysPerp, 599) }},
+		{name: "fees of two legs exchanged", want: "sum leg fills", cells: func(c *Private) {
+			bump(&legAt(c, reduceSells1, 0).Fee, 1)
+			bump(&c.Orders[reduceSells1].FeeSlack, -1)
+			bump(&legAt(c, reduceSells1Again, 0).Fee, -1)
+			bump(&c.Orders[reduceSells1Again].FeeSlack, 1)
 		}},
-		{name: "a fill with an order row that is not used", want: "sum order fills", cells: func(c *Private) { c.Fills[3].Maker = 7 }},
-		{name: "a fill with an order row that does not exist", want: "sum order fills", cells: func(c *Private) { c.Fills[3].Maker = 12 }},
+		{name: "a fill with a leg row that is not used", want: "sum leg fills", cells: func(c *Private) { c.Fills[3].Maker = len(c.Legs) - 1 }},
+		{name: "a fill with a leg row that does not exist", want: "sum leg fills", cells: func(c *Private) { c.Fills[3].Maker = len(c.Legs) + 1 }},
 	}
+}
+
+// enrich lifts an account out of the margin rule's reach, and out of the auction that its plan begins.
+func enrich(f *fixture, id int64) {
+	setEquity(f, id, power(50))
+	f.new[id].auction = f.old[id].auction
 }
 
 // swapInstrument moves the positions of the fifth fill, of instrument 3, on instrument 1 instead, whose band it widens.

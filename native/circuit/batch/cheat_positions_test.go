@@ -25,10 +25,13 @@ func cheatsPositions() []cheat {
 		{name: "lots from nothing", want: "sum position moves", plan: func(f *fixture) { move(f, rich, 2, 1) }},
 		{name: "pospair", want: "sum position moves", plan: func(f *fixture) { move(f, rich, 1, 1); move(f, fresh, 1, -1) }},
 		{name: "lots moved between instruments", want: "sum position moves", plan: func(f *fixture) { move(f, rich, 2, 1); move(f, rich, 4, -1) }},
-		{name: "a position row of an account that is not touched", want: "sum digests", plan: func(f *fixture) {
+		{name: "a position row of an account that is not touched", want: "sum sales", plan: func(f *fixture) {
 			f.old[bystander].move(2, num(5))
 			f.new[bystander].move(2, num(5))
-			f.positionsOf = func(rows []Position) []Position { return append(rows, f.positionRows(bystander)...) }
+			f.positionsOf = func(rows []Position) []Position {
+				i := slices.IndexFunc(rows, func(p Position) bool { return p.Account.Int64() > bystander })
+				return slices.Insert(rows, i, f.positionRows(bystander)...)
+			}
 		}},
 		{name: "one position in two rows", want: "range of rows: used first", plan: func(f *fixture) {
 			f.positionsOf = func(rows []Position) []Position {
@@ -76,11 +79,37 @@ func cheatsPositions() []cheat {
 			f.shiftCash(rich, power(61))
 		}},
 		{name: "control a row with nothing in it", plan: emptyRow},
+		{name: "a settled position kept", want: "positions: settled", plan: func(f *fixture) {
+			f.new[rich].positions[expired] = num(-20)
+			f.new[rich].cash.Add(f.new[rich].cash, new(big.Int).Mul(num(20), f.instruments[expired-1].Value))
+		}},
+		{name: "a settled position kept as if it were not settled", want: "sum risk rows", plan: func(f *fixture) {
+			f.new[rich].positions[expired] = num(-20)
+			f.new[rich].cash.Add(f.new[rich].cash, new(big.Int).Mul(num(20), f.instruments[expired-1].Value))
+		}, cells: func(c *Private) {
+			r := position(c, rich, expired)
+			r.Settled, r.Risk[lanePayout] = 0, num(0)
+		}},
+		{name: "a settled position kept in part", want: "positions: settled", plan: func(f *fixture) { move(f, rich, expired, -5) }},
+		{name: "a settled position paid twice", want: "sum cash", plan: func(f *fixture) {
+			f.new[spreader].cash.Add(f.new[spreader].cash, new(big.Int).Mul(num(20), f.instruments[expired-1].Value))
+		}},
+		{name: "the payout of another instrument", want: "sum risk rows", plan: func(f *fixture) {
+			f.new[spreader].cash.Add(f.new[spreader].cash, num(20*7))
+		}, cells: func(c *Private) { bump(&position(c, spreader, expired).Risk[lanePayout], 7) }},
+		{name: "a payout of an instrument that is not settled", want: "sum risk rows", plan: func(f *fixture) {
+			f.new[rich].cash.Add(f.new[rich].cash, new(big.Int).Mul(num(50), f.instruments[1].Value))
+		}, cells: func(c *Private) { position(c, rich, 2).Risk[lanePayout] = c.Instruments[1].Value }},
+		{name: "a position called settled", want: "sum risk rows", plan: func(f *fixture) { f.new[rich].positions[2] = num(0) },
+			cells: func(c *Private) { position(c, rich, 2).Settled = 1 }},
+		{name: "control another settled instrument", plan: func(f *fixture) { f.settle(2) }},
+		{name: "the row of another instrument in the data", want: "sum risk rows", cells: func(c *Private) { bump(&position(c, rich, 2).TableRow, 1) }},
 		{name: "risk row of another instrument", want: "sum risk rows", plan: emptyRow, cells: func(c *Private) {
-			position(c, fresh, 2).Risk = position(c, rich, 4).Risk
+			other := position(c, rich, 4)
+			position(c, fresh, 2).Risk, position(c, fresh, 2).TableRow = other.Risk, other.TableRow
 		}},
 		{name: "null risk row for a real instrument", want: "sum risk rows", plan: emptyRow, cells: func(c *Private) {
-			position(c, fresh, 2).Risk = c.Positions[len(c.Positions)-1].Risk
+			position(c, fresh, 2).Risk, position(c, fresh, 2).TableRow = c.Positions[len(c.Positions)-1].Risk, 0
 		}},
 		{name: "a used row of instrument 0", want: "sum risk rows", plan: func(f *fixture) { f.old[fresh].positions[0], f.new[fresh].positions[0] = num(0), num(0) }},
 		{name: "a delta changed", want: "sum risk", cells: func(c *Private) { bump(&position(c, rich, 1).Risk[laneDeltas+3], 1) }},
@@ -94,14 +123,59 @@ func cheatsPositions() []cheat {
 	}
 }
 
+// cheatsSlices change what a takeover moves. The takeover of the plan moves 83 of the bankrupt account's 250 lots of instrument 1, and 29 of the 90 short.
+func cheatsSlices() []cheat {
+	slice := func(f *fixture, lots int64) { f.new[broke].move(1, num(-lots)); f.new[bidder].move(1, num(lots)) }
+	keepShort := func(f *fixture) { // the bidder pays for what the rule then asks of the bankrupt account
+		f.new[broke].move(4, num(-29))
+		f.new[bidder].move(4, num(29))
+		f.pay(total(f.takeovers[0].Payment, product(29, f.instruments[3].Value), 300_000), power(60))
+	}
+	return []cheat{
+		{name: "a slice not in proportion", want: "sum position moves", plan: func(f *fixture) { slice(f, -1) }},
+		{name: "a slice not in proportion, in its cell too", want: "positions: slices and moves", plan: func(f *fixture) { slice(f, 1) },
+			cells: func(c *Private) { bump(&position(c, broke, 1).Sliced, 1) }},
+		{name: "a slice rounded up", want: "range of positions/rest", plan: func(f *fixture) { slice(f, 1) }, cells: func(c *Private) {
+			bump(&position(c, broke, 1).Sliced, 1)
+			bump(&position(c, broke, 1).Rest, -bpsInWhole)
+		}},
+		{name: "a slice rounded down once more", want: "range of positions", plan: func(f *fixture) { slice(f, -1) }, cells: func(c *Private) {
+			bump(&position(c, broke, 1).Sliced, -1)
+			bump(&position(c, broke, 1).Rest, bpsInWhole)
+		}},
+		{name: "the slice of one position only", want: "sum position moves", plan: keepShort},
+		{name: "another fraction for one position", want: "sum sales", plan: keepShort, cells: func(c *Private) {
+			r := position(c, broke, 4)
+			r.Fraction, r.Sliced, r.Rest = 0, 0, 0
+		}},
+		{name: "a slice given to another winner", want: "sum position moves", plan: func(f *fixture) {
+			f.new[bidder].move(1, num(-83))
+			f.new[rich].move(1, num(83))
+		}},
+		{name: "a slice given to another winner, in the row too", want: "sum sales", plan: func(f *fixture) {
+			f.new[bidder].move(1, num(-83))
+			f.new[rich].move(1, num(83))
+		}, cells: func(c *Private) { position(c, broke, 1).Winner = rich }},
+		{name: "a slice of an account that is not for sale", want: "sum sales", plan: func(f *fixture) {
+			f.new[rich].move(2, num(-5))
+			f.new[bidder].move(2, num(5))
+		}, cells: func(c *Private) {
+			r := position(c, rich, 2)
+			r.Fraction, r.Sliced, r.Winner = 1000, 5, bidder
+		}},
+		{name: "a short position sliced as a long one", want: "positions: long and short parts", cells: func(c *Private) { position(c, broke, 4).WasShort = 0 }},
+		{name: "a long position sliced as a short one", want: "positions: long and short parts", cells: func(c *Private) { position(c, broke, 1).WasShort = 1 }},
+	}
+}
+
 func cheatsInstruments() []cheat {
 	return []cheat{
-		{name: "a row of the table changed", want: "instruments: risk root", cells: func(c *Private) { bump(&c.Instruments[3].Band, 1) }},
+		{name: "a row of the table changed", want: "instruments: risk root", cells: func(c *Private) { bump(&c.Instruments[1].Band, 1) }},
 		{name: "a row left out", want: "instruments: risk root", plan: func(f *fixture) {
 			extra := f.instruments[0]
-			extra.ID = num(6)
+			extra.ID = num(7)
 			f.instruments = append(f.instruments, extra)
-		}, witness: func(w *Witness) { w.Instruments = w.Instruments[:5] }},
+		}, witness: func(w *Witness) { w.Instruments = w.Instruments[:6] }},
 		{name: "a row twice", want: "rows: used first", witness: func(w *Witness) {
 			w.Instruments = slices.Insert(slices.Clone(w.Instruments), 1, w.Instruments[0])
 			w.Header.RiskRoot = toBig(riskRoot(w))
@@ -125,12 +199,17 @@ func cheatsInstruments() []cheat {
 		}},
 		{name: "an unused row that serves lookups", want: "sum ", cells: func(c *Private) {
 			spare := c.Instruments[0]
-			spare.Used = 0
-			spare.ID = 0
+			spare.Used, spare.Tradable, spare.ID = 0, 0, 0
 			spare.Value = 1
 			c.Instruments[len(c.Instruments)-1] = spare
 			position(c, rich, 1).Risk[laneValues] = 1
 		}},
+		{name: "an unused row that quotes", want: "instruments: settled or tradable", cells: func(c *Private) { c.Instruments[len(c.Instruments)-1].Tradable = 1 }},
+		{name: "an unused row that settles", want: "instruments: settled or tradable", cells: func(c *Private) { c.Instruments[len(c.Instruments)-1].Settled = 1 }},
+		{name: "settled before its expiry", want: "range of instruments: settled or tradable", plan: func(f *fixture) {
+			f.instruments[expired-1].ExpiryMs = total(f.header.TimeMs, 1)
+		}, witness: func(w *Witness) { w.Instruments[expired-1].Settled = num(1) }, cells: func(c *Private) { c.Instruments[expired-1].Tradable = 0 }},
+		{name: "control settled at its expiry", plan: func(f *fixture) { f.instruments[expired-1].ExpiryMs = f.header.TimeMs }},
 		{name: "value beyond 40 bits", want: "range of instruments/value", plan: func(f *fixture) { f.instruments[1].Value = power(39) }},
 		{name: "value below 40 bits", want: "range of instruments/value", plan: func(f *fixture) { f.instruments[1].Value = less(new(big.Int).Neg(power(39)), 1) }},
 		{name: "delta beyond 40 bits", want: "range of instruments/delta[5]", plan: func(f *fixture) { setDelta(f, 1, 5, power(39)) }},
@@ -154,27 +233,40 @@ func cheatsListings() []cheat {
 		w.Header.NewListingsRoot = toBig(listingsRoot(w))
 		w.Header.RiskRoot = toBig(riskRoot(w))
 	}
-	list := func(change func(l *Listing)) func(w *Witness) {
+	list := func(row int, change func(l *Listing)) func(w *Witness) {
 		return func(w *Witness) {
 			w.Listings = slices.Clone(w.Listings)
-			change(&w.Listings[1])
+			change(&w.Listings[row])
 			chain(w)
 		}
 	}
 	return []cheat{
-		{name: "control another strike", witness: list(func(l *Listing) { l.StrikeTicks = num(5) })},
-		{name: "an id skipped", want: "listings: chain", witness: list(func(l *Listing) { l.ID = num(8) })},
-		{name: "an id twice", want: "listings: chain", witness: list(func(l *Listing) { l.ID = num(6) })},
-		{name: "kind 0", want: "range of listings: ids and fields", witness: list(func(l *Listing) { l.Kind = num(0) })},
-		{name: "control kind 3", witness: list(func(l *Listing) { l.Kind = num(3) })},
-		{name: "kind 4", want: "range of listings/kind", witness: list(func(l *Listing) { l.Kind = num(4) })},
-		{name: "another underlying", want: "listings: chain", witness: list(func(l *Listing) { l.Underlying = num(2) })},
-		{name: "strike beyond 40 bits", want: "range of listings/strike_ticks", witness: list(func(l *Listing) { l.StrikeTicks = power(40) })},
-		{name: "tick beyond 24 bits", want: "range of listings/tick_ticks", witness: list(func(l *Listing) { l.TickTicks = power(24) })},
-		{name: "another new listings root", want: "listings: chain", witness: func(w *Witness) { w.Header.NewListingsRoot = num(1); w.Header.RiskRoot = toBig(riskRoot(w)) }},
-		{name: "a listing unused", want: "listings: chain", cells: func(c *Private) { c.Listings[1].Used = 0 }},
-		{name: "a listing after an unused row", want: "rows: used first", cells: func(c *Private) {
-			c.Listings[3], c.Listings[1].Used = c.Listings[1], 0
+		{name: "control another strike", witness: list(3, func(l *Listing) { l.StrikeTicks = num(5) })},
+		{name: "an id skipped", want: "listings: ids and fields", witness: list(3, func(l *Listing) { l.ID = num(10) })},
+		{name: "an id twice", want: "listings: ids and fields", witness: list(3, func(l *Listing) { l.ID = num(8) })},
+		{name: "kind 0", want: "range of listings/kind", witness: list(3, func(l *Listing) { l.Kind = num(0) })},
+		{name: "control kind 3", witness: list(3, func(l *Listing) { l.Kind = num(3) })},
+		{name: "a listing of kind 5", want: "range of listings/kind", witness: list(3, func(l *Listing) { l.Kind = num(5) }), cells: func(c *Private) {
+			c.Listings[3].Listing, c.Listings[3].Settlement, c.Listings[3].Kind = 1, 0, 4
+		}},
+		{name: "another underlying", want: "listings: chain", witness: list(3, func(l *Listing) { l.Underlying = num(2) })},
+		{name: "strike beyond 40 bits", want: "range of listings/strike_ticks", witness: list(3, func(l *Listing) { l.StrikeTicks = power(40) })},
+		{name: "tick beyond 24 bits", want: "range of listings/tick_ticks", witness: list(3, func(l *Listing) { l.TickTicks = power(24) })},
+		{name: "another new listings root", want: "listings: chain", witness: func(w *Witness) {
+			w.Header.NewListingsRoot = num(1)
+			w.Header.RiskRoot = toBig(riskRoot(w))
+		}},
+		{name: "a word unused", want: "listings: chain", cells: func(c *Private) { c.Listings[3].Used, c.Listings[3].Listing, c.Listings[3].ID = 0, 0, 0 }},
+		{name: "a word after an unused row", want: "rows: used first", cells: func(c *Private) {
+			c.Listings[5], c.Listings[3] = c.Listings[3], c.Listings[5]
+		}},
+		{name: "a second group's word", want: "rows: used first", cells: func(c *Private) { c.Listings[wordsAtOnce] = c.Listings[3] }},
+		{name: "control words in two groups", plan: func(f *fixture) { f.listings = twoGroups(f) }},
+		{name: "a second group left out", want: "listings: chain", plan: func(f *fixture) { f.listings = twoGroups(f) }, witness: func(w *Witness) {
+			all := w.Listings
+			w.Listings = all[:wordsAtOnce]
+			chain(w)
+			w.Listings = all
 		}},
 		{name: "ids beyond 32 bits", want: "range of listings: ids and fields", plan: func(f *fixture) {
 			f.listings = f.listings[:1]
@@ -184,5 +276,30 @@ func cheatsListings() []cheat {
 			w.Listings[0].ID = power(32)
 			chain(w)
 		}},
+		{name: "a settlement at another value", want: "sum settlements", witness: list(1, func(l *Listing) { l.StrikeTicks = total(l.StrikeTicks, 1) })},
+		{name: "a settlement of an instrument that is not settled", want: "sum settlements", witness: list(1, func(l *Listing) {
+			l.ID, l.StrikeTicks = num(2), num(5)
+		})},
+		{name: "a settlement of an instrument that is not settled, at its value", want: "sum settlements", plan: func(f *fixture) {
+			f.listings[1].ID, f.listings[1].StrikeTicks = num(2), f.instruments[1].Value
+		}},
+		{name: "a settlement with a cap", want: "listings: ids and fields", witness: list(1, func(l *Listing) { l.PositionCapLots = num(1) })},
+		{name: "a settlement with an expiry", want: "listings: ids and fields", witness: list(1, func(l *Listing) { l.ExpiryMs = num(1) })},
+		{name: "control a settlement again", plan: func(f *fixture) { f.listings = append(f.listings, f.listings[1]) }},
+		{name: "control a retirement of what the batch lists", witness: list(2, func(l *Listing) { l.ID = num(9) })},
+		{name: "a retirement of what is not listed", want: "range of listings: ids and fields", witness: list(2, func(l *Listing) { l.ID = num(10) })},
+		{name: "a retirement of nothing", want: "range of listings: ids and fields", witness: list(2, func(l *Listing) { l.ID = num(0) })},
+		{name: "a retirement with a value", want: "listings: ids and fields", witness: list(2, func(l *Listing) { l.StrikeTicks = num(1) })},
+		{name: "a retirement counted as a listing", want: "listings: ids and fields", cells: func(c *Private) { c.Listings[2].Listing = 1 }},
+		{name: "a retirement that is a settlement too", want: "listings: ids and fields", cells: func(c *Private) { c.Listings[2].Settlement = 1 }},
 	}
+}
+
+// twoGroups fills the first group of words and begins a second one.
+func twoGroups(f *fixture) []Listing {
+	words := slices.Clone(f.listings)
+	for len(words) <= wordsAtOnce {
+		words = append(words, f.listings[2])
+	}
+	return words
 }

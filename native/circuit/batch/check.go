@@ -35,7 +35,9 @@ func shape(p circuit.Preset, w *Witness) error {
 	}{
 		{"accounts", len(w.Accounts), p.Accounts}, {"positions", len(w.Positions), p.Positions}, {"instruments", len(w.Instruments), p.Instruments},
 		{"listings", len(w.Listings), p.Listings}, {"signatures", len(w.Signatures), p.Signatures}, {"orders", len(w.Orders), p.Orders},
-		{"fills", len(w.Fills), p.Fills}, {"queue", len(w.Queue), p.Queue}, {"withdrawals", len(w.Withdrawals), p.Withdrawals},
+		{"legs", len(w.Legs), p.Legs}, {"fills", len(w.Fills), p.Fills}, {"queue", len(w.Queue), p.Queue},
+		{"withdrawals", len(w.Withdrawals), p.Withdrawals}, {"transfers", len(w.Transfers), p.Transfers},
+		{"takeovers", len(w.Takeovers), p.Takeovers}, {"deleverages", len(w.Deleverages), p.Deleverages},
 	} {
 		if table.rows > table.max {
 			return fmt.Errorf("%s: %d rows, preset %q holds %d", table.name, table.rows, p.Name, table.max)
@@ -69,12 +71,21 @@ func shape(p circuit.Preset, w *Witness) error {
 			lengths(fmt.Sprintf("orders[%d].slot_path", i), len(w.Orders[i].SlotPath), p.SlotDepth),
 			index(fmt.Sprintf("orders[%d].signature", i), w.Orders[i].Signature, len(w.Signatures), 0))
 	}
+	for i := range w.Legs {
+		errs = append(errs, index(fmt.Sprintf("legs[%d].order", i), w.Legs[i].Order, len(w.Orders), 0))
+	}
 	for i := range w.Fills {
-		errs = append(errs, index(fmt.Sprintf("fills[%d].taker", i), w.Fills[i].Taker, len(w.Orders), 0),
-			index(fmt.Sprintf("fills[%d].maker", i), w.Fills[i].Maker, len(w.Orders), 0))
+		errs = append(errs, index(fmt.Sprintf("fills[%d].taker", i), w.Fills[i].Taker, len(w.Legs), 0),
+			index(fmt.Sprintf("fills[%d].maker", i), w.Fills[i].Maker, len(w.Legs), 0))
 	}
 	for i := range w.Withdrawals {
 		errs = append(errs, index(fmt.Sprintf("withdrawals[%d].signature", i), w.Withdrawals[i].Signature, len(w.Signatures), 0))
+	}
+	for i := range w.Transfers {
+		errs = append(errs, index(fmt.Sprintf("transfers[%d].signature", i), w.Transfers[i].Signature, len(w.Signatures), 0))
+	}
+	for i := range w.Takeovers {
+		errs = append(errs, index(fmt.Sprintf("takeovers[%d].signature", i), w.Takeovers[i].Signature, len(w.Signatures), -1))
 	}
 	return first(errs)
 }
@@ -97,10 +108,8 @@ func mismatch(path string, given *big.Int, computed fr.Element) error {
 
 // checkRoots compares every root, digest and public value with what the rest of the witness makes it.
 func checkRoots(p circuit.Preset, w *Witness) error {
-	for j := range w.Listings {
-		if want := new(big.Int).Add(w.Header.OldListingCount, big.NewInt(int64(j+1))); w.Listings[j].ID.Cmp(want) != 0 {
-			return fmt.Errorf("listings[%d].id: %s, expected %s", j, w.Listings[j].ID, want)
-		}
+	if err := checkListings(w); err != nil {
+		return err
 	}
 	if err := first([]error{
 		mismatch("header.new_listings_root", w.Header.NewListingsRoot, listingsRoot(w)),
@@ -125,12 +134,31 @@ func checkRoots(p circuit.Preset, w *Witness) error {
 	})
 }
 
+// checkListings compares the ids of new instruments, which the circuit computes, with the count.
+func checkListings(w *Witness) error {
+	count := w.Header.OldListingCount
+	for j := range w.Listings {
+		r := &w.Listings[j]
+		if r.Kind.Int64() > kindListings {
+			continue
+		}
+		count = less(count, -1)
+		if r.ID.Cmp(count) != 0 {
+			return fmt.Errorf("listings[%d].id: %s, expected %s", j, r.ID, count)
+		}
+	}
+	return nil
+}
+
 func checkAccounts(p circuit.Preset, w *Witness) error {
 	root := toElement(w.Header.OldAccountsRoot)
 	f := &filler{preset: p, w: w}
 	for i := range w.Accounts {
 		r, path := &w.Accounts[i], fmt.Sprintf("accounts[%d]", i)
-		digests, _ := f.digests(r.ID)
+		digests, has := f.digests(r.ID)
+		if !has { // closed, or empty
+			digests[before], digests[after] = toElement(r.Old.PositionsDigest), toElement(r.Old.PositionsDigest)
+		}
 		if err := first([]error{
 			mismatch(path+".old.positions_digest", r.Old.PositionsDigest, digests[before]),
 			mismatch(path+".new.positions_digest", r.New.PositionsDigest, digests[after]),
@@ -171,7 +199,7 @@ func checkOrders(p circuit.Preset, w *Witness) error {
 		r, path := &w.Orders[i], fmt.Sprintf("orders[%d]", i)
 		siblings, index := elements(r.SlotPath), r.slotIndex(p.SlotDepth)
 		if err := first([]error{
-			mismatch(path+".set_path", w.Signatures[r.Signature].Payload, crypto.Fold(r.leaf(), r.SetIndex.Uint64(), elements(r.SetPath))),
+			mismatch(path+".set_path", w.Signatures[r.Signature].Payload, crypto.FoldSet(r.leaf(w.legsOf(i)), r.SetIndex.Uint64(), elements(r.SetPath))),
 			mismatch(path+".orders_root_old", r.OrdersRootOld, crypto.Fold(r.SlotOld.leaf(), index, siblings)),
 			mismatch(path+".orders_root_new", r.OrdersRootNew, crypto.Fold(r.slot().leaf(), index, siblings)),
 		}); err != nil {

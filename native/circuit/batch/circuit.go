@@ -1,5 +1,5 @@
 // Package batch is the netting statement of docs/protocol/statement.md as a circuit: flat tables of accounts, positions, instruments, listings,
-// signatures, orders, fills, queue entries and withdrawals, tied together by the argument layer.
+// signatures, orders, legs, fills, queue entries, withdrawals, transfers, takeovers and deleverages, tied together by the argument layer.
 //
 // Each table has its file, which opens with what it proves. circuit.go holds the inputs and the order of things; witness.go and its neighbours make
 // the inputs from a witness file.
@@ -17,10 +17,11 @@ import (
 const Scenarios = 48
 
 const (
-	feeAccount = 1
-	setDepth   = 6 // an order set's tree
-	feeBits    = 63
-	bpsInWhole = 10_000
+	feeAccount  = 1
+	fundAccount = 2 // insurance
+	setDepth    = 6 // an order set's tree
+	feeBits     = 63
+	bpsInWhole  = 10_000
 )
 
 type variable = frontend.Variable
@@ -43,9 +44,13 @@ type Private struct {
 	Listings    []ListingRow
 	Signatures  []SignatureRow
 	Orders      []OrderRow
+	Legs        []LegRow
 	Fills       []FillRow
 	Queue       []QueueRow
 	Withdrawals []WithdrawalRow
+	Transfers   []TransferRow
+	Takeovers   []TakeoverRow
+	Deleverages []DeleverageRow
 }
 
 // Circuit is the batch circuit of one preset.
@@ -68,9 +73,13 @@ func New(p circuit.Preset) *Circuit {
 	w.Listings = make([]ListingRow, p.Listings)
 	w.Signatures = make([]SignatureRow, p.Signatures)
 	w.Orders = make([]OrderRow, p.Orders)
+	w.Legs = make([]LegRow, p.Legs)
 	w.Fills = make([]FillRow, p.Fills)
 	w.Queue = make([]QueueRow, p.Queue)
 	w.Withdrawals = make([]WithdrawalRow, p.Withdrawals)
+	w.Transfers = make([]TransferRow, p.Transfers)
+	w.Takeovers = make([]TakeoverRow, p.Takeovers)
+	w.Deleverages = make([]DeleverageRow, p.Deleverages)
 	plan := planRisk(p)
 	for i := range w.Accounts {
 		w.Accounts[i].Path = make([]variable, p.AccountDepth)
@@ -101,9 +110,13 @@ type builder struct {
 	listings    listingTable
 	signatures  signatureTable
 	orders      orderTable
+	legs        legTable
 	fills       fillTable
 	queue       queueTable
 	withdrawals withdrawalTable
+	transfers   transferTable
+	takeovers   takeoverTable
+	deleverages deleverageTable
 }
 
 // Define states the batch. All cells are allocated before anything is stated about them, so that tables may refer to each other.
@@ -118,9 +131,13 @@ func (c *Circuit) Define(api frontend.API) error {
 	b.listings = allocateListings(l, w.Listings)
 	b.signatures = allocateSignatures(l, w.Signatures)
 	b.orders = allocateOrders(l, c.Preset, w.Orders)
+	b.legs = allocateLegs(l, c.Preset, w.Legs)
 	b.fills = allocateFills(l, c.Preset, w.Fills)
 	b.queue = allocateQueue(l, w.Queue)
 	b.withdrawals = allocateWithdrawals(l, w.Withdrawals)
+	b.transfers = allocateTransfers(l, w.Transfers)
+	b.takeovers = allocateTakeovers(l, w.Takeovers)
+	b.deleverages = allocateDeleverages(l, w.Deleverages)
 	b.stateRowRules()
 	b.ties = makeTies(b)
 
@@ -132,9 +149,13 @@ func (c *Circuit) Define(api frontend.API) error {
 	gadget := schnorr.New(l)
 	b.stateSignatures(gadget)
 	b.stateOrders()
+	b.stateLegs()
 	b.stateFills()
 	b.stateQueue()
 	b.stateWithdrawals()
+	b.stateTransfers()
+	b.stateTakeovers()
+	b.stateDeleverages()
 	b.stateVector()
 	gadget.Close()
 	if c.Inspect != nil {
@@ -156,9 +177,15 @@ func (b *builder) stateRowRules() {
 	b.orders.table.UsedFirst(b.orders.used)
 	b.orders.table.AscendingPairs(b.orders.continues, b.orders.account, b.orders.step)
 	b.orders.table.Indexed()
+	b.legs.table.UsedFirst(b.legs.used)
+	b.legs.table.Indexed()
+	b.fills.table.UsedFirst(b.fills.used)
 	b.queue.table.UsedFirst(b.queue.used)
 	b.withdrawals.table.UsedFirst(b.withdrawals.used)
 	b.withdrawals.table.Ascending(b.withdrawals.account)
+	b.transfers.table.UsedFirst(b.transfers.used)
+	b.takeovers.table.UsedFirst(b.takeovers.used)
+	b.deleverages.table.UsedFirst(b.deleverages.used)
 }
 
 // column collects one field of every row.

@@ -92,10 +92,11 @@ func TestDecodeRefuses(t *testing.T) {
 		want string
 	}{
 		{"unknown field", func(tree map[string]any) { at(tree, "header")["colour"] = 1 }, "header.colour: unknown field"},
-		{"unknown table", func(tree map[string]any) { tree["transfers"] = []any{} }, "transfers: unknown field"},
+		{"unknown table", func(tree map[string]any) { tree["swaps"] = []any{} }, "swaps: unknown field"},
 		{"missing field", func(tree map[string]any) { delete(at(tree, "accounts", 1, "old"), "cash") }, "accounts[1].old.cash: missing"},
 		{"missing table", func(tree map[string]any) { delete(tree, "queue") }, "queue: missing"},
-		{"too large", func(tree map[string]any) { at(tree, "header")["time_ms"] = "281474976710656" }, "header.time_ms: 281474976710656, expected 0 to 281474976710655"},
+		{"too large", func(tree map[string]any) { at(tree, "header")["time_ms"] = "281474976710656" },
+			"header.time_ms: 281474976710656, expected 0 to 281474976710655"},
 		{"negative", func(tree map[string]any) { at(tree, "fills", 0)["size"] = -1 }, "fills[0].size: -1, expected 0"},
 		{"modulus", func(tree map[string]any) {
 			at(tree, "public")["c"] = "21888242871839275222246405745257275088548364400416034343698204186575808495617"
@@ -106,10 +107,10 @@ func TestDecodeRefuses(t *testing.T) {
 		{"hexadecimal", func(tree map[string]any) { at(tree, "public")["z"] = "0x10" }, `public.z: string "0x10", expected an integer`},
 		{"null", func(tree map[string]any) { tree["orders"] = nil }, "orders: null, expected an array"},
 		{"object for array", func(tree map[string]any) { at(tree, "accounts", 0)["path"] = map[string]any{} }, "accounts[0].path: an object, expected an array"},
-		{"queue kind", func(tree map[string]any) { at(tree, "queue", 0)["kind"] = 3 }, "queue[0].kind: 3, expected 1 to 2"},
-		{"listing kind", func(tree map[string]any) { at(tree, "listings", 0)["kind"] = 0 }, "listings[0].kind: 0, expected 1 to 3"},
+		{"queue kind", func(tree map[string]any) { at(tree, "queue", 0)["kind"] = 5 }, "queue[0].kind: 5, expected 1 to 4"},
+		{"listing kind", func(tree map[string]any) { at(tree, "listings", 0)["kind"] = 0 }, "listings[0].kind: 0, expected 1 to 6"},
 		{"underlying", func(tree map[string]any) { at(tree, "listings", 0)["underlying"] = 2 }, "listings[0].underlying: 2"},
-		{"preset", func(tree map[string]any) { tree["preset"] = "huge" }, `preset: preset "huge": expected one of [demo nano]`},
+		{"preset", func(tree map[string]any) { tree["preset"] = "huge" }, `preset: preset "huge": expected one of [demo nano standard]`},
 		{"short path", func(tree map[string]any) {
 			a := at(tree, "accounts", 2)
 			a["path"] = a["path"].([]any)[1:]
@@ -122,9 +123,15 @@ func TestDecodeRefuses(t *testing.T) {
 			rows := tree["withdrawals"].([]any)
 			tree["withdrawals"] = append(rows, rows[0], rows[0])
 		}, `withdrawals: 3 rows, preset "nano" holds 2`},
-		{"taker", func(tree map[string]any) { at(tree, "fills", 1)["taker"] = 7 }, "fills[1].taker: 7, expected 0 to 6"},
+		{"taker", func(tree map[string]any) { at(tree, "fills", 1)["taker"] = 13 }, "fills[1].taker: 13, expected 0 to 12"},
 		{"maker", func(tree map[string]any) { at(tree, "fills", 1)["maker"] = -1 }, "fills[1].maker: -1"},
-		{"signature index", func(tree map[string]any) { at(tree, "orders", 0)["signature"] = 5 }, "orders[0].signature: 5, expected 0 to 4"},
+		{"signature index", func(tree map[string]any) { at(tree, "orders", 0)["signature"] = 8 }, "orders[0].signature: 8, expected 0 to 7"},
+		{"leg's order", func(tree map[string]any) { at(tree, "legs", 12)["order"] = 10 }, "legs[12].order: 10, expected 0 to 9"},
+		{"leg's place", func(tree map[string]any) { at(tree, "legs", 3)["place"] = 4 }, "legs[3].place: 4, expected 0 to 3"},
+		{"leg's ratio", func(tree map[string]any) { at(tree, "legs", 3)["ratio"] = 0 }, "legs[3].ratio: 0, expected 1 to 127"},
+		{"transfer's signature", func(tree map[string]any) { at(tree, "transfers", 0)["signature"] = -1 }, "transfers[0].signature: -1, expected 0 to 7"},
+		{"takeover's signature", func(tree map[string]any) { at(tree, "takeovers", 0)["signature"] = -2 }, "takeovers[0].signature: -2, expected -1 to 7"},
+		{"fraction", func(tree map[string]any) { at(tree, "takeovers", 0)["fraction_bps"] = 10_001 }, "takeovers[0].fraction_bps: 10001"},
 		{"account id", func(tree map[string]any) { at(tree, "accounts", 4)["id"] = 256 }, "accounts[4].id: 256, expected an index of a tree of depth 8"},
 		{"c", func(tree map[string]any) { at(tree, "public")["c"] = 1 }, "public.c: 1, expected"},
 		{"y_effects", func(tree map[string]any) { at(tree, "public")["y_effects"] = 1 }, "public.y_effects: 1, expected"},
@@ -133,11 +140,14 @@ func TestDecodeRefuses(t *testing.T) {
 		{"old root", func(tree map[string]any) { at(tree, "header")["old_accounts_root"] = 1 }, "accounts[0].old: the leaf does not open"},
 		{"risk root", func(tree map[string]any) { at(tree, "header")["risk_root"] = 1 }, "header.risk_root: 1, expected"},
 		{"listings root", func(tree map[string]any) { at(tree, "header")["new_listings_root"] = 1 }, "header.new_listings_root: 1, expected"},
-		{"listing id", func(tree map[string]any) { at(tree, "listings", 1)["id"] = 8 }, "listings[1].id: 8, expected 7"},
+		{"listing id", func(tree map[string]any) { at(tree, "listings", 3)["id"] = 10 }, "listings[3].id: 10, expected 9"},
 		{"digest", func(tree map[string]any) { at(tree, "positions", 0)["old"] = 3 }, "accounts[1].old.positions_digest"},
+		{"digest of a closed account", func(tree map[string]any) { at(tree, "accounts", 9, "new")["positions_digest"] = 1 },
+			"accounts[9].new.positions_digest"},
+		{"legs", func(tree map[string]any) { at(tree, "legs", 4)["instrument"] = 2 }, "orders[3].set_path"},
 		{"set", func(tree map[string]any) { at(tree, "orders", 0)["fee_cap"] = 11 }, "orders[0].set_path"},
 		{"slot", func(tree map[string]any) { at(tree, "orders", 0, "slot_old")["filled"] = 6 }, "orders[0].orders_root_old"},
-		{"signature", func(tree map[string]any) { at(tree, "signatures", 3)["s"] = 6 }, "signatures[3]: not a signature of account 3"},
+		{"signature", func(tree map[string]any) { at(tree, "signatures", 4)["s"] = 6 }, "signatures[4]: not a signature of account 3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var tree map[string]any

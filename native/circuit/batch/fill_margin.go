@@ -46,10 +46,17 @@ func (t *totals) add(size *big.Int, r *Instrument) {
 	}
 }
 
-func (f *filler) fillMargin(row *AccountRow, r *Account) {
-	scale := big.NewInt(bpsInWhole)
-	var equity, initial, room [2]*big.Int
-	var maintenance *big.Int
+// judged is what the rules compare, as standing in margin.go.
+type judged struct {
+	equity, initial, maintenance, room [2]*big.Int
+	settled                            *big.Int
+}
+
+func (j *judged) below() bool { return j.equity[before].Cmp(j.maintenance[before]) < 0 }
+
+// fillMargin fills the totals of both sides of an account row.
+func (f *filler) fillMargin(row *AccountRow, r *Account, d *dealings) *judged {
+	scale, j := big.NewInt(bpsInWhole), &judged{}
 	for side := range sideNames {
 		t := f.totals(r.ID, side)
 		m := MarginFields{Value: t.value, LinearValue: t.linear, ScanLoss: t.loss, ChargeIM: t.chargeIM, ChargeMM: t.chargeMM, ShortOptions: t.shortOptions}
@@ -57,26 +64,35 @@ func (f *filler) fillMargin(row *AccountRow, r *Account) {
 			m.Surplus[s] = new(big.Int).Add(t.loss, t.scenarios[s])
 		}
 		row.Margin[side] = m
-		cash := new(big.Int).Set(r.New.Cash)
+		cash := r.New.Cash
 		if side == before {
-			cash.Add(r.Old.Cash, row.Deposits.(*big.Int))
+			cash = new(big.Int).Add(r.Old.Cash, d.deposits)
 		}
-		equity[side] = new(big.Int).Mul(cash.Add(cash, t.value), scale)
+		j.equity[side] = new(big.Int).Mul(new(big.Int).Add(cash, t.value), scale)
 		requirement := func(k, charge *big.Int) *big.Int {
 			return new(big.Int).Add(new(big.Int).Mul(k, t.loss), new(big.Int).Mul(charge, scale))
 		}
-		initial[side], maintenance = requirement(f.w.Header.KIm, t.chargeIM), requirement(f.w.Header.KMm, t.chargeMM)
-		room[side] = new(big.Int).Sub(equity[side], initial[side])
+		j.initial[side], j.maintenance[side] = requirement(f.w.Header.KIm, t.chargeIM), requirement(f.w.Header.KMm, t.chargeMM)
+		j.room[side] = new(big.Int).Sub(j.equity[side], j.initial[side])
+		j.settled = new(big.Int).Sub(new(big.Int).Add(cash, t.linear), t.shortOptions) // of the new side in the end
 	}
+	return j
+}
+
+// fillRule picks the rule that an account row passes; if none does, the solver refuses whichever it is.
+func fillRule(row *AccountRow, j *judged, used bool, d *dealings) {
 	row.RuleA, row.RuleB, row.RuleC = 0, 0, 0
 	switch {
-	case room[after].Sign() >= 0:
+	case !used || d.seized:
+	case !d.hasPositions && !d.empty:
+		row.RuleC = 1
+	case j.room[after].Sign() >= 0:
 		row.RuleA = 1
-	case room[after].Cmp(room[before]) >= 0 && equity[after].Cmp(maintenance) >= 0:
+	case j.room[after].Cmp(j.room[before]) >= 0 && j.equity[after].Cmp(j.maintenance[after]) >= 0:
 		row.RuleB = 1
-	case equity[after].Cmp(equity[before]) >= 0 && initial[after].Cmp(initial[before]) <= 0:
+	case j.equity[after].Cmp(j.equity[before]) >= 0 && j.initial[after].Cmp(j.initial[before]) <= 0:
 		row.RuleC = 1
 	default:
-		row.RuleA = 1 // no rule holds: the solver refuses
+		row.RuleA = 1
 	}
 }

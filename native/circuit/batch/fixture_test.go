@@ -28,41 +28,47 @@ type fixture struct {
 	fills       []Fill
 	queue       []Entry
 	withdrawals []Withdrawal
-	cancels     map[int64]int // account -> signature
+	transfers   []Transfer
+	takeovers   []Takeover
+	deleverages []Deleverage
+	cancels     map[int64]int  // account -> signature
+	closed      map[int64]bool // touched accounts without position rows
 
 	// cheats that no honest plan needs
 	keepSlots   map[int64]bool                   // keep the new slots of the plan instead of what the orders make
 	positionsOf func(rows []Position) []Position // change the position rows
 	accountRows func(rows []Account) []Account   // change the account rows
 	slotOf      func(row *Order) *SlotState      // what an order writes to its slot instead of the rule's
+	legRows     func(rows []Leg) []Leg           // change the leg rows
 }
 
 // state is one side of an account.
 type state struct {
-	multipleOf                *big.Int // the secret whose multiple the leaf holds; nil: the key's
-	owner                     *big.Int
-	secret                    *big.Int // nil: no key
-	keyEpoch                  int64
-	cash                      *big.Int
-	positions                 map[int64]*big.Int
-	slots                     map[uint64]SlotState
-	minNonce, withdrawalNonce int64
-	flags, auction            int64
+	multipleOf            *big.Int // the secret whose multiple the leaf holds; nil: the key's
+	owner                 *big.Int
+	secret                *big.Int // nil: no key
+	keyEpoch              int64
+	cash                  *big.Int
+	positions             map[int64]*big.Int
+	slots                 map[uint64]SlotState
+	minNonce, actionNonce int64
+	flags, auction        int64
 }
 
 type planSigned struct {
 	account, kind int64
-	payload       *big.Int // of an order set: made from orders
-	orders        []*Order // of an order set
-	secret        *big.Int // nil: the account's old key
-	domain        *big.Int // nil: the header's
-	keyEpoch      *int64   // nil: the account's
+	payload       *big.Int     // of an order set: made from orders
+	orders        []*planOrder // of an order set
+	secret        *big.Int     // nil: the account's old key
+	domain        *big.Int     // nil: the header's
+	keyEpoch      *int64       // nil: the account's
 }
 
 type planOrder struct {
 	*Order
-	set int // signature
-	at  int // place in the set
+	legs []Leg // without their order row
+	set  int   // signature
+	at   int   // place in the set
 }
 
 func num(n int64) *big.Int { return big.NewInt(n) }
@@ -104,7 +110,7 @@ func (s *state) instruments() []int64 {
 
 func (s *state) leaf(depth int) Leaf {
 	l := *nullAccount(depth)
-	l.Owner, l.KeyEpoch, l.Cash, l.MinNonce, l.WithdrawalNonce = s.owner, num(s.keyEpoch), s.cash, num(s.minNonce), num(s.withdrawalNonce)
+	l.Owner, l.KeyEpoch, l.Cash, l.MinNonce, l.ActionNonce = s.owner, num(s.keyEpoch), s.cash, num(s.minNonce), num(s.actionNonce)
 	l.Flags, l.Auction = num(s.flags), num(s.auction)
 	if s.secret != nil {
 		key := crypto.PublicKey(s.secret)
@@ -135,19 +141,20 @@ func (s *state) move(id int64, lots *big.Int) { s.positions[id] = new(big.Int).A
 
 // Accounts and instruments of the plan.
 const (
-	rich, repairing, reducing, bystander, fresh = 3, 4, 5, 6, 7
-	perpetual                                   = 5
-	signOrders3, signOrders4, signOrders5       = 0, 1, 2
-	signWithdrawal, signCancel                  = 3, 4
+	rich, repairing, reducing, bystander, fresh, spreader = 3, 4, 5, 6, 7, 11
+	perpetual, expired, retired                           = 5, 6, 7
+	signOrders3, signOrders4, signOrders5, signOrders11   = 0, 1, 2, 3
+	signWithdrawal, signCancel                            = 4, 5
 )
 
 // newFixture plans an honest batch that uses every selector: margin rules a, b and c, a created account, a key change and a revocation, a cancel, a
-// withdrawal, a slot continued, replaced and used first, listings, long and short positions opened, closed and left alone; and leaves padding rows.
+// withdrawal, a slot continued, replaced and used first, a listing, a settlement and a retirement, combinations against each other and against outright
+// orders, reduce-only orders, long and short positions opened, closed, settled and left alone; and leaves padding rows. planActions adds the rest.
 func newFixture(t testing.TB, p circuit.Preset, seed int64) *fixture {
 	t.Helper()
 	for try := range int64(500) {
 		f := planFixture(p, rand.New(rand.NewSource(seed*1000+try)))
-		if f.settleCash() {
+		if f.settleCash() && f.settleActions() {
 			return f
 		}
 	}
@@ -156,16 +163,19 @@ func newFixture(t testing.TB, p circuit.Preset, seed int64) *fixture {
 }
 
 func planFixture(p circuit.Preset, rnd *rand.Rand) *fixture {
-	f := &fixture{preset: p, old: map[int64]*state{}, new: map[int64]*state{}, cancels: map[int64]int{}, keepSlots: map[int64]bool{}}
+	f := &fixture{preset: p, old: map[int64]*state{}, new: map[int64]*state{}, cancels: map[int64]int{}, closed: map[int64]bool{}, keepSlots: map[int64]bool{}}
 	f.header = Header{Domain: num(rnd.Int63()), BatchNumber: num(7), Epoch: num(3), TimeMs: num(1_590_103_200_000), FirstSequence: num(40), LastSequence: num(90),
-		LogRoot: num(rnd.Int63()), KIm: num(10_000), KMm: num(8_000), RiskDigest: num(rnd.Int63()), OldQueuePointer: num(11)}
+		LogRoot: num(rnd.Int63()), KIm: num(10_000), KMm: num(8_000), DiscountBps: num(500), AuctionMs: num(600_000),
+		RiskDigest: num(rnd.Int63()), OldQueuePointer: num(11)}
 	f.public = PublicValues{Z: toBig(crypto.Sponge("test", fr.NewElement(rnd.Uint64()))), Beneficiary: new(big.Int).Sub(power(160), num(1+rnd.Int63n(1000)))}
 	f.planMarket(rnd)
 	f.planAccounts(rnd)
 	f.planOrders(rnd)
 	f.planFills(rnd)
+	f.settle(expired)
 	f.planRequests()
-	f.touched = []int64{feeAccount, rich, repairing, reducing, fresh}
+	f.touched = []int64{feeAccount, rich, repairing, reducing, fresh, spreader}
+	f.planActions(rnd)
 	return f
 }
 
@@ -173,15 +183,13 @@ func (f *fixture) planMarket(rnd *rand.Rand) {
 	listing := func(id, kind int64) Listing {
 		return Listing{num(id), num(kind), num(1), num(1_600_000_000_000 + id), num(900_000 + id), num(50), num(10), num(1 << 30)}
 	}
-	for id := int64(1); id <= 5; id++ {
-		f.listed = append(f.listed, listing(id, 1+id%2))
-		r := Instrument{ID: num(id), ExpiryMs: num(1_600_000_000_000 + id), Linear: num(0), Value: num(1000 + rnd.Int63n(500_000)), Funding: num(0), Band: num(5000),
-			LongIM: num(rnd.Int63n(50)), ShortIM: num(100 + rnd.Int63n(2000))}
+	for id := int64(1); id <= expired; id++ {
+		r := Instrument{ID: num(id), ExpiryMs: num(1_600_000_000_000 + id), Linear: num(0), Settled: num(0), Value: num(1000 + rnd.Int63n(500_000)),
+			Funding: num(0), Band: num(5000), LongIM: num(rnd.Int63n(50)), ShortIM: num(100 + rnd.Int63n(2000))}
 		if id == perpetual {
-			r.Linear, r.Funding, r.ExpiryMs = num(1), num(-rnd.Int63n(90_000)-1), new(big.Int).Sub(power(48), num(1))
+			r.Linear, r.Funding, r.ExpiryMs = num(1), num(-rnd.Int63n(90_000)-1), less(power(48), 1)
 			r.Value = num(-rnd.Int63n(1000))
 		}
-		r.LongMM, r.ShortMM = num(r.LongIM.Int64()*8/10), num(r.ShortIM.Int64()*8/10)
 		for s := range Scenarios {
 			delta := rnd.Int63n(3000) - 1500
 			if id == perpetual { // long, it hedges a short position in instrument 3, so that closing it raises the requirement
@@ -189,9 +197,19 @@ func (f *fixture) planMarket(rnd *rand.Rand) {
 			}
 			r.Deltas = append(r.Deltas, num(delta))
 		}
+		if id == expired {
+			r.Settled, r.ExpiryMs, r.Band, r.LongIM, r.ShortIM = num(1), less(f.header.TimeMs, 60_000), num(0), num(0), num(0)
+			r.Deltas = nullInstrument().Deltas
+		}
+		r.LongMM, r.ShortMM = num(r.LongIM.Int64()*8/10), num(r.ShortIM.Int64()*8/10)
 		f.instruments = append(f.instruments, r)
 	}
-	f.listings = []Listing{listing(6, 3), listing(7, 2)}
+	for id := int64(1); id <= retired; id++ {
+		f.listed = append(f.listed, listing(id, 1+id%2))
+	}
+	settlement := Listing{num(expired), num(kindSettlement), num(1), num(0), f.instruments[expired-1].Value, num(0), num(0), num(0)}
+	retirement := Listing{num(retired), num(kindRetirement), num(1), num(0), num(0), num(0), num(0), num(0)}
+	f.listings = []Listing{listing(8, 3), settlement, retirement, listing(9, 4)}
 }
 
 func (f *fixture) planAccounts(rnd *rand.Rand) {
@@ -203,94 +221,17 @@ func (f *fixture) planAccounts(rnd *rand.Rand) {
 		f.old[id].keyEpoch = rnd.Int63n(3)
 	}
 	f.old[fresh] = newState(0, nil)
-	f.old[rich].positions = map[int64]*big.Int{1: num(-400), 2: num(50), 4: num(70)}
+	f.old[spreader] = newState(1000+spreader, secret())
+	f.old[rich].positions = map[int64]*big.Int{1: num(-400), 2: num(50), 4: num(70), expired: num(-20)}
+	f.old[spreader].positions, f.old[spreader].cash = map[int64]*big.Int{expired: num(20)}, num(1<<45)
 	f.old[repairing].positions = map[int64]*big.Int{3: num(-500 - rnd.Int63n(100)), perpetual: num(600)}
 	f.old[reducing].positions = map[int64]*big.Int{1: num(300)}
 	f.old[rich].cash, f.old[feeAccount].cash = num(1<<50), num(5)
-	f.old[rich].withdrawalNonce, f.old[repairing].minNonce = 3, 2
+	f.old[rich].actionNonce, f.old[repairing].minNonce = 3, 2
 	f.old[rich].slots = map[uint64]SlotState{1: {num(17), num(0), num(5)}, 2: {num(2), num(4), num(9)}}
 	for id, s := range f.old {
 		f.new[id] = s.copy()
 	}
-}
-
-func (f *fixture) planOrders(rnd *rand.Rand) {
-	order := func(account, nonce, revision, instrument, side int64) *Order {
-		mark := f.instruments[instrument-1].mark().Int64()
-		return &Order{Account: num(account), Nonce: num(nonce), Revision: num(revision), ExpiryMs: num(1_590_103_260_000), Size: num(1000),
-			Limit: num(mark + (2*side-1)*1000), Instrument: num(instrument), Side: num(side), FeeCap: num(10), Flags: num(nonce % 2)}
-	}
-	sets := map[int64][]*Order{
-		rich:      {order(rich, 17, 1, 1, 1), order(rich, 34, 0, 3, 0), order(rich, 35, 2, perpetual, 1)},
-		repairing: {order(repairing, 4, 0, 3, 1), order(repairing, 20, 0, perpetual, 0)},
-		reducing:  {order(reducing, 8, 0, 1, 0), order(reducing, 8, 1, 1, 0)},
-	}
-	for i, account := range []int64{rich, repairing, reducing} {
-		f.signatures = append(f.signatures, &planSigned{account: account, kind: kindOrderSet, orders: sets[account]})
-		for at, o := range sets[account] {
-			f.orders = append(f.orders, &planOrder{o, i, at})
-		}
-		spare := order(account, 900+rnd.Int63n(50), 0, 2, 1) // signed and not filled
-		f.signatures[i].orders = append(f.signatures[i].orders, spare)
-	}
-	for i, o := range f.orders {
-		o.Fill, o.Fee, o.Sequence = num(0), num(0), num(41+int64(i))
-	}
-}
-
-// Rows of f.orders.
-const (
-	richBuys1, richSells3, richBuysPerp, repairBuys3, repairSellsPerp, reduceSells1, reduceSells1Again = 0, 1, 2, 3, 4, 5, 6
-)
-
-func (f *fixture) planFills(rnd *rand.Rand) {
-	fill := func(taker, maker int, shade, size int64) {
-		price := f.instruments[f.orders[taker].Instrument.Int64()-1].mark().Int64() + shade
-		f.trade(Fill{taker, maker, num(price), num(size), num(rnd.Int63n(size * 9)), num(rnd.Int63n(size * 9))})
-	}
-	fill(richBuys1, reduceSells1, 700, 60+rnd.Int63n(40))
-	fill(reduceSells1Again, richBuys1, 800, 30)
-	fill(repairBuys3, richSells3, -900, 100+rnd.Int63n(100))
-	fill(richBuysPerp, repairSellsPerp, 900, 600) // closes the position
-	fill(repairBuys3, richSells3, -500, 10)
-}
-
-// trade books a fill on the orders, positions and cash of the plan.
-func (f *fixture) trade(fill Fill) {
-	f.fills = append(f.fills, fill)
-	f.book(&fill, 1)
-}
-
-// book applies a fill (or, with times = -1, takes it back).
-func (f *fixture) book(fill *Fill, times int64) {
-	taker, maker := f.orders[fill.Taker], f.orders[fill.Maker]
-	id := taker.Instrument.Int64()
-	lots := new(big.Int).Mul(fill.Size, num(times*(2*taker.Side.Int64()-1)))
-	paid := new(big.Int).Mul(lots, new(big.Int).Sub(fill.Price, f.funding(id)))
-	for i, o := range []*planOrder{taker, maker} {
-		fee := new(big.Int).Mul([]*big.Int{fill.TakerFee, fill.MakerFee}[i], num(times))
-		o.Fill = new(big.Int).Add(o.Fill, new(big.Int).Mul(fill.Size, num(times)))
-		o.Fee = new(big.Int).Add(o.Fee, fee)
-		account := f.new[o.Account.Int64()]
-		account.move(id, lots)
-		account.cash.Sub(account.cash, paid).Sub(account.cash, fee)
-		f.new[feeAccount].cash.Add(f.new[feeAccount].cash, fee)
-		lots, paid = new(big.Int).Neg(lots), new(big.Int).Neg(paid)
-	}
-}
-
-// reprice books fill i again at another price.
-func (f *fixture) reprice(i int, price *big.Int) {
-	f.book(&f.fills[i], -1)
-	f.fills[i].Price = price
-	f.book(&f.fills[i], 1)
-}
-
-// resize books fill i again with another size and other fees.
-func (f *fixture) resize(i int, size, takerFee, makerFee int64) {
-	f.book(&f.fills[i], -1)
-	f.fills[i].Size, f.fills[i].TakerFee, f.fills[i].MakerFee = num(size), num(takerFee), num(makerFee)
-	f.book(&f.fills[i], 1)
 }
 
 func (f *fixture) funding(id int64) *big.Int {
@@ -302,12 +243,27 @@ func (f *fixture) funding(id int64) *big.Int {
 	return num(0)
 }
 
+// settle declares an instrument settled: what the plan's accounts held of it turns into cash.
+func (f *fixture) settle(instrument int64) {
+	r := &f.instruments[instrument-1]
+	r.Settled = num(1)
+	if r.ExpiryMs.Cmp(f.header.TimeMs) > 0 {
+		r.ExpiryMs = f.header.TimeMs
+	}
+	for id, s := range f.new {
+		if _, held := s.positions[instrument]; held && !f.closed[id] {
+			s.cash.Add(s.cash, new(big.Int).Mul(f.old[id].size(instrument), r.Value))
+			s.positions[instrument] = num(0)
+		}
+	}
+}
+
 func (f *fixture) planRequests() {
 	f.signatures = append(f.signatures,
 		&planSigned{account: rich, kind: kindWithdrawal, payload: new(big.Int).Add(num(4), new(big.Int).Lsh(num(777), 64))},
 		&planSigned{account: repairing, kind: kindCancel, payload: num(21)})
 	f.withdrawals = []Withdrawal{{num(rich), f.old[rich].owner, num(777), num(4), signWithdrawal}}
-	f.new[rich].withdrawalNonce = 4
+	f.new[rich].actionNonce = 4
 	f.new[rich].cash.Sub(f.new[rich].cash, num(777))
 	f.cancels[repairing] = signCancel
 	f.new[repairing].minNonce = 21
@@ -315,9 +271,9 @@ func (f *fixture) planRequests() {
 	secret := num(987654321)
 	key := crypto.PublicKey(secret)
 	f.queue = []Entry{
-		{num(entryDeposit), num(fresh), num(1007), num(5_000_000), num(0), num(0)},
-		{num(entryKey), num(rich), f.old[rich].owner, num(0), toBig(key.X), toBig(key.Y)},
-		{num(entryKey), num(repairing), f.old[repairing].owner, num(0), num(0), num(0)},
+		{num(entryDeposit), num(fresh), num(1007), num(5_000_000), num(0), num(0), num(0)},
+		{num(entryKey), num(rich), f.old[rich].owner, num(0), num(0), toBig(key.X), toBig(key.Y)},
+		{num(entryKey), num(repairing), f.old[repairing].owner, num(0), num(0), num(0), num(0)},
 	}
 	f.new[fresh].owner = num(1007)
 	f.new[fresh].cash = num(5_000_000)
@@ -344,10 +300,10 @@ func (f *fixture) shiftCash(id int64, by *big.Int) {
 	f.new[id].cash.Add(f.new[id].cash, by)
 }
 
-type judgement struct{ equity, initial, maintenance, roomRise, equityRise, initialRise *big.Int }
+type verdict struct{ equity, initial, maintenance, roomRise, equityRise, initialRise *big.Int }
 
 // judge computes the margin of an account's plan in whole micro-dollars, rounded.
-func (f *fixture) judge(id int64) judgement {
+func (f *fixture) judge(id int64) verdict {
 	filler := &filler{w: &Witness{Positions: f.positionRows(id)}, instruments: map[string]*Instrument{}}
 	for i := range f.instruments {
 		filler.instruments[f.instruments[i].ID.String()] = &f.instruments[i]
@@ -364,7 +320,7 @@ func (f *fixture) judge(id int64) judgement {
 		initial[side], maintenance = need(f.header.KIm, t.chargeIM), need(f.header.KMm, t.chargeMM)
 	}
 	sub := func(a, b *big.Int) *big.Int { return new(big.Int).Sub(a, b) }
-	return judgement{equity[after], initial[after], maintenance, sub(sub(equity[after], initial[after]), sub(equity[before], initial[before])),
+	return verdict{equity[after], initial[after], maintenance, sub(sub(equity[after], initial[after]), sub(equity[before], initial[before])),
 		sub(equity[after], equity[before]), sub(initial[after], initial[before])}
 }
 

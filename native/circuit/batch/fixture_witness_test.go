@@ -11,20 +11,23 @@ import (
 // witness makes everything that follows from the plan.
 func (f *fixture) witness() *Witness {
 	w := &Witness{Preset: f.preset.Name, Header: f.header, Public: f.public, Instruments: f.instruments, Listings: f.listings, Fills: f.fills, Queue: f.queue,
-		Withdrawals: f.withdrawals}
+		Withdrawals: f.withdrawals, Transfers: f.transfers, Takeovers: f.takeovers, Deleverages: f.deleverages}
 	f.makeOrders(w)
 	f.makeSignatures(w)
 	for _, id := range f.touched {
-		w.Positions = append(w.Positions, f.positionRows(id)...)
+		if !f.closed[id] {
+			w.Positions = append(w.Positions, f.positionRows(id)...)
+		}
 	}
 	if f.positionsOf != nil {
 		w.Positions = f.positionsOf(w.Positions)
 	}
 	f.makeAccounts(w)
-	root := crypto.AsciiElement("straddle.listings")
+	var words []fr.Element
 	for i := range f.listed {
-		root = crypto.Compress(root, f.listed[i].word())
+		words = append(words, f.listed[i].word())
 	}
+	root := absorbListings(crypto.AsciiElement("straddle.listings"), words)
 	h := &w.Header
 	h.OldListingsRoot, h.OldListingCount = toBig(root), num(int64(len(f.listed)))
 	h.NewListingsRoot = toBig(listingsRoot(w))
@@ -37,7 +40,11 @@ func (f *fixture) witness() *Witness {
 func (f *fixture) makeOrders(w *Witness) {
 	depth := f.preset.SlotDepth
 	trees, steps := map[int64]*crypto.Tree{}, map[int64]int64{}
-	for _, o := range f.orders {
+	for i, o := range f.orders {
+		for _, leg := range o.legs {
+			leg.Order = i
+			w.Legs = append(w.Legs, leg)
+		}
 		id := o.Account.Int64()
 		if trees[id] == nil {
 			trees[id] = f.old[id].slotTree(depth)
@@ -48,7 +55,7 @@ func (f *fixture) makeOrders(w *Witness) {
 		row, index := *o.Order, o.slotIndex(depth)
 		row.Signature, row.SetIndex, row.Step = o.set, num(int64(o.at)), num(steps[id])
 		steps[id]++
-		row.SetPath = bigs(setTree(f.signatures[o.set].orders).Path(uint64(o.at)))
+		row.SetPath = bigs(setPath(f.signatures[o.set].orders, o.at))
 		slots := f.new[id].slots
 		row.SlotOld = SlotState{num(0), num(0), num(0)}
 		if held, ok := slots[index]; ok {
@@ -67,14 +74,23 @@ func (f *fixture) makeOrders(w *Witness) {
 		}
 		w.Orders = append(w.Orders, row)
 	}
+	if f.legRows != nil {
+		w.Legs = f.legRows(w.Legs)
+	}
 }
 
-func setTree(orders []*Order) *crypto.Tree {
-	tree := crypto.NewTree(setDepth, fr.Element{})
-	for i, o := range orders {
-		tree.Set(uint64(i), o.leaf())
+// setLeaves are the leaves of an order set.
+func setLeaves(orders []*planOrder) (leaves []fr.Element) {
+	for _, o := range orders {
+		leaves = append(leaves, o.leaf(o.legs))
 	}
-	return tree
+	return leaves
+}
+
+// setPath lists the siblings of the leaf at a place.
+func setPath(orders []*planOrder, at int) []fr.Element {
+	path := crypto.SetPath(setLeaves(orders), at)
+	return path[:]
 }
 
 func bigs(es []fr.Element) []*big.Int {
@@ -89,7 +105,7 @@ func (f *fixture) makeSignatures(w *Witness) {
 	for _, s := range f.signatures {
 		row := Signed{Account: num(s.account), Kind: num(s.kind), Payload: s.payload}
 		if s.orders != nil {
-			row.Payload = toBig(setTree(s.orders).Root())
+			row.Payload = toBig(crypto.SetRoot(setLeaves(s.orders)))
 		}
 		secret, domain, epoch := s.secret, s.domain, f.old[s.account].keyEpoch
 		if secret == nil {

@@ -10,8 +10,9 @@ import (
 //  1. equity = cash + value; deposits of the batch count on the old side too.
 //  2. The scan loss is exact on both sides: every surplus[s] = L + acc[s] is >= 0, L >= 0, and L * prod surplus[s] = 0.
 //  3. 10^4 IM = k_im L + 10^4 C_im, 10^4 MM = k_mm L + 10^4 C_mm, settled = cash + linear value - value of options short.
-//  4. Exactly one of the rules holds: (a) equity >= IM; (b) equity - IM not lowered and new equity >= new MM; (c) equity not lowered, IM not raised.
-//  5. An account that withdraws passes (a), and its new settled cash is >= 0.
+//  4. Exactly one of the rules holds: (a) equity >= IM; (b) equity - IM not lowered and new equity >= new MM; (c) equity not lowered, IM not raised; or
+//     the account is `seized`: equity - IM not lowered, and what auctions.go adds.
+//  5. An account that acts passes (a); one that pays for its action has new settled cash >= 0 (with forced payments: forced.go).
 
 // MarginFields are the totals of one side of an account.
 type MarginFields struct {
@@ -52,7 +53,13 @@ func allocateMargin(t *argument.Table, plan riskPlan, rows []AccountRow, side in
 	return m
 }
 
-func (b *builder) stateMargin() {
+// standing is what the rules compare: money times 10^4 of both sides of a row, but for settled, in micro-dollars of the new side.
+type standing struct {
+	equity, initial, maintenance, room [2]argument.Expr // room = equity - initial
+	settled                            argument.Expr
+}
+
+func (b *builder) stateMargin() []standing {
 	b.l.Group("margin: totals")
 	for side := range sideNames {
 		for i := range b.accounts.used {
@@ -70,9 +77,12 @@ func (b *builder) stateMargin() {
 		}
 	}
 	b.l.Group("margin: rule")
-	for i := range b.accounts.used {
-		b.stateMarginRule(i)
+	standings := make([]standing, len(b.accounts.used))
+	for i := range standings {
+		standings[i] = b.judge(i)
+		b.stateMarginRule(i, &standings[i])
 	}
+	return standings
 }
 
 // stateMarginTotals ties the totals of one side of row i to the position rows.
@@ -87,29 +97,34 @@ func (b *builder) stateMarginTotals(side, i int) {
 	b.ties.chargeTotals[side].Hold(i, l.Tuple(l.Pack(b.plan.lanes[laneLong], m.chargeIM[i], m.chargeMM[i]), m.shortOptions[i]))
 }
 
-// stateMarginRule is items 1, 3, 4 and 5; money is multiplied by 10^4.
-func (b *builder) stateMarginRule(i int) {
-	t, l, h := &b.accounts, b.l, &b.header
-	var equity, initial [2]argument.Expr
+// judge is items 1 and 3.
+func (b *builder) judge(i int) standing {
+	t, h := &b.accounts, &b.header
+	var j standing
 	for side := range sideNames {
 		m := &t.margin[side]
 		cash := t.sides[side].cash[i]
 		if side == before {
 			cash = cash.Plus(t.deposits[i])
 		}
-		equity[side] = cash.Plus(m.value[i]).Scaled(bpsInWhole)
-		initial[side] = h.kIm.Times(m.scanLoss[i]).Plus(m.chargeIM[i].Scaled(bpsInWhole))
+		j.equity[side] = cash.Plus(m.value[i]).Scaled(bpsInWhole)
+		j.initial[side] = h.kIm.Times(m.scanLoss[i]).Plus(m.chargeIM[i].Scaled(bpsInWhole))
+		j.maintenance[side] = h.kMm.Times(m.scanLoss[i]).Plus(m.chargeMM[i].Scaled(bpsInWhole))
+		j.room[side] = j.equity[side].Minus(j.initial[side])
 	}
-	now := &t.margin[after]
-	maintenance := h.kMm.Times(now.scanLoss[i]).Plus(now.chargeMM[i].Scaled(bpsInWhole))
-	room := [2]argument.Expr{equity[before].Minus(initial[before]), equity[after].Minus(initial[after])}
+	j.settled = t.sides[after].cash[i].Plus(t.margin[after].linearValue[i]).Minus(t.margin[after].shortOptions[i])
+	return j
+}
 
-	l.AssertEqual(t.ruleA[i].Plus(t.ruleB[i], t.ruleC[i]), l.Const(1))
-	l.AssertNotNegative(t.ruleA[i].Times(room[after]).Plus(
-		t.ruleB[i].Times(room[after].Minus(room[before])), t.ruleC[i].Times(equity[after].Minus(equity[before]))))
-	l.AssertNotNegative(t.ruleB[i].Times(equity[after].Minus(maintenance)).Plus(t.ruleC[i].Times(initial[before].Minus(initial[after]))))
-
-	l.AssertZeroIf(t.withdrawing[i], t.ruleA[i].Not())
-	settled := t.sides[after].cash[i].Plus(now.linearValue[i]).Minus(now.shortOptions[i])
-	l.AssertNotNegative(t.withdrawing[i].Times(settled))
+// stateMarginRule is items 4 and 5. Only one of the flags is 1, so that one check serves all rules.
+func (b *builder) stateMarginRule(i int, j *standing) {
+	t, l := &b.accounts, b.l
+	seized := t.seizure.seized[i]
+	l.AssertEqual(t.ruleA[i].Plus(t.ruleB[i], t.ruleC[i], seized), t.used[i])
+	l.AssertNotNegative(t.ruleA[i].Times(j.room[after]).Plus(
+		t.ruleB[i].Plus(seized).Times(j.room[after].Minus(j.room[before])), t.ruleC[i].Times(j.equity[after].Minus(j.equity[before]))))
+	l.AssertNotNegative(t.ruleB[i].Times(j.equity[after].Minus(j.maintenance[after])).Plus(
+		t.ruleC[i].Times(j.initial[before].Minus(j.initial[after]))))
+	l.AssertZeroIf(t.acting[i], t.ruleA[i].Not())
+	b.ties.covered.Provide(t.ruleA[i], l.Tuple(t.id[i]))
 }

@@ -57,8 +57,9 @@ func number(v variable) *big.Int {
 // usedRows are the rows of the fixture by table.
 func usedRows(w *Witness) map[string]int {
 	return map[string]int{"Header": 1, "Accounts": len(w.Accounts), "Positions": len(w.Positions), "Instruments": len(w.Instruments),
-		"Listings": len(w.Listings), "Signatures": len(w.Signatures), "Orders": len(w.Orders), "Fills": len(w.Fills), "Queue": len(w.Queue),
-		"Withdrawals": len(w.Withdrawals)}
+		"Listings": len(w.Listings), "Signatures": len(w.Signatures), "Orders": len(w.Orders), "Legs": len(w.Legs),
+		"Fills": len(w.Fills), "Queue": len(w.Queue), "Withdrawals": len(w.Withdrawals), "Transfers": len(w.Transfers), "Takeovers": len(w.Takeovers),
+		"Deleverages": len(w.Deleverages)}
 }
 
 // harmlessCells are the cells of used rows that a prover may change, with the reason.

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"math/big"
+	"slices"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
@@ -13,7 +14,7 @@ import (
 
 func paramsHash(p circuit.Preset, h *Header) fr.Element {
 	return crypto.Sponge("straddle.params", fr.NewElement(uint64(p.AccountDepth)), fr.NewElement(uint64(p.SlotDepth)),
-		toElement(h.KIm), toElement(h.KMm), toElement(h.RiskDigest))
+		toElement(h.KIm), toElement(h.KMm), toElement(h.DiscountBps), toElement(h.AuctionMs), toElement(h.RiskDigest))
 }
 
 // stateRoots are the old and the new state root.
@@ -25,7 +26,7 @@ func stateRoots(p circuit.Preset, w *Witness) [2]fr.Element {
 	plus := func(n *big.Int, d int) *big.Int { return new(big.Int).Add(n, big.NewInt(int64(d))) }
 	return [2]fr.Element{
 		root(h.OldAccountsRoot, h.OldListingsRoot, h.OldListingCount, plus(h.BatchNumber, -1), h.OldQueuePointer),
-		root(h.NewAccountsRoot, h.NewListingsRoot, plus(h.OldListingCount, len(w.Listings)), h.BatchNumber, plus(h.OldQueuePointer, len(w.Queue))),
+		root(h.NewAccountsRoot, h.NewListingsRoot, plus(h.OldListingCount, w.listed()), h.BatchNumber, plus(h.OldQueuePointer, len(w.Queue))),
 	}
 }
 
@@ -40,9 +41,9 @@ func vector(p circuit.Preset, w *Witness) (effects, body []fr.Element) {
 	for i := range w.Queue {
 		e := &w.Queue[i]
 		rest[3*i] = word(e.Kind, 0, e.Account, 8, e.Owner, 40, big.NewInt(1), 200)
-		rest[3*i+1], rest[3*i+2] = toElement(e.Amount), toElement(e.KeyY)
+		rest[3*i+1], rest[3*i+2] = toElement(e.Amount), toElement(e.Paid)
 		if e.Kind.Int64() == entryKey {
-			rest[3*i+1] = toElement(e.KeyX)
+			rest[3*i+1], rest[3*i+2] = toElement(e.KeyX), toElement(e.KeyY)
 		}
 	}
 	for i := range w.Withdrawals {
@@ -53,28 +54,75 @@ func vector(p circuit.Preset, w *Witness) (effects, body []fr.Element) {
 }
 
 func bodyWords(p circuit.Preset, w *Witness) []fr.Element {
-	accounts := make([]fr.Element, p.Accounts)
-	for i := range w.Accounts {
-		r := &w.Accounts[i]
-		accounts[i] = word(r.ID, 0, offset(r.New.Cash, 63), 32, r.New.MinNonce, 96, r.New.WithdrawalNonce, 160)
-	}
-	orders := make([]fr.Element, p.Orders)
-	for i := range w.Orders {
-		r := &w.Orders[i]
-		orders[i] = word(r.Account, 0, r.Nonce, 32, r.Revision, 96, r.filled(), 112, r.Sequence, 152)
-	}
-	positions := make([]fr.Element, p.Positions/2)
-	for j := range w.Positions {
-		r := &w.Positions[j]
-		row := word(r.Account, 105*(j%2), r.Instrument, 105*(j%2)+32, offset(r.New, 40), 105*(j%2)+64)
-		positions[j/2].Add(&positions[j/2], &row)
-	}
+	words := append(accountWords(p, w), orderWords(p, w)...)
+	words = append(words, positionWords(p, w)...)
 	listings := make([]fr.Element, p.Listings)
 	for j := range w.Listings {
 		listings[j] = w.Listings[j].word()
 	}
-	body := append(accounts, orders...)
-	return append(append(body, positions...), listings...)
+	return append(words, listings...)
+}
+
+func accountWords(p circuit.Preset, w *Witness) []fr.Element {
+	words := make([]fr.Element, p.Accounts)
+	for i := range w.Accounts {
+		r := &w.Accounts[i]
+		has := func(found bool) *big.Int { return big.NewInt(int64(bit(found))) }
+		positions := slices.ContainsFunc(w.Positions, func(x Position) bool { return x.Account.Cmp(r.ID) == 0 })
+		orders := slices.ContainsFunc(w.Orders, func(x Order) bool { return x.Account.Cmp(r.ID) == 0 })
+		words[i] = word(r.ID, 0, has(positions), 24, has(orders), 25, big.NewInt(r.auctionCode()), 26, offset(r.New.Cash, 63), 28, r.New.MinNonce, 92,
+			r.New.ActionNonce, 156)
+	}
+	return words
+}
+
+// auctionCode is what the data say of the auction: 0 unchanged, 1 ended, 2 begun, 3 begun by a forced close.
+func (r *Account) auctionCode() int64 {
+	const forced = 48 // bit
+	switch {
+	case r.New.Auction.Cmp(r.Old.Auction) == 0:
+		return 0
+	case r.New.Auction.Sign() == 0:
+		return 1
+	}
+	return 2 + int64(r.New.Auction.Bit(forced))
+}
+
+// orderWords puts three rows in two cells: the rows' 435 bits one after the other, but the second row is split after 65 bits, which end the first cell,
+// and the third row comes before the rest of it.
+func orderWords(p circuit.Preset, w *Witness) []fr.Element {
+	const rowBits, splitBits = 145, 65
+	rows := make([]*big.Int, 3*((p.Orders+2)/3))
+	for i := range rows {
+		rows[i] = new(big.Int)
+		if i < len(w.Orders) {
+			r := &w.Orders[i]
+			continues := i > 0 && w.Orders[i-1].Account.Cmp(r.Account) == 0
+			since := new(big.Int).Sub(r.Sequence, w.Header.FirstSequence)
+			rows[i] = packed(big.NewInt(int64(bit(continues))), 0, r.Nonce, 1, r.Revision, 65, r.filled(), 81, since, 121)
+		}
+	}
+	var words []fr.Element
+	for i := 0; i < len(rows); i += 3 {
+		head := new(big.Int).And(rows[i+1], less(power(splitBits), 1))
+		tail := new(big.Int).Rsh(rows[i+1], splitBits)
+		words = append(words, word(rows[i], 0, head, rowBits), word(tail, 0, rows[i+2], rowBits-splitBits))
+	}
+	return words
+}
+
+// positionWords puts four rows in a cell.
+func positionWords(p circuit.Preset, w *Witness) []fr.Element {
+	const rows, rowBits = 4, 52
+	words := make([]fr.Element, (p.Positions+rows-1)/rows)
+	for j := range w.Positions {
+		r := &w.Positions[j]
+		continues := j > 0 && w.Positions[j-1].Account.Cmp(r.Account) == 0
+		at := rowBits * (j % rows)
+		row := word(big.NewInt(int64(bit(continues))), at, big.NewInt(w.tableRow(r.Instrument)), at+1, offset(r.New, sizeBits), at+11)
+		words[j/rows].Add(&words[j/rows], &row)
+	}
+	return words
 }
 
 func evaluate(words []fr.Element, z fr.Element) (y fr.Element) {
@@ -105,9 +153,20 @@ func riskRoot(w *Witness) fr.Element {
 }
 
 func listingsRoot(w *Witness) fr.Element {
-	root := toElement(w.Header.OldListingsRoot)
+	words := make([]fr.Element, len(w.Listings))
 	for j := range w.Listings {
-		root = crypto.Compress(root, w.Listings[j].word())
+		words[j] = w.Listings[j].word()
+	}
+	return absorbListings(toElement(w.Header.OldListingsRoot), words)
+}
+
+// absorbListings continues a listings root with the words of a batch.
+func absorbListings(root fr.Element, words []fr.Element) fr.Element {
+	for group := range slices.Chunk(words, wordsAtOnce) {
+		padded := make([]fr.Element, 1+wordsAtOnce)
+		padded[0] = root
+		copy(padded[1:], group)
+		root = crypto.Sponge("straddle.listings", padded...)
 	}
 	return root
 }

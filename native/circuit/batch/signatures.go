@@ -11,11 +11,13 @@ import (
 //  2. In a used row, key, multiple and key epoch are those of the account row before the batch; an unset key verifies nothing.
 //  3. Unused rows hold some valid signature and give nothing.
 
-// Kinds of signed messages (docs/protocol/messages.md).
+// Kinds of signed messages (docs/protocol/messages.md); kind 4, a protection, is the engine's.
 const (
 	kindOrderSet   = 1
 	kindWithdrawal = 2
 	kindCancel     = 3
+	kindTransfer   = 5
+	kindBid        = 6
 )
 
 // SignatureRow is one signature.

@@ -157,8 +157,10 @@ func TestFixtureIsNotVacuous(t *testing.T) {
 			seen[name][number(x.at.Interface()).String()] = true
 		}
 	}
-	for _, flag := range []string{"Accounts.Created", "Accounts.Rekeyed", "Accounts.Cancelled", "Accounts.Withdrawing", "Accounts.HasPositions", "Accounts.RuleA",
-		"Accounts.RuleB", "Accounts.RuleC", "Positions.Continues", "Orders.Continues", "Orders.Same", "Orders.Side", "Orders.Flags", "Instruments.Linear",
+	for _, flag := range []string{"Accounts.Created", "Accounts.Rekeyed", "Accounts.Cancelled", "Accounts.Acting", "Accounts.HasPositions", "Accounts.RuleA",
+		"Accounts.RuleB", "Accounts.RuleC", "Positions.Continues", "Orders.Continues", "Orders.Same", "Orders.Side", "Orders.Reduce", "Orders.Multi",
+		"Instruments.Linear", "Instruments.Settled", "Instruments.Tradable", "Positions.Settled", "Positions.WasShort", "Positions.Reduced", "Legs.Sell", "Legs.Side",
+		"Legs.Multi", "Legs.Reduce", "Legs.Continues", "Listings.Listing", "Listings.Settlement", "Listings.Retirement",
 		"Queue.IsKey", "Fills.Side"} {
 		if !seen[flag]["0"] || !seen[flag]["1"] {
 			t.Errorf("%s has one value only: %v", flag, seen[flag])

@@ -10,22 +10,32 @@ import (
 
 // ties are the arguments between tables. Each is explained where its parts are added.
 type ties struct {
-	accountKeys   *argument.Lookup // account -> key, multiple, key epoch, before the batch
-	minNonces     *argument.Lookup // account -> min_nonce, before the batch
-	owners        *argument.Lookup // account -> owner, after the batch
-	signed        *argument.Lookup // what an account has signed: (account, kind, payload)
-	riskRows      *argument.Lookup // (used, instrument) -> packed value, deltas and charges
-	quotes        *argument.Lookup // instrument -> expiry, mark, funding, band
-	cash          *argument.Total  // by account: fill flows and fees
-	queueTotals   *argument.Total  // by account: deposits, number of entries
-	moves         *argument.Total  // by (account, instrument): lots from fills
-	orderFills    *argument.Total  // by order: lots and fees
-	riskTotals    [2]*argument.Total
-	chargeTotals  [2]*argument.Total
-	digests       *argument.Flow // (account, old digest, new digest): from the position rows to the account row
-	slots         *argument.Flow // (account, step, orders root): the chain of an account's slot updates
-	rekeys        *argument.Flow // (account, key, multiple): from the queue to the account row
-	withdrawnRows *argument.Flow // (account, owner, nonce, amount): from the withdrawal row to the account row
+	accountKeys  *argument.Lookup // account -> key, multiple, key epoch, before the batch
+	minNonces    *argument.Lookup // account -> min_nonce, before the batch
+	owners       *argument.Lookup // account -> owner, after the batch
+	signed       *argument.Lookup // what an account has signed: (account, kind, payload)
+	riskRows     *argument.Lookup // (used, instrument) -> place in the risk table, settled, payout, packed value, deltas and charges
+	quotes       *argument.Lookup // instrument that expires after the batch's time -> mark, funding, band
+	settlements  *argument.Lookup // (instrument, value) of the settled instruments
+	sales        *argument.Lookup // account -> fraction of its portfolio that is taken over, winner; 0, 0 for other accounts
+	reduced      *argument.Lookup // (account, instrument) whose position only shrinks
+	covered      *argument.Lookup // accounts that pass rule (a)
+	bankrupt     *argument.Lookup // seized accounts without equity on either side
+	orderTerms   *argument.Lookup // order -> account, side, limit, fill, multi, reduce-only: for its legs
+	cash         *argument.Total  // by account: flows of fills, takeovers and deleverages, fees, settled positions
+	queueTotals  *argument.Total  // by account: deposits, number of entries
+	moves        *argument.Total  // by (account, instrument): lots of fills, takeovers and deleverages
+	orderLegs    *argument.Total  // by order: legs word and number of legs, cost, fees
+	legFills     *argument.Total  // by leg: lots, cost, fees
+	riskTotals   [2]*argument.Total
+	chargeTotals [2]*argument.Total
+	digests      *argument.Flow // (account, old digest, new digest): from the position rows to the account row
+	slots        *argument.Flow // (account, step, orders root): the chain of an account's slot updates
+	rekeys       *argument.Flow // (account, key, multiple): from the queue to the account row
+	actions      *argument.Flow // (account, nonce, paying, amount): from withdrawals, transfers and bids (0, 0) to the account row
+	forced       *argument.Flow // (account, asked, paid): from the queue's forced withdrawals to the account row
+	closes       *argument.Flow // (account, limit_bps): from the queue's forced closes to the account row
+	takeovers    *argument.Flow // (account, winner, fraction, fund): from the takeover to the seized account's row
 }
 
 // Sides of an account: its state before and after the batch.
@@ -40,10 +50,13 @@ func makeTies(b *builder) ties {
 	l := b.l
 	t := ties{
 		accountKeys: l.Lookup("account keys"), minNonces: l.Lookup("min nonces"), owners: l.Lookup("owners"), signed: l.Lookup("signed"),
-		riskRows: l.Lookup("risk rows"), quotes: l.Lookup("quotes"),
+		riskRows: l.Lookup("risk rows"), quotes: l.Lookup("quotes"), settlements: l.Lookup("settlements"), sales: l.Lookup("sales"),
+		reduced: l.Lookup("reduced"), covered: l.Lookup("covered"), bankrupt: l.Lookup("bankrupt"), orderTerms: l.Lookup("order terms"),
 		cash: l.Total("cash", b.accounts.table), queueTotals: l.Total("queue totals", b.accounts.table),
-		moves: l.Total("position moves", b.positions.table), orderFills: l.Total("order fills", b.orders.table),
-		digests: l.Flow("digests"), slots: l.Flow("slots"), rekeys: l.Flow("rekeys"), withdrawnRows: l.Flow("withdrawals"),
+		moves: l.Total("position moves", b.positions.table), orderLegs: l.Total("order legs", b.orders.table),
+		legFills: l.Total("leg fills", b.legs.table),
+		digests:  l.Flow("digests"), slots: l.Flow("slots"), rekeys: l.Flow("rekeys"),
+		actions: l.Flow("actions"), forced: l.Flow("forced withdrawals"), closes: l.Flow("forced closes"), takeovers: l.Flow("sold portfolios"),
 	}
 	for side, name := range sideNames {
 		t.riskTotals[side] = l.Total("risk totals "+name, b.accounts.table)
@@ -52,8 +65,8 @@ func makeTies(b *builder) ties {
 	return t
 }
 
-// riskPlan is how a risk row's numbers are packed for position rows: value and settled value, the deltas two by two, long and short charges, and the
-// value of an option short.
+// riskPlan is how a risk row's numbers are packed for position rows: value and linear value, the deltas two by two, long and short charges, the value of
+// an option short, and the payout: the value if settled.
 type riskPlan struct {
 	lanes     []*argument.Lanes
 	totalBits int // magnitude of a total over all positions: 2^totalBits
@@ -71,7 +84,8 @@ const (
 	laneLong    = laneDeltas + Scenarios/2
 	laneShort   = laneLong + 1
 	laneOption  = laneShort + 1 // value unless linear
-	laneCount   = laneOption + 1
+	lanePayout  = laneOption + 1
+	laneCount   = lanePayout + 1
 	deltasALane = 2
 )
 
@@ -91,7 +105,9 @@ func planRisk(p circuit.Preset) riskPlan {
 	}
 	pair(unsigned)
 	pair(unsigned)
-	plan.lanes = append(plan.lanes, argument.PlanLanes([]argument.Interval{signed}, []*big.Int{bound})...)
+	for range laneCount - laneOption {
+		plan.lanes = append(plan.lanes, argument.PlanLanes([]argument.Interval{signed}, []*big.Int{bound})...)
+	}
 	if len(plan.lanes) != laneCount {
 		panic("batch: too many positions for two lanes an element")
 	}
@@ -100,17 +116,19 @@ func planRisk(p circuit.Preset) riskPlan {
 
 // values packs a risk row natively, as position rows carry it.
 func (plan riskPlan) values(row *Instrument) []*big.Int {
-	linear := row.Linear.Sign() != 0
 	zero := new(big.Int)
-	settled, option := zero, row.Value
-	if linear {
-		settled, option = row.Value, zero
+	linear, option, payout := zero, row.Value, zero
+	if row.Linear.Sign() != 0 {
+		linear, option = row.Value, zero
 	}
-	packedRow := []*big.Int{plan.lanes[laneValues].Value([]*big.Int{row.Value, settled})}
+	if row.Settled.Sign() != 0 {
+		payout = row.Value
+	}
+	packedRow := []*big.Int{plan.lanes[laneValues].Value([]*big.Int{row.Value, linear})}
 	for s := 0; s < Scenarios; s += deltasALane {
 		packedRow = append(packedRow, plan.lanes[laneDeltas].Value(row.Deltas[s:s+deltasALane]))
 	}
 	return append(packedRow,
 		plan.lanes[laneLong].Value([]*big.Int{row.LongIM, row.LongMM}),
-		plan.lanes[laneShort].Value([]*big.Int{row.ShortIM, row.ShortMM}), option)
+		plan.lanes[laneShort].Value([]*big.Int{row.ShortIM, row.ShortMM}), option, payout)
 }

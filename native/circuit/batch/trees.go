@@ -24,6 +24,16 @@ func merkleRoot(api frontend.API, leaf variable, bits, path []variable) variable
 	return leaf
 }
 
+// setRoot folds a leaf up a path of an order set, in whose tree an empty right side passes through (crypto.FoldSet).
+func setRoot(api frontend.API, leaf variable, bits, path []variable) variable {
+	for level, sibling := range path {
+		left := api.Select(bits[level], sibling, leaf)
+		right := api.Sub(api.Add(sibling, leaf), left)
+		leaf = api.Select(api.IsZero(right), left, poseidon.Compress(api, left, right))
+	}
+	return leaf
+}
+
 func toBig(e fr.Element) *big.Int { return e.BigInt(new(big.Int)) }
 
 func toElement(n *big.Int) (e fr.Element) {

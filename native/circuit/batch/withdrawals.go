@@ -5,7 +5,7 @@ import "straddle/native/circuit/argument"
 // Withdrawals prove:
 //  1. Used rows come first, accounts ascend strictly and have 24 bits, the amount is > 0; an unused row is 0.
 //  2. The account has signed (nonce, amount) as a withdrawal.
-//  3. Account, owner, nonce and amount are those that the account row withdraws.
+//  3. (account, nonce, amount) is the one action of the account row, which pays it; the owner is the account's.
 
 // WithdrawalRow is one withdrawal.
 type WithdrawalRow struct{ Used, Account, Owner, Amount, Nonce variable }
@@ -19,9 +19,9 @@ func allocateWithdrawals(l *argument.Layer, rows []WithdrawalRow) withdrawalTabl
 	t := l.Table("withdrawals", len(rows))
 	return withdrawalTable{
 		table: t, used: t.Bool("used", column(rows, func(r *WithdrawalRow) variable { return r.Used })),
-		account: t.Bits("account", 24, column(rows, func(r *WithdrawalRow) variable { return r.Account })),
+		account: t.Bits("account", accountBits, column(rows, func(r *WithdrawalRow) variable { return r.Account })),
 		owner:   t.Bits("owner", 160, column(rows, func(r *WithdrawalRow) variable { return r.Owner })),
-		amount:  t.Bits("amount", 63, column(rows, func(r *WithdrawalRow) variable { return r.Amount })),
+		amount:  t.Bits("amount", amountBits, column(rows, func(r *WithdrawalRow) variable { return r.Amount })),
 		nonce:   t.Bits("nonce", 64, column(rows, func(r *WithdrawalRow) variable { return r.Nonce })),
 	}
 }
@@ -33,7 +33,8 @@ func (b *builder) stateWithdrawals() {
 		l.AssertNotNegative(t.amount[i].Minus(used))
 		l.AssertZeroIf(used.Not(), t.owner[i].Plus(t.amount[i]))
 		b.ties.signed.Require(used, l.Tuple(t.account[i], l.Const(kindWithdrawal), t.nonce[i].Plus(t.amount[i].Shifted(64))))
-		b.ties.withdrawnRows.Put(used, t.account[i], t.owner[i], t.nonce[i], t.amount[i])
+		b.ties.owners.Require(used, l.Tuple(t.account[i], t.owner[i]))
+		b.ties.actions.Put(used, t.account[i], t.nonce[i], l.Const(1), t.amount[i])
 	}
 }
 

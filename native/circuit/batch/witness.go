@@ -2,6 +2,7 @@ package batch
 
 import (
 	"math/big"
+	"slices"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
@@ -20,9 +21,13 @@ type Witness struct {
 	Listings    []Listing    `json:"listings"`
 	Signatures  []Signed     `json:"signatures"`
 	Orders      []Order      `json:"orders"`
+	Legs        []Leg        `json:"legs"`
 	Fills       []Fill       `json:"fills"`
 	Queue       []Entry      `json:"queue"`
 	Withdrawals []Withdrawal `json:"withdrawals"`
+	Transfers   []Transfer   `json:"transfers"`
+	Takeovers   []Takeover   `json:"takeovers"`
+	Deleverages []Deleverage `json:"deleverages"`
 }
 
 // Header is the batch's own data.
@@ -36,6 +41,8 @@ type Header struct {
 	LogRoot         *big.Int `json:"log_root" range:"248"`
 	KIm             *big.Int `json:"k_im_bps" range:"16"`
 	KMm             *big.Int `json:"k_mm_bps" range:"16"`
+	DiscountBps     *big.Int `json:"discount_bps" range:"16"`
+	AuctionMs       *big.Int `json:"auction_ms" range:"32"`
 	RiskDigest      *big.Int `json:"risk_digest" range:"248"`
 	OldAccountsRoot *big.Int `json:"old_accounts_root" range:"field"`
 	NewAccountsRoot *big.Int `json:"new_accounts_root" range:"field"`
@@ -67,9 +74,9 @@ type Leaf struct {
 	PositionsDigest *big.Int `json:"positions_digest" range:"field"`
 	OrdersRoot      *big.Int `json:"orders_root" range:"field"`
 	MinNonce        *big.Int `json:"min_nonce" range:"64"`
-	WithdrawalNonce *big.Int `json:"withdrawal_nonce" range:"64"`
+	ActionNonce     *big.Int `json:"action_nonce" range:"64"`
 	Flags           *big.Int `json:"flags" range:"64"`
-	Auction         *big.Int `json:"auction" range:"64"`
+	Auction         *big.Int `json:"auction" range:"63"`
 }
 
 // Account is a touched account; Path holds the siblings after the updates of the rows before it.
@@ -94,6 +101,7 @@ type Instrument struct {
 	ID       *big.Int   `json:"id" range:"32"`
 	ExpiryMs *big.Int   `json:"expiry_ms" range:"48"`
 	Linear   *big.Int   `json:"linear" range:"1"`
+	Settled  *big.Int   `json:"settled" range:"1"`
 	Value    *big.Int   `json:"value" range:"s40"`
 	Funding  *big.Int   `json:"funding" range:"s40"`
 	Band     *big.Int   `json:"band" range:"39"`
@@ -104,10 +112,10 @@ type Instrument struct {
 	Deltas   []*big.Int `json:"deltas" range:"s40"`
 }
 
-// Listing is one new instrument.
+// Listing is one word of the listings: a new instrument, a settlement (kind 5: StrikeTicks is the value) or a retirement (kind 6); what a word lacks is 0.
 type Listing struct {
 	ID              *big.Int `json:"id" range:"32"`
-	Kind            *big.Int `json:"kind" range:"1..3"`
+	Kind            *big.Int `json:"kind" range:"1..6"`
 	Underlying      *big.Int `json:"underlying" range:"1..1"`
 	ExpiryMs        *big.Int `json:"expiry_ms" range:"48"`
 	StrikeTicks     *big.Int `json:"strike_ticks" range:"40"`
@@ -119,7 +127,7 @@ type Listing struct {
 // Signed is one signature.
 type Signed struct {
 	Account *big.Int `json:"account" range:"32"`
-	Kind    *big.Int `json:"kind" range:"1..3"`
+	Kind    *big.Int `json:"kind" range:"1..6"`
 	Payload *big.Int `json:"payload" range:"field"`
 	RX      *big.Int `json:"r_x" range:"field"`
 	RY      *big.Int `json:"r_y" range:"field"`
@@ -133,7 +141,7 @@ type SlotState struct {
 	Filled   *big.Int `json:"filled" range:"40"`
 }
 
-// Order is one order that filled.
+// Order is an outright order that filled, or one execution of a combination; Fill counts its units.
 type Order struct {
 	Account       *big.Int   `json:"account" range:"32"`
 	Step          *big.Int   `json:"step" range:"16"`
@@ -145,20 +153,28 @@ type Order struct {
 	ExpiryMs      *big.Int   `json:"expiry_ms" range:"48"`
 	Size          *big.Int   `json:"size" range:"40"`
 	Limit         *big.Int   `json:"limit" range:"s40"`
-	Instrument    *big.Int   `json:"instrument" range:"32"`
 	Side          *big.Int   `json:"side" range:"1"`
 	FeeCap        *big.Int   `json:"fee_cap" range:"32"`
-	Flags         *big.Int   `json:"flags" range:"1"`
+	Flags         *big.Int   `json:"flags" range:"4"`
 	SlotOld       SlotState  `json:"slot_old"`
 	SlotPath      []*big.Int `json:"slot_path" range:"field"`
 	OrdersRootOld *big.Int   `json:"orders_root_old" range:"field"`
 	OrdersRootNew *big.Int   `json:"orders_root_new" range:"field"`
 	Fill          *big.Int   `json:"fill" range:"40"`
 	Fee           *big.Int   `json:"fee" range:"72"`
-	Sequence      *big.Int   `json:"sequence" range:"48"`
+	Sequence      *big.Int   `json:"sequence" range:"64"`
 }
 
-// Fill is one execution; Taker and Maker are indices of orders.
+// Leg is one leg of an order row; Order is its index.
+type Leg struct {
+	Order      int      `json:"order"`
+	Place      *big.Int `json:"place" range:"0..3"`
+	Instrument *big.Int `json:"instrument" range:"32"`
+	Ratio      *big.Int `json:"ratio" range:"1..127"`
+	Sell       *big.Int `json:"sell" range:"1"`
+}
+
+// Fill is one trade in an instrument; Taker and Maker are indices of legs.
 type Fill struct {
 	Taker    int      `json:"taker"`
 	Maker    int      `json:"maker"`
@@ -168,12 +184,13 @@ type Fill struct {
 	MakerFee *big.Int `json:"maker_fee" range:"63"`
 }
 
-// Entry is one entry of layer 1's queue.
+// Entry is one entry of layer 1's queue. Amount is a deposit's, what a forced withdrawal asks for, or the limit of a forced close in basis points.
 type Entry struct {
-	Kind    *big.Int `json:"kind" range:"1..2"`
+	Kind    *big.Int `json:"kind" range:"1..4"`
 	Account *big.Int `json:"account" range:"32"`
 	Owner   *big.Int `json:"owner" range:"160"`
 	Amount  *big.Int `json:"amount" range:"63"`
+	Paid    *big.Int `json:"paid" range:"63"`
 	KeyX    *big.Int `json:"key_x" range:"field"`
 	KeyY    *big.Int `json:"key_y" range:"field"`
 }
@@ -187,16 +204,51 @@ type Withdrawal struct {
 	Signature int      `json:"signature"`
 }
 
-// words packs numbers at bit positions: number, position, number, position, ...
-func word(parts ...any) fr.Element {
+// Transfer moves cash to another account of the same owner.
+type Transfer struct {
+	Account   *big.Int `json:"account" range:"32"`
+	To        *big.Int `json:"to" range:"32"`
+	Amount    *big.Int `json:"amount" range:"63"`
+	Nonce     *big.Int `json:"nonce" range:"64"`
+	Signature int      `json:"signature"`
+}
+
+// Takeover moves a fraction of an account's portfolio to the winner of its auction, who pays Payment. Signature is that of the winner's bid, or -1 for the
+// insurance fund, whose Limit and Nonce are 0.
+type Takeover struct {
+	Account     *big.Int `json:"account" range:"32"`
+	Winner      *big.Int `json:"winner" range:"32"`
+	FractionBps *big.Int `json:"fraction_bps" range:"1..10000"`
+	Payment     *big.Int `json:"payment" range:"m63"`
+	Limit       *big.Int `json:"limit" range:"s64"`
+	Nonce       *big.Int `json:"nonce" range:"64"`
+	Signature   int      `json:"signature"`
+}
+
+// Deleverage moves Size lots (what the winner's position changes by) from a bankrupt account to the winner.
+type Deleverage struct {
+	Account    *big.Int `json:"account" range:"32"`
+	Winner     *big.Int `json:"winner" range:"32"`
+	Instrument *big.Int `json:"instrument" range:"32"`
+	Size       *big.Int `json:"size" range:"m40"`
+	Price      *big.Int `json:"price" range:"s40"`
+}
+
+// packed lays numbers out at bit positions: number, position, number, position, ...
+func packed(parts ...any) *big.Int {
 	sum := new(big.Int)
 	for i := 0; i < len(parts); i += 2 {
 		sum.Add(sum, new(big.Int).Lsh(parts[i].(*big.Int), uint(parts[i+1].(int))))
 	}
-	return toElement(sum)
+	return sum
 }
 
+// word is packed numbers as an element.
+func word(parts ...any) fr.Element { return toElement(packed(parts...)) }
+
 func offset(n *big.Int, bits int) *big.Int { return new(big.Int).Add(n, power(bits)) }
+
+func less(n *big.Int, by int64) *big.Int { return new(big.Int).Sub(n, big.NewInt(by)) }
 
 func power(bits int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(bits)) }
 
@@ -209,7 +261,7 @@ func nullAccount(slotDepth int) *Leaf {
 // fields lists a leaf's fields in the order of its hash.
 func (f *Leaf) fields() []*big.Int {
 	return []*big.Int{f.Owner, f.KeyX, f.KeyY, f.MultipleX, f.MultipleY, f.KeyEpoch, f.Cash, f.PositionsDigest, f.OrdersRoot, f.MinNonce,
-		f.WithdrawalNonce, f.Flags, f.Auction}
+		f.ActionNonce, f.Flags, f.Auction}
 }
 
 func (f *Leaf) leaf() fr.Element { return crypto.Sponge("straddle.account", elements(f.fields())...) }
@@ -230,7 +282,7 @@ func (r *Listing) word() fr.Element {
 // words are w0 .. w9 of the risk table.
 func (r *Instrument) words() []fr.Element {
 	ws := []fr.Element{
-		word(r.ID, 0, r.ExpiryMs, 32, r.Linear, 80, offset(r.Value, 39), 88, offset(r.Funding, 39), 128, r.Band, 168),
+		word(r.ID, 0, r.ExpiryMs, 32, r.Linear, 80, r.Settled, 81, offset(r.Value, 39), 88, offset(r.Funding, 39), 128, r.Band, 168),
 		word(r.LongIM, 0, r.LongMM, 40, r.ShortIM, 80, r.ShortMM, 120),
 	}
 	for s := 0; s < len(r.Deltas); s += 6 {
@@ -247,10 +299,45 @@ func (r *Instrument) words() []fr.Element {
 func (r *Instrument) mark() *big.Int { return new(big.Int).Add(r.Value, r.Funding) }
 
 // leaf is the order's leaf in its set.
-func (r *Order) leaf() fr.Element {
-	return crypto.Sponge("straddle.order",
-		word(r.Nonce, 0, r.Revision, 64, r.ExpiryMs, 80, r.Size, 128, offset(r.Limit, 39), 168),
-		word(r.Instrument, 0, r.Side, 32, r.FeeCap, 40, r.Flags, 72))
+func (r *Order) leaf(legs []Leg) fr.Element {
+	terms := word(r.Nonce, 0, r.Revision, 64, r.ExpiryMs, 80, r.Size, 128, offset(r.Limit, 39), 168, r.FeeCap, 208, r.Side, 240, r.Flags, 241)
+	return crypto.Compress(terms, legsWord(legs))
+}
+
+// legsWord packs the legs of one order.
+func legsWord(legs []Leg) fr.Element {
+	sum := new(big.Int)
+	for i := range legs {
+		sum.Add(sum, new(big.Int).Lsh(legs[i].word(), uint(legBits*legs[i].Place.Int64())))
+	}
+	return toElement(sum)
+}
+
+const legBits = 40 // of a leg's word
+
+func (r *Leg) word() *big.Int { return packed(r.Instrument, 0, r.Ratio, 32, r.Sell, 39) }
+
+// listed counts the new instruments.
+func (w *Witness) listed() (count int) {
+	for i := range w.Listings {
+		count += bit(w.Listings[i].Kind.Int64() <= kindListings)
+	}
+	return count
+}
+
+// tableRow is an instrument's place in the risk table, from 1; 0 if it has none.
+func (w *Witness) tableRow(id *big.Int) int64 {
+	return int64(1 + slices.IndexFunc(w.Instruments, func(r Instrument) bool { return r.ID.Cmp(id) == 0 }))
+}
+
+// legsOf lists the leg rows of order row i.
+func (w *Witness) legsOf(i int) (legs []Leg) {
+	for k := range w.Legs {
+		if w.Legs[k].Order == i {
+			legs = append(legs, w.Legs[k])
+		}
+	}
+	return legs
 }
 
 func (s *SlotState) leaf() fr.Element {

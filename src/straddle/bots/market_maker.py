@@ -1,7 +1,7 @@
 """Market makers that quote the recorded books: each recorded level is a volatility, repriced at the current forward.
 
 A recorded side that is empty stays empty. Several makers split the recorded sizes by their shares and stand back from the recorded vols by their own
-widths, so together they never show more than was recorded. The perpetual has no recorded book: its quotes are SYNTHETIC, around the mark.
+widths, so together they never show more than was recorded. Perpetual and futures have no recorded book: their quotes are SYNTHETIC, around the mark.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from straddle.bots.taker import BestQuotes, implied_quotes
+from straddle.core.combinations import price_step, size_step
 from straddle.core.instruments import Instrument, Kind
-from straddle.core.orders import MAX_ORDERS_PER_SET, Order, Side
+from straddle.core.orders import MAX_ORDERS_PER_SET, Legs, Order, Side, outright
 from straddle.core.risk_table import RiskRow, RiskTable
-from straddle.risk.implied import implied_vol_bps, option_price_ticks
+from straddle.risk.expiry import Maturity, minutes_to_expiry
+from straddle.risk.implied import implied_vol_bps
 from straddle.risk.parameters import BPS, DEFAULT_PARAMETERS, RiskParameters
 from straddle.risk.pricing import MAX_VOL_BPS
 from straddle.risk.recording import Level, RecordedOption
-from straddle.risk.table import minutes_to_expiry
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,15 @@ class MakerProfile:
     """How one maker quotes.
 
     share_bps: of each recorded level's size. width_vol_bps: added to recorded ask vols, taken off bid vols. levels: at most, a side.
-    size_cap_lots: an order's largest size. perpetual_*: its synthetic ladder, half spread and step in basis points of the mark.
+    size_cap_lots: an order's largest size. linear_*: the synthetic ladders, half spread and step in basis points of the mark.
     """
 
     share_bps: int
     width_vol_bps: int = 0
     levels: int = 1
     size_cap_lots: int = 100_000
-    perpetual_half_spread_bps: int = 2
-    perpetual_size_lots: int = 20_000
+    linear_half_spread_bps: int = 2
+    linear_size_lots: int = 20_000
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -57,8 +59,8 @@ class MakerProfile:
             ("width_vol_bps", self.width_vol_bps, 0, MAX_VOL_BPS),
             ("levels", self.levels, 1, MAX_ORDERS_PER_SET),
             ("size_cap_lots", self.size_cap_lots, 1, 2**40 - 1),
-            ("perpetual_half_spread_bps", self.perpetual_half_spread_bps, 1, BPS),
-            ("perpetual_size_lots", self.perpetual_size_lots, 0, 2**40 - 1),
+            ("linear_half_spread_bps", self.linear_half_spread_bps, 1, BPS),
+            ("linear_size_lots", self.linear_size_lots, 0, 2**40 - 1),
         ):
             if not low <= value <= high:
                 raise ValueError(f"maker profile: {name} = {value}: expected {low} to {high}")
@@ -89,65 +91,84 @@ def mass_quote(
     profile: MakerProfile,
     instruments: Sequence[Instrument],
     books: Mapping[int, VolBook],
-    forwards: Mapping[int, int],
+    maturities: Mapping[int, Maturity],
     table: RiskTable,
     terms: QuoteTerms,
-    parameters: RiskParameters = DEFAULT_PARAMETERS,
 ) -> tuple[tuple[Order, ...], ...]:
     """The maker's orders as sets of at most 64, bids before asks, instruments in the order given.
 
-    books: instrument id -> vol book (none needed for the perpetual); forwards: expiry_ms -> ticks now. An instrument that is not in the table, or has
-    expired, is not quoted. Every limit is a positive multiple of the instrument's tick, inside the band, not below intrinsic value; every size a
-    multiple of min_lots. Levels for which that is impossible are left out.
+    books: instrument id -> vol book (options only); maturities: expiry_ms -> its forward and time now, with what is fixed of its settlement average. An
+    instrument that is not in the table, or has expired, is not quoted. Every limit is a positive multiple of the instrument's tick, inside the band, not
+    below intrinsic value; every size a multiple of min_lots. Levels for which that is impossible are left out.
     """
     quotes: list[tuple[Instrument, Side, int, int]] = []
     for instrument in instruments:
         if instrument.id not in table or instrument.expiry_ms <= table.time_ms:
             continue
         row = table[instrument.id]
-        if instrument.kind is Kind.PERPETUAL:
-            priced = _perpetual_ladder(profile, instrument, row)
+        if instrument.linear:
+            priced = _linear_ladder(profile, instrument, row)
         elif instrument.id in books:
-            priced = _option_quotes(profile, instrument, books[instrument.id], forwards[instrument.expiry_ms], table.time_ms, parameters)
+            priced = _option_quotes(profile, instrument, books[instrument.id], maturities[instrument.expiry_ms])
         else:
             continue
         quotes += [(instrument, side, price, size) for side, price, size in priced if price > 0 and size > 0 and abs(price - row.mark) <= row.band]
     orders = [
-        Order(terms.first_nonce + i, 0, terms.expiry_ms, size, price, instrument.id, side, terms.fee_cap)
+        outright(terms.first_nonce + i, 0, terms.expiry_ms, size, price, instrument.id, side, terms.fee_cap)
         for i, (instrument, side, price, size) in enumerate(quotes)
     ]
     return tuple(tuple(orders[start : start + MAX_ORDERS_PER_SET]) for start in range(0, len(orders), MAX_ORDERS_PER_SET))
+
+
+def quote_structures(
+    profile: MakerProfile, structures: Sequence[Legs], books: Mapping[int, BestQuotes], instruments: Mapping[int, Instrument], terms: QuoteTerms
+) -> tuple[Order, ...]:
+    """A bid and an ask on each combination whose legs all have two sides: halfway between the middle and what the legs' books imply, rounded outwards to the
+    combination's tick. The size is the largest that the legs' best levels and the profile's cap allow; `terms.fee_cap` is that of one lot."""
+    orders: list[Order] = []
+    for legs in structures:
+        implied = implied_quotes(legs, books)
+        if implied.bid is None or implied.ask is None:
+            continue
+        (bid, bid_units), (ask, ask_units) = implied.bid, implied.ask
+        tick, step = price_step(instruments, legs), size_step(instruments, legs)
+        size = min(bid_units, ask_units, profile.size_cap_lots) // step * step
+        limits = ((Side.BUY, (3 * bid + ask) // 4 // tick * tick), (Side.SELL, -(-(bid + 3 * ask) // 4 // tick) * tick))
+        if size and limits[0][1] < limits[1][1]:
+            cap = terms.fee_cap * sum(abs(leg.ratio) for leg in legs)
+            for side, limit in limits:
+                orders.append(Order(terms.first_nonce + len(orders), 0, terms.expiry_ms, size, limit, legs, side, cap))
+    return tuple(orders)
 
 
 Priced = list[tuple[Side, int, int]]
 """(side, price_ticks, size_lots)."""
 
 
-def _option_quotes(profile: MakerProfile, option: Instrument, book: VolBook, forward: int, time_ms: int, parameters: RiskParameters) -> Priced:
-    minutes = minutes_to_expiry(option.expiry_ms, time_ms, parameters)
-    intrinsic = max(forward - option.strike_ticks if option.kind is Kind.CALL else option.strike_ticks - forward, 0)
+def _option_quotes(profile: MakerProfile, option: Instrument, book: VolBook, maturity: Maturity) -> Priced:
+    intrinsic = maturity.option_value(option.kind, option.strike_ticks, 1)
     tick = option.tick_ticks
     priced: Priced = []
     best_bid = 0
     for level in book.bids[: profile.levels]:
         vol = max(1, level.vol_bps - profile.width_vol_bps)
-        price = option_price_ticks(option.kind, forward, option.strike_ticks, vol, minutes) // tick * tick
+        price = maturity.option_value(option.kind, option.strike_ticks, vol) // tick * tick
         if price >= intrinsic:
             best_bid = max(best_bid, price)
             priced.append((Side.BUY, price, _size(profile, level.size_lots, option)))
     for level in book.asks[: profile.levels]:
         vol = min(MAX_VOL_BPS, level.vol_bps + profile.width_vol_bps)
-        fair = option_price_ticks(option.kind, forward, option.strike_ticks, vol, minutes)
+        fair = maturity.option_value(option.kind, option.strike_ticks, vol)
         price = max(-(-fair // tick) * tick, best_bid + tick)
         priced.append((Side.SELL, price, _size(profile, level.size_lots, option)))
     return priced
 
 
-def _perpetual_ladder(profile: MakerProfile, perpetual: Instrument, row: RiskRow) -> Priced:
-    tick, size = perpetual.tick_ticks, profile.perpetual_size_lots // perpetual.min_lots * perpetual.min_lots
+def _linear_ladder(profile: MakerProfile, instrument: Instrument, row: RiskRow) -> Priced:
+    tick, size = instrument.tick_ticks, profile.linear_size_lots // instrument.min_lots * instrument.min_lots
     priced: Priced = []
     for step in range(1, profile.levels + 1):
-        distance = max(tick, row.mark * profile.perpetual_half_spread_bps * step // BPS)
+        distance = max(tick, row.mark * profile.linear_half_spread_bps * step // BPS)
         priced.append((Side.BUY, (row.mark - distance) // tick * tick, size))
         priced.append((Side.SELL, -(-(row.mark + distance) // tick) * tick, size))
     return sorted(priced, key=lambda quote: quote[0] is Side.SELL)

@@ -1,4 +1,4 @@
-"""Seeded takers: they cross the spread with immediate-or-cancel orders whose sizes fit their free margin."""
+"""Seeded takers: they cross the spread with immediate-or-cancel orders, outright and on combinations, whose sizes fit their free margin."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from straddle.bots.structures import Structure
+from straddle.core.combinations import price_step, size_step
 from straddle.core.instruments import Instrument
-from straddle.core.orders import FLAG_IMMEDIATE_OR_CANCEL, Order, Side
+from straddle.core.orders import FLAG_IMMEDIATE_OR_CANCEL, Legs, Order, Side, outright
 from straddle.core.risk_table import RiskRow, RiskTable
 from straddle.risk.parameters import BPS
 
@@ -18,6 +20,9 @@ class BestQuotes:
 
     bid: tuple[int, int] | None
     ask: tuple[int, int] | None
+
+
+NO_QUOTES = BestQuotes(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,72 @@ def take(
         if size <= 0:
             continue
         left -= size * cost
-        orders.append(Order(first_nonce + len(orders), 0, expiry_ms, size, price, instrument.id, side, fee_cap, FLAG_IMMEDIATE_OR_CANCEL))
+        orders.append(outright(first_nonce + len(orders), 0, expiry_ms, size, price, instrument.id, side, fee_cap, FLAG_IMMEDIATE_OR_CANCEL))
     return tuple(orders)
 
 
 def _choose_side(book: BestQuotes, draw: random.Random) -> tuple[Side, tuple[int, int]] | None:
     sides = [(side, level) for side, level in ((Side.BUY, book.ask), (Side.SELL, book.bid)) if level is not None]
     return draw.choice(sides) if sides else None
+
+
+def implied_quotes(legs: Legs, books: Mapping[int, BestQuotes]) -> BestQuotes:
+    """What the best levels of the legs' own books make of a combination: (net_ticks, units) a side, None where a leg has no such level."""
+
+    def level(buying: bool) -> tuple[int, int] | None:
+        net, units = 0, 2**40 - 1
+        for leg in legs:
+            book = books.get(leg.instrument, NO_QUOTES)
+            best = book.ask if (leg.ratio > 0) is buying else book.bid
+            if best is None:
+                return None
+            net, units = net + leg.ratio * best[0], min(units, best[1] // abs(leg.ratio))
+        return net, units
+
+    return BestQuotes(level(False), level(True))
+
+
+def take_structure(
+    profile: TakerProfile,
+    structure: Structure,
+    side: Side,
+    instruments: Mapping[int, Instrument],
+    books: Mapping[int, BestQuotes],
+    resting: BestQuotes,
+    table: RiskTable,
+    free_margin_micros: int,
+    *,
+    nonce: int,
+    expiry_ms: int,
+    fee_cap: int,
+    k_im_bps: int,
+) -> Order | None:
+    """An immediate-or-cancel order on a structure at the better of the price that its legs' books imply and the one that rests on it; at one price the
+    latter. None where nobody offers it, or margin allows not even the smallest size.
+
+    `resting` is the best of the combination's own book; `fee_cap` is that of one lot. The margin that it takes is bounded by the sum over its legs.
+    """
+    legs, sign = structure.legs, side.sign
+    implied = implied_quotes(legs, books)
+    offers = [level for level in ((resting.ask, implied.ask) if side is Side.BUY else (resting.bid, implied.bid)) if level is not None and level[1] > 0]
+    if not offers:
+        return None
+    price, available = min(offers, key=lambda level: sign * level[0])
+    unit_fee = fee_cap * sum(abs(leg.ratio) for leg in legs)
+    cost = _structure_cost(legs, side, price, table, unit_fee, k_im_bps)
+    step = size_step(instruments, legs)
+    size = min(available, profile.size_cap_lots, max(0, free_margin_micros) * profile.margin_part_bps // BPS // max(cost, 1)) // step * step
+    tick = price_step(instruments, legs)
+    limit = -(-price // tick) * tick if side is Side.BUY else price // tick * tick
+    if size <= 0:
+        return None
+    return Order(nonce, 0, expiry_ms, size, limit, legs, side, unit_fee, FLAG_IMMEDIATE_OR_CANCEL)
+
+
+def _structure_cost(legs: Legs, side: Side, price_ticks: int, table: RiskTable, unit_fee: int, k_im_bps: int) -> int:
+    """Upper bound, micro-dollars, on what one unit takes from equity - IM: exact for an account that holds nothing else, a bound for any other."""
+    rows = [(leg.ratio * side.sign, table[leg.instrument]) for leg in legs]
+    mark = sum(ratio * row.mark for ratio, row in rows)
+    losses = [-sum(ratio * row.deltas[scenario] for ratio, row in rows) for scenario in range(len(rows[0][1].deltas))]
+    charges = sum(ratio * row.long_im if ratio > 0 else -ratio * row.short_im for ratio, row in rows)
+    return max(0, side.sign * price_ticks - mark) + -(-k_im_bps * max(0, *losses) // BPS) + charges + unit_fee

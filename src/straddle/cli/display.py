@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from straddle.node.report import DemoReport
+from straddle.node.report import DemoReport, LiquidationReport
 from straddle.node.verify import VerifyReport
 
 PLAIN_SECONDS = 10.0
@@ -38,7 +40,7 @@ class TerminalDisplay:
 
     def stage(self, name: str, detail: str = "") -> None:
         """A new stage begins."""
-        self._console.print(f"[bold]{name}[/bold]  {detail}", highlight=False)
+        self._console.print(f"[bold]{name}[/bold]  {detail}", highlight=False, soft_wrap=True)
         self._progress.reset(self._task, description=name, total=None)
         self._shown = self._started = time.monotonic()
 
@@ -59,37 +61,78 @@ def demo_tables(report: DemoReport) -> list[Table]:
 
 def _batches(report: DemoReport) -> Table:
     table = Table(title="Batches on layer 1", title_justify="left")
-    for column in ("batch", "trades", "data, bytes", "gas propose", "gas prove", "proof, s", "status", "state root"):
+    for column in ("batch", "time", "trades", "accounts", "data, bytes", "gas propose", "gas prove", "proof, s", "lag, s", "status", "state root"):
         table.add_column(column, justify="left" if column in ("status", "state root") else "right")
-    for batch in report.batches:
+    for batch in report.batch_details:
         style = "green" if batch.status == "verified" else "red"
-        numbers = (str(batch.number), str(batch.trades), f"{batch.data_bytes:,}", f"{batch.propose_gas:,}", f"{batch.prove_gas:,}")
-        table.add_row(*numbers, f"{batch.prove_wall_seconds:.1f}", f"[{style}]{batch.status}[/{style}]", batch.state_root[:14] + "...")
+        numbers = (str(batch.number), _moment(batch.time_ms)[11:16], str(batch.trades), str(batch.accounts), f"{batch.data_bytes:,}")
+        costs = (f"{batch.propose_gas:,}", f"{batch.prove_gas:,}", f"{batch.prove_wall_seconds:.1f}", f"{batch.lag_seconds:.0f}")
+        table.add_row(*numbers, *costs, f"[{style}]{batch.status}[/{style}]", batch.state_root[:10] + "...")
     return table
 
 
 def _summary(report: DemoReport) -> Table:
-    money, rebuild, withdrawal = report.conservation, report.rebuild, report.withdrawal
-    rows = {
-        "market": f"{report.market.chain}: {report.market.instruments} instruments, expiries {', '.join(report.market.expiries)}",
-        "refused": f"{report.market.refused_rows} rows, {report.market.refused_quotes} quotes of the recording",
-        "trades": f"{report.trades} by {report.traders} traders in {report.instruments_traded} instruments, {report.expiries_traded} option expiries",
-        "volume": f"{report.volume_lots / 10_000:,.2f} BTC, fees {report.fees_micros / 1e6:,.2f} USDC",
-        "withdrawal": f"{withdrawal.paid_micros / 1e6:,.6f} USDC paid on layer 1, asked {withdrawal.amount_micros / 1e6:,.6f}",
-        "conservation": f"cash {money.cash_micros / 1e6:,.6f} USDC, vault {money.vault_row_micros / 1e6:,.6f}: error {money.error_micros} micro-dollars",
-        "rebuilt": f"{rebuild.batches} batches from layer-1 data, {rebuild.tables_recomputed} risk tables recomputed: {_same(rebuild.equal)}",
-        "replayed": f"the journal from genesis: {_same(rebuild.replayed_equal)}",
-        "time": ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds.items()),
-    }
     table = Table(title="Summary", title_justify="left", show_header=False)
-    for name, text in rows.items():
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in {**_trading(report), **_proofs(report), **_money(report)}.items():
         table.add_row(name, text)
     return table
 
 
-def verify_table(report: VerifyReport) -> Table:
-    """What `straddle verify` compared."""
+def _trading(report: DemoReport) -> dict[str, str]:
+    market, cadence, pnl, price = report.market, report.cadence, report.pnl, report.settlement_price_usd
+    span = f"{_moment(cadence.first_epoch_ms)} to {_moment(cadence.last_epoch_ms)[11:]}"
     rows = {
+        "market": f"{market.chain}: {market.options} options, {market.futures} futures, the perpetual; expiries {', '.join(market.expiries)}",
+        "refused": f"{market.refused_rows} rows, {market.refused_quotes} quotes of the recording",
+        "cadence": f"{span}, a risk epoch every {cadence.epoch_minutes} minutes ({report.epochs}), {cadence.trading_rounds} rounds of takers",
+        "trades": f"{report.trades}, {report.multi_leg_trades} of them multi-leg, {report.legs} legs, in {report.instruments_traded} instruments",
+        "orders": f"{report.quotes:,} quotes, {report.orders} orders, {report.hedge_trades} hedge trades, {report.accounts} accounts",
+        "volume": f"{report.volume_lots / 10_000:,.2f} BTC, fees {report.fees_usdc:,.2f} USDC",
+        "liquidations": "; ".join(_liquidation(item) for item in report.liquidation_details) or "none: nobody fell below maintenance margin",
+        "settlement": "no expiry was reached" if price is None else f"{report.settled_instruments} instruments at ${price:,.2f}",
+    }
+    if pnl is not None:
+        hedged, unhedged = (f"{mean:,.0f} +- {std:,.0f}" for mean, std in ((pnl.hedged_mean, report.hedged_pnl_std), (pnl.unhedged_mean, report.unhedged_pnl_std)))
+        rows["P&L, USDC"] = f"hedged {hedged}, unhedged {unhedged} over {pnl.paths} histories (mean and standard deviation)"
+        rows["attribution"] = ", ".join(f"{name} {part['mean']:,.0f} +- {part['std']:,.0f}" for name, part in pnl.attribution.items())
+    return rows
+
+
+def _liquidation(item: LiquidationReport) -> str:
+    when = f"account {item.account} for sale at {_moment(item.begun_ms)[11:16]}"
+    if item.taken_by is None:
+        return f"{when}, nobody took it"
+    return f"{when}, taken by account {item.taken_by} for {item.payment_usdc:,.2f} USDC"
+
+
+def _proofs(report: DemoReport) -> dict[str, str]:
+    lag, most, epoch = report.prove_lag_seconds, report.prove_lag_seconds_max, report.l1_gas_per_epoch
+    return {
+        "proofs": f"{report.batches_verified_on_l1} of {report.batches} batches verified; {report.constraints:,} constraints each, "
+        f"{report.constraints_per_trade:,.0f} a trade",
+        "prover": f"{report.prove_cpu_seconds_per_trade:.2f} CPU seconds a trade; verified {lag:.0f} s after closing, at most {most:.0f}",
+        "layer 1": f"{report.l1_gas_per_trade:,.0f} gas and {report.l1_bytes_per_trade:,.0f} bytes a trade; an epoch's inputs {epoch:,.0f} gas",
+    }
+
+
+def _money(report: DemoReport) -> dict[str, str]:
+    rebuild, forced = report.rebuild, sum(item.forced for item in report.withdrawals)
+    return {
+        "withdrawals": f"{len(report.withdrawals)} ({forced} forced): {report.received_on_l1_usdc:,.6f} USDC paid on layer 1",
+        "conservation": f"cash {report.sum_of_cash_usdc:,.6f} USDC, vault {report.vault_balance_usdc:,.6f}: error {report.conservation_error} micro-dollars",
+        "rebuilt": f"{rebuild.batches} batches from layer-1 data, {rebuild.tables_recomputed} risk tables recomputed: {_same(report.rebuilt_root_matches)}",
+        "replayed": f"the journal from genesis: {_same(rebuild.replayed_equal)}",
+        "synthetic": "; ".join(report.synthetic),
+        "time": ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds.items()),
+    }
+
+
+def verify_table(report: VerifyReport, vk_id: bytes, *, trusted: bool) -> Table:
+    """What `straddle verify` compared; `trusted` tells that the user named the verifying key."""
+    rows = {
+        "verifying key": f"0x{vk_id.hex()}, " + ("as expected" if trusted else "on the chain as in the record; name the one that you trust with --vk-id"),
         "layer-1 block": str(report.block),
         "batches": f"{report.batches} proven, {report.proposals} proposed and not yet proven",
         "accounts": str(report.accounts),
@@ -102,6 +145,44 @@ def verify_table(report: VerifyReport) -> Table:
     for name, text in rows.items():
         table.add_row(name, text)
     return table
+
+
+def status_table(status: Mapping[str, Any]) -> Table:
+    """What `straddle status` shows: the node's GET /status."""
+    batches, money = status["batches"], status["money"]
+    age = status["epoch_age_ms"]
+    index = status["index_ticks"]
+    error = money["conservation_error"]
+    state = status["market_state"]
+    rows = {
+        "node": f"straddle {status['version']}, preset {status['preset']}, started from {status['started_from']}",
+        "rollup": f"{status['rollup']} on chain {status['chain_id']} at {status['layer1_url']}, block {status['layer1_block']}",
+        "verifying key": status["vk_id"],
+        "log": f"entry {status['sequence']:,}",
+        "state root": status["state_root"],
+        "market": f"[{'green' if state == 'open' else 'yellow'}]{state}[/], {_moment(status['market_time_ms'])}, index {_dollars(index, 100)}",
+        "risk epoch": f"{status['epoch']}, {'no table yet' if age is None else f'{age / 1000:.1f} s old'}",
+        "instruments": f"{status['instruments']:,}; {status['accounts']:,} accounts, {status['open_orders']:,} open orders",
+        "open batch": f"{batches['open']}, {batches['open_entries']:,} entries",
+        "batches": f"{batches['closed']} closed, {batches['proposed']} proposed, {batches['proved']} proved, {batches['verified']} verified",
+        "prover lag": f"{batches['lag']} batches; from {batches['lag_max']} on the market is cancel-only",
+        "cash": f"{_dollars(money['cash'], 10**6)} USDC; vault row {_dollars(money['vault_row'], 10**6)}",
+        "conservation": "layer 1 was not read yet" if error is None else f"[{'red' if error else 'green'}]error {error} micro-dollars[/]",
+    }
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, text in rows.items():
+        table.add_row(name, text)
+    return table
+
+
+def _dollars(amount: int | None, unit: int) -> str:
+    return "unknown" if amount is None else f"{amount / unit:,.2f}"
+
+
+def _moment(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _same(equal: bool) -> str:

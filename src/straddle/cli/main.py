@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,23 +13,32 @@ from rich.console import Console
 from rich.markup import escape
 
 from straddle import __version__
-from straddle.cli.display import TerminalDisplay, demo_tables, verify_table
+from straddle.cli.display import TerminalDisplay, demo_tables, status_table, verify_table
+from straddle.cli.remote import NodeUnreachable, fetch_status
 from straddle.l1.anvil import AnvilError
 from straddle.l1.contracts import ContractError
 from straddle.l1.deployment import Deployment, DeploymentError
 from straddle.l1.history import HistoryError
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
+from straddle.l1.sender import TransactionFailed
+from straddle.node.chain import ChainMismatch
 from straddle.node.config import ConfigError, DemoConfig
 from straddle.node.demo import run_demo
+from straddle.node.operator import OperatorError
+from straddle.node.running import Node
+from straddle.node.served import listen, serve
 from straddle.node.session import SessionError
+from straddle.node.settings import Settings
 from straddle.node.verify import verify as verify_rollup
 from straddle.proving.keys import ProverOutputError
 from straddle.proving.prover import ProverError
 from straddle.sequencer.journal import JournalError
+from straddle.sequencer.poster import PosterError
+from straddle.sequencer.sequencer import ReplayError
 
 EXPECTED_ERRORS = (
-    *(ConfigError, SessionError, ProverError, ProverOutputError, JournalError),
-    *(AnvilError, ContractError, DeploymentError, HistoryError, ConnectionFailed, RpcError, OSError),
+    *(ConfigError, SessionError, ProverError, ProverOutputError, JournalError, ReplayError, PosterError, ChainMismatch, NodeUnreachable, OperatorError),
+    *(AnvilError, ContractError, DeploymentError, HistoryError, ConnectionFailed, RpcError, TransactionFailed, OSError),
 )
 
 app = typer.Typer(help="Straddle: an options exchange as its own Ethereum rollup.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -58,25 +68,29 @@ def demo(
     json: Annotated[Path | None, typer.Option(help="Write the report to this file (keys: docs/reference/demo.md).")] = None,
     seed: Annotated[int, typer.Option(help="All choices follow from it.")] = DemoConfig.seed,
     preset: Annotated[str, typer.Option(help="Sizes of the batch circuit: demo, or nano for a quick look.")] = DemoConfig.preset,
-    trades: Annotated[int, typer.Option(help="Trades at least.")] = DemoConfig.trades,
-    epochs: Annotated[int, typer.Option(help="Trading epochs; each gives one batch or more.")] = DemoConfig.epochs,
+    rounds: Annotated[int, typer.Option(help="Epochs in which takers trade; each gives one batch or more.")] = DemoConfig.rounds,
+    hours: Annotated[int, typer.Option(help="Hours of the recording at most; the first recorded expiry ends the run.")] = DemoConfig.hours,
     makers: Annotated[int, typer.Option(help="Market makers.")] = DemoConfig.makers,
-    takers: Annotated[int, typer.Option(help="Takers.")] = DemoConfig.takers,
-    instruments: Annotated[int | None, typer.Option(help="Instruments to list, the perpetual among them.", show_default="what suits the preset")] = None,
+    takers: Annotated[int, typer.Option(help="Takers, the last of them thinly funded.")] = DemoConfig.takers,
+    instruments: Annotated[int | None, typer.Option(help="Instruments to list at most.", show_default="as many as the preset has room for")] = None,
+    paths: Annotated[int, typer.Option(help="Histories of the P&L study.")] = DemoConfig.paths,
+    workers: Annotated[int, typer.Option(help="Proofs made at a time; each takes some gigabytes.")] = DemoConfig.workers,
     workdir: Annotated[Path | None, typer.Option(help="Keep journal and batch status here.", show_default="a temporary directory")] = None,
 ) -> None:
-    """Trade a recorded market, prove it, verify it on a local layer 1, withdraw, and rebuild the state from layer-1 data."""
+    """Trade a recorded night to its settlement, prove it, verify it on a local layer 1, withdraw, and rebuild the state from layer-1 data."""
     with _clear_errors():
         config = DemoConfig.recorded(
             chain=chain,
             prices=prices,
             seed=seed,
             preset=preset,
-            trades=trades,
-            epochs=epochs,
+            rounds=rounds,
+            hours=hours,
             makers=makers,
             takers=takers,
             instruments=instruments,
+            paths=paths,
+            workers=workers,
             workdir=workdir,
         )
         with TerminalDisplay(_output) as display:
@@ -89,17 +103,75 @@ def demo(
 
 
 @app.command()
+def up(
+    config: Annotated[Path | None, typer.Option(help="Configuration, TOML (keys: docs/reference/config.md).", show_default="defaults")] = None,
+    data: Annotated[Path, typer.Option(help="Folder of this exchange (keys, deployment, journal, snapshots); made when missing.")] = Path("straddle-data"),
+    preset: Annotated[str | None, typer.Option(help="Key preset: sizes of the batch circuit.", show_default="the configuration's")] = None,
+    l1: Annotated[str | None, typer.Option("--l1", help="Key layer1.url: JSON-RPC address of an anvil.", show_default="an anvil of its own")] = None,
+    port: Annotated[int | None, typer.Option(help="Key api.port; 0 takes a free one.", show_default="the configuration's")] = None,
+    speed: Annotated[float | None, typer.Option(help="Key market.speed: seconds of the recording a second.", show_default="the configuration's")] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print the whole configuration with every key's meaning, and end.")] = False,
+) -> None:
+    """Run an exchange: layer 1, oracle, sequencer, prover and the HTTP and WebSocket interface, until SIGINT or SIGTERM."""
+    with _clear_errors():
+        settings = Settings.load(config, {"preset": preset, "layer1.url": l1, "api.port": port, "market.speed": speed})
+        if print_config:
+            typer.echo(settings.to_toml(), nl=False)
+            return
+        # A signal during start-up ends it as an interrupt does; while the node serves, the server takes both.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            with listen(settings.api.host, settings.api.port) as listener, TerminalDisplay(_output) as display, Node(settings, data, display) as node:
+                host, bound = listener.getsockname()[:2]
+                display.stage("ready", f"http://{host}:{bound} (layer 1: {node.chain.rpc.url}, rollup {node.deployment.rollup})")
+                serve(node, listener)
+                display.stage("stopping", "a last snapshot")
+        except KeyboardInterrupt:
+            _output.print("stopped", highlight=False)
+            return
+        if node.failure is not None:
+            _errors.print(f"[red]straddle:[/red] the node ended by itself: {escape(str(node.failure))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from node.failure
+
+
+@app.command()
+def status(
+    url: Annotated[str, typer.Option(help="Address of a node's interface.")] = "http://127.0.0.1:8645",
+) -> None:
+    """Show how a running node stands: log, market, batches, prover lag, money. Exit code 1 when something is wrong with it."""
+    with _clear_errors():
+        found = fetch_status(url)
+        _output.print(status_table(found))
+    _finish([str(problem) for problem in found["problems"]])
+
+
+@app.command()
 def verify(
     l1: Annotated[str, typer.Option("--l1", help="JSON-RPC address of a layer-1 node.")],
     deployment: Annotated[Path, typer.Option(help="The deployment's record (JSON).")],
+    vk_id: Annotated[str | None, typer.Option("--vk-id", help="Verifying key that you expect, 32 bytes in hex: of a set-up that you trust.")] = None,
 ) -> None:
     """Rebuild a rollup's state from layer-1 data alone and compare every root, every risk table and the vault. Exit code 1 when something differs."""
     with _clear_errors():
         record = Deployment.from_json(deployment.read_text())
+        _check_key(record, vk_id)
         with Rpc(l1) as rpc, TerminalDisplay(_output) as display:
             report = verify_rollup(rpc, record, display.progress)
-        _output.print(verify_table(report))
+        _output.print(verify_table(report, record.vk_id, trusted=vk_id is not None))
     _finish(report.mismatches)
+
+
+def _check_key(record: Deployment, expected: str | None) -> None:
+    """The record's verifying key is the expected one, if there is one; that the contract has the record's is checked against the chain."""
+    if expected is not None:
+        try:
+            wanted = bytes.fromhex(expected.removeprefix("0x"))
+        except ValueError:
+            wanted = b""
+        if len(wanted) != 32:
+            raise ConfigError(f"--vk-id: {expected!r}, expected 32 bytes in hex")
+        if wanted != record.vk_id:
+            raise DeploymentError(f"vk_id: 0x{record.vk_id.hex()} in the record, expected 0x{wanted.hex()} (--vk-id)")
 
 
 def _finish(problems: list[str]) -> None:

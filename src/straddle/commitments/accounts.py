@@ -7,7 +7,7 @@ from functools import cache
 from typing import NamedTuple
 
 from straddle.commitments.layout import Layout, signed, unsigned
-from straddle.core.accounts import Slot
+from straddle.core.accounts import Auction, Slot
 from straddle.primitives.hashing import ascii_element, compress, sponge
 from straddle.primitives.merkle import SparseMerkleTree
 
@@ -18,6 +18,7 @@ NONCE_LIMIT = 1 << 64
 POSITION_ITEM = Layout(unsigned("instrument", 32), signed("size", 41))
 SLOT_NONCE = Layout(unsigned("nonce", 64), unsigned("revision", 16))
 SLOT_FILLED = Layout(unsigned("filled", 40))
+AUCTION = Layout(unsigned("start_ms", 48), unsigned("forced", 1), unsigned("limit_bps", 14))
 
 
 class AccountLeaf(NamedTuple):
@@ -33,7 +34,7 @@ class AccountLeaf(NamedTuple):
     positions_digest: int = EMPTY_POSITIONS_DIGEST
     orders_root: int = 0
     min_nonce: int = 0
-    withdrawal_nonce: int = 0
+    action_nonce: int = 0
     flags: int = 0
     auction: int = 0
 
@@ -55,6 +56,11 @@ def positions_digest(positions: Mapping[int, int]) -> int:
 def slot_leaf(slot: Slot) -> int:
     """Leaf of an order slot; (0, 0, 0) is the untouched slot."""
     return compress(SLOT_NONCE.pack("slot", (slot.nonce, slot.revision)), SLOT_FILLED.pack("slot", (slot.filled,)))
+
+
+def auction_word(auction: Auction | None) -> int:
+    """The auction field of a leaf; 0 while the portfolio is not for sale."""
+    return 0 if auction is None else AUCTION.pack("auction", (auction.start_ms, int(auction.forced), auction.limit_bps))
 
 
 def empty_orders_tree(slot_depth: int) -> SparseMerkleTree:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from straddle.commitments.accounts import AccountLeaf, empty_orders_tree, positions_digest, slot_leaf
+from straddle.commitments.accounts import AccountLeaf, auction_word, empty_orders_tree, positions_digest, slot_leaf
 from straddle.core.accounts import EMPTY_SLOT, NO_KEY, Account, PublicKey, Slot
 from straddle.core.batch import OrderUse
 from straddle.primitives.keys import key_multiple
@@ -39,7 +39,8 @@ class CommittedAccount:
             positions_digest=positions_digest(a.positions),
             orders_root=self.orders.root,
             min_nonce=a.min_nonce,
-            withdrawal_nonce=a.withdrawal_nonce,
+            action_nonce=a.action_nonce,
+            auction=auction_word(a.auction),
         )
 
     def updated(self, account: Account, orders: SparseMerkleTree) -> CommittedAccount:

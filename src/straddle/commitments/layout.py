@@ -27,7 +27,7 @@ class Lane:
     @property
     def high(self) -> int:
         """Highest value."""
-        return (1 << (self.bits or self.width)) - 1 - self.offset
+        return (1 << (self.width if self.bits is None else self.bits)) - 1 - self.offset
 
 
 def unsigned(name: str, width: int, bits: int | None = None) -> Lane:

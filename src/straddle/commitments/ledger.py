@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from straddle.commitments.accounts import AccountLeaf, empty_accounts_tree
 from straddle.commitments.committed import CommittedAccount, LedgerError, SlotOpening, empty_committed_account, final_slots, replay_slots
 from straddle.commitments.data import Body, Effects, QueueEntry
-from straddle.commitments.listings import EMPTY_LISTINGS_ROOT, extend_listings_root
+from straddle.commitments.layout import DataError
+from straddle.commitments.listings import Listing, Listings
 from straddle.commitments.params import params_hash
 from straddle.commitments.rebuild import updated_accounts
 from straddle.core.accounts import FEE_ACCOUNT, INSURANCE_ACCOUNT, Account
@@ -68,7 +69,7 @@ class StateChange:
     slots: tuple[SlotOpening, ...]
     """Ascending by (account, step)."""
     positions: tuple[PositionChange, ...]
-    """Every position of these accounts that is not zero before or after, ascending."""
+    """Every position, not zero before or after, of those accounts whose positions the batch opens, ascending."""
 
 
 @dataclass(slots=True)
@@ -78,8 +79,7 @@ class CommittedState:
     params: Params
     tree: SparseMerkleTree
     accounts: dict[int, CommittedAccount] = field(default_factory=dict)
-    listings: list[Instrument] = field(default_factory=list)
-    listings_root: int = EMPTY_LISTINGS_ROOT
+    listed: Listings = field(default_factory=Listings)
     batch_number: int = 0
     queue_pointer: int = 0
 
@@ -90,6 +90,16 @@ class CommittedState:
         for identifier in (FEE_ACCOUNT, INSURANCE_ACCOUNT):
             state._put(replace(state.account(identifier), account=Account(identifier, owner=operator)))
         return state
+
+    @property
+    def listings(self) -> list[Instrument]:
+        """Every instrument ever listed, by id: 1, 2, 3, ..."""
+        return self.listed.instruments
+
+    @property
+    def listings_root(self) -> int:
+        """Value of the listings chain."""
+        return self.listed.root
 
     @property
     def parts(self) -> StateParts:
@@ -107,9 +117,7 @@ class CommittedState:
 
     def copy(self) -> CommittedState:
         """An independent copy."""
-        return CommittedState(
-            self.params, self.tree.copy(), dict(self.accounts), list(self.listings), self.listings_root, self.batch_number, self.queue_pointer
-        )
+        return CommittedState(self.params, self.tree.copy(), dict(self.accounts), self.listed.copy(), self.batch_number, self.queue_pointer)
 
     def apply_batch(self, batch: OpenBatch) -> StateChange:
         """Advance by a closed batch of the sequencer (its `end` is filled in).
@@ -117,6 +125,7 @@ class CommittedState:
         LedgerError when the batch does not start at this state, or when its order uses do not lead to the new slots.
         """
         self._check_continues(batch)
+        listed = self._extended(batch.listings)
         updates: list[CommittedAccount] = []
         slots: list[SlotOpening] = []
         for identifier in _touched(batch):
@@ -125,9 +134,11 @@ class CommittedState:
             orders, openings = replay_slots(old, uses, self.params.slot_depth)
             if final_slots(old.account.slots, openings, self.params.slot_depth) != account.slots:
                 raise LedgerError(f"account {identifier}: its order uses do not lead to its slots")
+            if identifier not in batch.opened and account.positions != old.account.positions:
+                raise LedgerError(f"account {identifier}: its positions change but the batch does not open them")
             updates.append(old.updated(account, orders))
             slots += openings
-        return self._commit(updates, slots, batch.listings, len(batch.queue))
+        return self._commit(updates, batch.opened, slots, listed, len(batch.queue))
 
     def apply_data(self, effects: Effects, body: Body, queue: Sequence[QueueEntry]) -> StateChange:
         """Advance by what layer 1 holds of a batch alone; `queue` are the entries that layer 1 recorded for it.
@@ -135,12 +146,13 @@ class CommittedState:
         LedgerError at the first thing that does not fit; the state is then unchanged. The change's slot openings name no order (`use` is -1).
         """
         self._check_header(effects)
-        updates, slots = updated_accounts(self.account, self.params, effects, body, queue)
-        self._check_listings(body.listings)
+        listed, listed_before = self._extended(body.listings), self.listed
+        updates, slots = updated_accounts(self.account, self.params, effects, body, queue, listed)
         replaced = [self.account(update.account.id) for update in updates]
-        change = self._commit(updates, slots, body.listings, len(effects.queue))
+        opened = {row.id for row in body.accounts if row.has_positions}
+        change = self._commit(updates, opened, slots, listed, len(effects.queue))
         if self.root != effects.new_state_root:
-            self._revert(change.before, replaced)
+            self._revert(change.before, listed_before, replaced)
             raise LedgerError(f"effects.new_state_root: {effects.new_state_root:#x}, rebuilt from the data {change.after.root:#x}")
         return change
 
@@ -152,7 +164,6 @@ class CommittedState:
         )
         for i, entry in enumerate(batch.queue):
             _expect((f"batch.queue[{i}].queue_index", entry.queue_index, self.queue_pointer + i))
-        self._check_listings(batch.listings)
         if batch.start.keys() != batch.end.keys():
             raise LedgerError(f"batch.end: accounts {sorted(batch.start.keys() ^ batch.end.keys())} are missing at its start or end, expected a closed batch")
         for identifier, account in batch.start.items():
@@ -167,11 +178,15 @@ class CommittedState:
             ("effects.queue_first", effects.queue_first, self.queue_pointer),
         )
 
-    def _check_listings(self, listings: Sequence[Instrument]) -> None:
-        for i, instrument in enumerate(listings):
-            _expect((f"listings[{i}].id", instrument.id, len(self.listings) + i + 1))
+    def _extended(self, words: Sequence[Listing]) -> Listings:
+        try:
+            return self.listed.extended(words)
+        except DataError as error:
+            raise LedgerError(str(error)) from error
 
-    def _commit(self, updates: Sequence[CommittedAccount], slots: Sequence[SlotOpening], listings: Sequence[Instrument], queue_count: int) -> StateChange:
+    def _commit(
+        self, updates: Sequence[CommittedAccount], opened: Collection[int], slots: Sequence[SlotOpening], listed: Listings, queue_count: int
+    ) -> StateChange:
         """Write the new accounts, which ascend by id."""
         before = self.parts
         rows: list[AccountOpening] = []
@@ -180,29 +195,35 @@ class CommittedState:
             identifier = update.account.id
             old = self.account(identifier)
             rows.append(AccountOpening(identifier, old.leaf, update.leaf, tuple(self.tree.path(identifier))))
-            old_sizes, new_sizes = old.account.positions, update.account.positions
-            positions += [PositionChange(identifier, i, old_sizes.get(i, 0), new_sizes.get(i, 0)) for i in sorted(old_sizes.keys() | new_sizes.keys())]
+            if identifier in opened:
+                positions += _position_changes(old.account, update.account)
             self._put(update)
-        self.listings_root = extend_listings_root(self.listings_root, listings)
-        self.listings += listings
+        self.listed = listed
         self.batch_number += 1
         self.queue_pointer += queue_count
         return StateChange(before, self.parts, tuple(rows), tuple(slots), tuple(positions))
 
-    def _revert(self, before: StateParts, accounts: Iterable[CommittedAccount]) -> None:
+    def _revert(self, before: StateParts, listed: Listings, accounts: Iterable[CommittedAccount]) -> None:
         for account in accounts:
             self._put(account)
-        del self.listings[before.listing_count :]
-        self.listings_root, self.batch_number, self.queue_pointer = before.listings_root, before.batch_number, before.queue_pointer
+        self.listed, self.batch_number, self.queue_pointer = listed, before.batch_number, before.queue_pointer
 
     def _put(self, account: CommittedAccount) -> None:
         self.accounts[account.account.id] = account
         self.tree.set(account.account.id, account.leaf.hash)
 
 
+def _position_changes(old: Account, new: Account) -> list[PositionChange]:
+    instruments = sorted(old.positions.keys() | new.positions.keys())
+    return [PositionChange(old.id, instrument, old.positions.get(instrument, 0), new.positions.get(instrument, 0)) for instrument in instruments]
+
+
 def _touched(batch: OpenBatch) -> list[int]:
     """Accounts that need a row: those that changed, and those that another row refers to."""
     named = {use.account for use in batch.order_uses} | {entry.account for entry in batch.queue} | batch.withdrawals.keys() | batch.cancels.keys()
+    named |= batch.transfers.keys() | {command.to for command in batch.transfers.values()} | batch.auctions.keys() | batch.forced.keys()
+    named |= {id_ for takeover in batch.takeovers for id_ in (takeover.account, takeover.winner)}
+    named |= {id_ for deleverage in batch.deleverages for id_ in (deleverage.account, deleverage.winner)}
     for identifier in sorted(named - batch.start.keys()):
         raise LedgerError(f"account {identifier}: in the batch's rows but not among its touched accounts")
     return [identifier for identifier in sorted(batch.start) if identifier in named or batch.end[identifier] != batch.start[identifier]]

@@ -13,7 +13,7 @@ DELTAS_PER_WORD = 6
 TERMS = Layout(
     unsigned("instrument", 32),
     unsigned("expiry_ms", 48),
-    unsigned("linear", 8, bits=1),
+    unsigned("linear + 2 settled", 8, bits=2),
     signed("value", 40),
     signed("funding", 40),
     unsigned("band", 40, bits=39),
@@ -27,7 +27,7 @@ def row_words(row: RiskRow) -> list[int]:
     where = f"risk row of instrument {row.instrument}"
     if len(row.deltas) != SCENARIOS:
         raise DataError(f"{where}.deltas: {len(row.deltas)} values, expected {SCENARIOS}")
-    terms = (row.instrument, row.expiry_ms, int(row.linear), row.value, row.funding, row.band)
+    terms = (row.instrument, row.expiry_ms, int(row.linear) + 2 * int(row.settled), row.value, row.funding, row.band)
     charges = (row.long_im, row.long_mm, row.short_im, row.short_mm)
     deltas = [layout.pack(where, row.deltas[i * DELTAS_PER_WORD : (i + 1) * DELTAS_PER_WORD]) for i, layout in enumerate(DELTAS)]
     return [TERMS.pack(where, terms), CHARGES.pack(where, charges), *deltas]

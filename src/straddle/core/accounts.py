@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from straddle.primitives.points import NO_KEY, PublicKey
 
-__all__ = ["EMPTY_SLOT", "FEE_ACCOUNT", "FIRST_USER_ACCOUNT", "INSURANCE_ACCOUNT", "NO_KEY", "NULL_ACCOUNT", "Account", "PublicKey", "Slot"]
+__all__ = ["EMPTY_SLOT", "FEE_ACCOUNT", "FIRST_USER_ACCOUNT", "INSURANCE_ACCOUNT", "NO_KEY", "NULL_ACCOUNT", "Account", "Auction", "PublicKey", "Slot"]
 
 NULL_ACCOUNT = 0
 FEE_ACCOUNT = 1
@@ -26,6 +26,17 @@ class Slot(NamedTuple):
 EMPTY_SLOT = Slot(0, 0, 0)
 
 
+class Auction(NamedTuple):
+    """An account's portfolio is for sale (docs/protocol/margin.md)."""
+
+    start_ms: int
+    """The table's time at which it began."""
+    forced: bool
+    """Its owner asked for it on layer 1, rather than its falling below MM."""
+    limit_bps: int
+    """Largest discount that the owner gives; 0 unless forced."""
+
+
 @dataclass(slots=True)
 class Account:
     """Mutable account; the transition is the only writer. Key multiples (2^64 A) are derived where they are needed."""
@@ -40,8 +51,21 @@ class Account:
     slots: dict[int, Slot] = field(default_factory=dict)
     """slot index -> slot; untouched slots are absent."""
     min_nonce: int = 0
-    withdrawal_nonce: int = 0
+    action_nonce: int = 0
+    """Nonce of the last withdrawal, transfer or bid."""
+    auction: Auction | None = None
 
     def copy(self) -> Account:
         """An independent copy (a snapshot for the batch)."""
-        return Account(self.id, self.owner, self.key, self.key_epoch, self.cash, dict(self.positions), dict(self.slots), self.min_nonce, self.withdrawal_nonce)
+        return Account(
+            self.id,
+            self.owner,
+            self.key,
+            self.key_epoch,
+            self.cash,
+            dict(self.positions),
+            dict(self.slots),
+            self.min_nonce,
+            self.action_nonce,
+            self.auction,
+        )

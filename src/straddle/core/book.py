@@ -1,4 +1,4 @@
-"""One instrument's price-time book: the best price first, at one price the earliest order first. O(1) cancel."""
+"""One price-time book, of an instrument or a combination: the best price first, at one price the earliest order first. O(1) cancel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OrderKey = tuple[int, int]
 """account, nonce: at most one live order has it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RestingOrder:
     """An order in a book (or about to be): what its owner signed and how much of it is left."""
 
@@ -22,6 +22,11 @@ class RestingOrder:
     set_index: int
     set_root: int
     left_lots: int
+    """Units of a combination."""
+    turn: int = 0
+    """Its place in time: earlier orders have lower ones."""
+    unit_fee: int = 0
+    """Worst fee of one unit on the current table, micro-dollars: what is reserved for it."""
 
     @property
     def key(self) -> OrderKey:
@@ -44,16 +49,22 @@ class BookSide:
         price = resting.order.limit_ticks
         level = self._levels.get(price)
         if level is None:
-            self._levels[price] = {resting.key: resting}
+            self._levels[price] = {(resting.account, resting.order.nonce): resting}
             insort(self._prices, price)
         else:
-            level[resting.key] = resting
+            level[resting.account, resting.order.nonce] = resting
+
+    def restore(self, resting: RestingOrder) -> None:
+        """Put an order back that was taken out, in its old turn."""
+        self.add(resting)
+        price = resting.order.limit_ticks
+        self._levels[price] = dict(sorted(self._levels[price].items(), key=lambda item: item[1].turn))
 
     def remove(self, resting: RestingOrder) -> None:
         """Take an order out; KeyError when it is not there."""
         price = resting.order.limit_ticks
         level = self._levels[price]
-        del level[resting.key]
+        del level[resting.account, resting.order.nonce]
         if not level:
             del self._levels[price]
             del self._prices[bisect_left(self._prices, price)]
@@ -70,6 +81,12 @@ class BookSide:
         """Price levels, best first."""
         return reversed(self._prices) if self._descending else iter(self._prices)
 
+    def best(self) -> RestingOrder | None:
+        """The order that a taker meets first, None when empty."""
+        if not self._prices:
+            return None
+        return next(iter(self._levels[self._prices[-1 if self._descending else 0]].values()))
+
     def best_ticks(self) -> int | None:
         """Best price, None when empty."""
         return self._prices[-1 if self._descending else 0] if self._prices else None
@@ -80,7 +97,7 @@ class BookSide:
 
 
 class Book:
-    """Both sides of one instrument."""
+    """Both sides of one instrument or combination."""
 
     __slots__ = ("asks", "bids")
 
@@ -90,4 +107,8 @@ class Book:
 
     def side(self, side: Side) -> BookSide:
         """The side on which orders of `side` rest."""
-        return self.bids if side is Side.BUY else self.asks
+        return self.bids if side else self.asks  # SELL is 0; naming the member would cost more than all the rest
+
+    def __bool__(self) -> bool:
+        """Whether any order rests in it."""
+        return self.bids.best_ticks() is not None or self.asks.best_ticks() is not None

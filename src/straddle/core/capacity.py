@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from straddle.core.batch import OpenBatch
@@ -32,29 +32,36 @@ class Capacity:
     queue: int
     withdrawals: int
     listings: int
+    legs: int
+    transfers: int
+    takeovers: int
+    deleverages: int
 
     @classmethod
     def of_preset(cls, preset: Mapping[str, int]) -> Capacity:
         """From one entry of presets.json; the entry's tree depths belong to `Params`."""
-        return cls(*(preset[name] for name in cls.__slots__))
+        return cls(**{item.name: preset[item.name] for item in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
 class Additions:
     """Rows that a plan would add to the open batch."""
 
+    touched: Collection[int] = ()
+    """Accounts whose leaf changes."""
     positions: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
-    """account -> its positions afterwards, for every account that the plan touches."""
-    order_uses: Collection[OrderUseKey] = ()
-    """Orders that fill."""
-    order_sets: Collection[SetKey] = ()
-    """The sets that those orders were signed in."""
-    fills: int = 0
+    """account -> its positions afterwards, for every account whose positions are opened (and its leaf touched)."""
     queue: int = 0
     withdrawals: int = 0
+    transfers: int = 0
+    takeovers: int = 0
+    deleverages: int = 0
     cancels: Collection[int] = ()
     """Accounts whose min_nonce rises."""
+    signatures: int = 0
+    """Signature rows besides those of withdrawals, transfers, cancels and order sets: those of bids."""
     listings: int = 0
+    """Words of the listings chain."""
 
 
 NO_ADDITIONS = Additions()
@@ -62,20 +69,21 @@ NO_ADDITIONS = Additions()
 
 @dataclass(slots=True)
 class Usage:
-    """Rows that the open batch uses; derived from it (`usage_of`) and kept along."""
+    """Rows that the open batch uses, and what they ask for; derived from it and kept along."""
 
-    positions: dict[int, int] = field(default_factory=dict)
-    """account -> its position rows, for every touched account."""
     position_rows: int = 0
-    """Sum over the accounts."""
+    """Sum over the accounts with opened positions."""
+    leg_rows: int = 0
     order_uses: dict[OrderUseKey, int] = field(default_factory=dict)
-    """Order -> its row in `OpenBatch.order_uses`."""
+    """Outright order -> its row in `OpenBatch.order_uses`."""
     order_sets: dict[SetKey, None] = field(default_factory=dict)
     """Order sets that need a signature row (an ordered set)."""
+    covered: dict[int, bool] = field(default_factory=dict)
+    """Accounts that must end the batch with alternative (a) of the rule -> whether with settled cash of at least 0, too."""
 
 
 def position_rows(start: Mapping[int, int], now: Mapping[int, int]) -> int:
-    """Position rows of a touched account: instruments held before the batch or now."""
+    """Position rows of an account with opened positions: instruments held before the batch or now."""
     return len(start.keys() | now.keys())
 
 
@@ -85,37 +93,52 @@ def is_empty(batch: OpenBatch) -> bool:
 
 
 def signature_rows(batch: OpenBatch, usage: Usage) -> int:
-    """Signature rows used: one for each order set with a filled order, withdrawal and cancelling account."""
-    return len(usage.order_sets) + len(batch.withdrawals) + len(batch.cancels)
+    """Signature rows used: one for each order set with a filled order, withdrawal, transfer, bid and cancelling account."""
+    bids = sum(takeover.bid is not None for takeover in batch.takeovers)
+    return len(usage.order_sets) + len(batch.withdrawals) + len(batch.transfers) + len(batch.cancels) + bids
 
 
-def first_overflow(exchange: Exchange, additions: Additions) -> str | None:
+def first_overflow(exchange: Exchange, additions: Additions = NO_ADDITIONS) -> str | None:
     """The first table of the preset that would overflow if `additions` joined the open batch, or None when they fit."""
     batch, usage, capacity = exchange.open_batch, exchange.usage, exchange.capacity
-    position_rows_needed, accounts = usage.position_rows, len(usage.positions)
+    rows = usage.position_rows
     for account, now in additions.positions.items():
-        before = usage.positions.get(account)
-        if before is None:  # touched first by this plan: its positions are still as the batch began
-            accounts += 1
-            position_rows_needed += position_rows(exchange.positions_of(account), now)
-        else:
-            position_rows_needed += position_rows(batch.start[account].positions, now) - before
-    new_sets = sum(key not in usage.order_sets for key in additions.order_sets)
+        before = exchange.positions_of(account)
+        start = batch.start[account].positions if account in batch.start else before
+        rows += position_rows(start, now) - (position_rows(start, before) if account in batch.opened else 0)
     new_cancels = sum(account not in batch.cancels for account in additions.cancels)
+    signed = additions.withdrawals + additions.transfers + additions.signatures + new_cancels
     needed = {
-        "accounts": accounts,
-        "positions": position_rows_needed,
-        "signatures": signature_rows(batch, usage) + new_sets + additions.withdrawals + new_cancels,
-        "orders": len(usage.order_uses) + sum(key not in usage.order_uses for key in additions.order_uses),
-        "fills": len(batch.fills) + additions.fills,
+        "accounts": len(batch.start.keys() | {*additions.touched, *additions.positions}),
+        "positions": rows,
+        "signatures": signature_rows(batch, usage) + signed,
+        "orders": len(batch.order_uses),
+        "legs": usage.leg_rows,
+        "fills": len(batch.fills),
         "queue": len(batch.queue) + additions.queue,
         "withdrawals": len(batch.withdrawals) + additions.withdrawals,
+        "transfers": len(batch.transfers) + additions.transfers,
+        "takeovers": len(batch.takeovers) + additions.takeovers,
+        "deleverages": len(batch.deleverages) + additions.deleverages,
         "listings": len(batch.listings) + additions.listings,
     }
     for table, count in needed.items():
         if count > getattr(capacity, table):
             return table
     return None
+
+
+def trades_overflow(exchange: Exchange) -> bool:
+    """Whether the open batch is beyond its preset in a table that trading fills: the cheap question before `first_overflow`."""
+    batch, usage, capacity = exchange.open_batch, exchange.usage, exchange.capacity
+    return (
+        len(batch.fills) > capacity.fills
+        or len(batch.order_uses) > capacity.orders
+        or usage.leg_rows > capacity.legs
+        or usage.position_rows > capacity.positions
+        or len(batch.start) > capacity.accounts
+        or signature_rows(batch, usage) > capacity.signatures
+    )
 
 
 def fits(exchange: Exchange, additions: Additions) -> bool:

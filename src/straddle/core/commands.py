@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from straddle.core.accounts import PublicKey
-from straddle.core.instruments import Instrument
+from straddle.core.instruments import Instrument, Retirement, Settlement
 from straddle.core.market_state import MarketState
 from straddle.core.orders import OrderSet, Signature
 from straddle.core.protection import ProtectionLimits
@@ -33,6 +33,26 @@ class L1SetKey:
 
 
 @dataclass(frozen=True, slots=True)
+class L1ForceWithdraw:
+    """Queue entry `queue_index` of layer 1: the owner asks for `amount` micro-dollars, and is paid what may be withdrawn of it."""
+
+    queue_index: int
+    account: int
+    owner: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class L1ForceClose:
+    """Queue entry `queue_index` of layer 1: the owner puts the portfolio up for sale, at a discount of at most `limit_bps`."""
+
+    queue_index: int
+    account: int
+    owner: int
+    limit_bps: int
+
+
+@dataclass(frozen=True, slots=True)
 class L2Trade:
     """A signed order set is submitted: each order in turn matches, then rests if it may."""
 
@@ -47,6 +67,31 @@ class L2Withdraw:
     key_epoch: int
     nonce: int
     amount: int
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class L2Transfer:
+    """Signed: `amount` micro-dollars go to another account of the same owner."""
+
+    account: int
+    key_epoch: int
+    nonce: int
+    to: int
+    amount: int
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class L2Bid:
+    """Signed: `account` takes `fraction_bps` of the portfolio of `target` for at most `limit` micro-dollars (negative: must be paid)."""
+
+    account: int
+    key_epoch: int
+    nonce: int
+    target: int
+    fraction_bps: int
+    limit: int
     signature: Signature
 
 
@@ -79,10 +124,39 @@ class InternalList:
 
 
 @dataclass(frozen=True, slots=True)
+class InternalDeliver:
+    """The positions of these accounts in settled instruments turn into cash, so that the instruments can be retired."""
+
+    accounts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class InternalEpoch:
     """A new risk table takes effect."""
 
     table: RiskTable
+
+
+@dataclass(frozen=True, slots=True)
+class InternalSettle:
+    """Settlement values of expired instruments, and instruments that leave the table. In force with the next epoch's table."""
+
+    settlements: tuple[Settlement, ...]
+    retirements: tuple[Retirement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InternalLiquidate:
+    """The sequencer finds an account below its maintenance margin: its auction begins, goes on or ends."""
+
+    account: int
+
+
+@dataclass(frozen=True, slots=True)
+class InternalDeleverage:
+    """The sequencer finds a bankrupt account whose auction found no taker: its positions are closed against others."""
+
+    account: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +167,22 @@ class InternalMarket:
     state: MarketState
 
 
-Command = L1Deposit | L1SetKey | L2Trade | L2Withdraw | L2Cancel | L2Protect | InternalList | InternalEpoch | InternalMarket
+Command = (
+    L1Deposit
+    | L1SetKey
+    | L1ForceWithdraw
+    | L1ForceClose
+    | L2Trade
+    | L2Withdraw
+    | L2Transfer
+    | L2Bid
+    | L2Cancel
+    | L2Protect
+    | InternalList
+    | InternalSettle
+    | InternalDeliver
+    | InternalEpoch
+    | InternalLiquidate
+    | InternalDeleverage
+    | InternalMarket
+)

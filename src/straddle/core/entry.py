@@ -4,78 +4,76 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from straddle.core.accounts import EMPTY_SLOT
 from straddle.core.book import RestingOrder
-from straddle.core.draft import AccountDraft, Draft
-from straddle.core.exposure import Exposure, RiskContext
-from straddle.core.fees import worst_fee_per_lot
-from straddle.core.instruments import Instrument
+from straddle.core.exposure import Exposure
 from straddle.core.market_state import MarketState, reducible_lots
-from straddle.core.orders import FLAG_IMMEDIATE_OR_CANCEL, Order, Side
+from straddle.core.orders import FLAG_POST_ONLY, FLAG_REDUCE_ONLY, FLAGS_ALL, Leg, Order
 from straddle.core.params import BPS, POSITION_VALUE_BOUND, SIZE_LOTS_MAX, TICKS_MAX
 from straddle.core.rejections import Rejection, RejectionCode
-from straddle.core.risk_table import RiskRow
+from straddle.core.trading import Trading
+
+_CANCEL_ONLY, _REDUCE_ONLY = MarketState.CANCEL_ONLY, MarketState.REDUCE_ONLY
+"""Looked up once: every order asks."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """An order that may enter."""
+    """An order whose terms and nonce are good."""
 
     left_lots: int
-    """Lots that it may still fill; 0 or less for an amendment that only takes the live order away."""
+    """Units that it may still fill; 0 or less for an amendment that only takes the live order away."""
     replaced: RestingOrder | None
     """The live order whose slot it takes."""
+    unit_fee: int
+    """Worst fee of one unit on the table."""
 
 
-def check_entry(draft: Draft, account: int, order: Order) -> Entry | Rejection:
-    """Every condition on one order of a set whose signature holds, in this order: terms, nonce, market and protection, limits, margin."""
-    rejection = _check_terms(draft, order)
-    if rejection is not None:
-        return rejection
-    entry = _check_nonce(draft, account, order)
+def check_entry(trading: Trading, account: int, order: Order) -> Entry | Rejection:
+    """Every condition on one order of a set whose signature holds, but for what its account can carry: terms, nonce, market and protection."""
+    fee = _check_terms(trading, order)
+    if isinstance(fee, Rejection):
+        return fee
+    entry = _check_nonce(trading, account, order, fee)
     if isinstance(entry, Rejection) or entry.left_lots <= 0:
         return entry
-    return _check_caution(draft, account, order) or _check_room(draft, account, order, entry) or entry
+    return _check_caution(trading, account, order) or entry
 
 
-def _check_terms(draft: Draft, order: Order) -> Rejection | None:
-    """What the order says, against its instrument and the table."""
-    table = draft.context.table
-    instrument = draft.exchange.instruments.get(order.instrument)
-    if instrument is None:
-        return Rejection(RejectionCode.INSTRUMENT, "instrument", order.instrument, f"a listed instrument, 1 to {draft.exchange.listing_count}")
-    row = table[order.instrument]
-    if row.expiry_ms <= table.time_ms:
-        return Rejection(RejectionCode.INSTRUMENT_EXPIRED, "instrument", order.instrument, f"one that expires after the table's time {table.time_ms}")
-    if order.flags & ~FLAG_IMMEDIATE_OR_CANCEL:
-        return Rejection(RejectionCode.FLAGS, "flags", order.flags, "0, or 1 for immediate or cancel (the circuit proves no other)")
-    if order.expiry_ms <= table.time_ms:
-        return Rejection(RejectionCode.ORDER_EXPIRED, "expiry_ms", order.expiry_ms, f"later than the table's time {table.time_ms}")
-    if not 0 <= order.size_lots <= SIZE_LOTS_MAX or order.size_lots % instrument.min_lots:
-        return Rejection(RejectionCode.SIZE, "size_lots", order.size_lots, f"a multiple of {instrument.min_lots} up to {SIZE_LOTS_MAX}")
-    return _check_price(draft.context, instrument, row, order)
-
-
-def _check_price(context: RiskContext, instrument: Instrument, row: RiskRow, order: Order) -> Rejection | None:
-    """Limit: positive, on the tick, in the band. Fee cap: covers the worst fee, so that no taker's fee can exceed it."""
-    limit = order.limit_ticks
-    if not 0 < limit <= TICKS_MAX or limit % instrument.tick_ticks:
-        return Rejection(RejectionCode.LIMIT, "limit_ticks", limit, f"a positive multiple of {instrument.tick_ticks} up to {TICKS_MAX}")
-    if abs(limit - row.mark) > row.band:
-        return Rejection(RejectionCode.PRICE_BAND, "limit_ticks", limit, f"{row.mark - row.band} to {row.mark + row.band} (mark and band of the table)")
-    fee = worst_fee_per_lot(context.fees, context.table.index_ticks, row, order.side, limit)
+def _check_terms(trading: Trading, order: Order) -> int | Rejection:
+    """What the order says, against its instruments and the table; its worst fee a unit. The fee cap covers it, so that no taker's fee can exceed its cap."""
+    unit = trading.units.check(order.legs)
+    if isinstance(unit, Rejection):
+        return unit
+    flags, limit, time_ms = order.flags, order.limit_ticks, trading.table.time_ms
+    if flags & ~FLAGS_ALL or (flags & FLAG_POST_ONLY and order.immediate):
+        return Rejection(
+            RejectionCode.FLAGS, "flags", flags, f"bits below {FLAGS_ALL + 1}, post only (4) neither with immediate or cancel (1) nor fill or kill (2)"
+        )
+    if order.expiry_ms <= time_ms:
+        return Rejection(RejectionCode.ORDER_EXPIRED, "expiry_ms", order.expiry_ms, f"later than the table's time {time_ms}")
+    if not 0 <= order.size_lots <= SIZE_LOTS_MAX or order.size_lots % unit.step:
+        return Rejection(RejectionCode.SIZE, "size_lots", order.size_lots, f"a multiple of {unit.step} up to {SIZE_LOTS_MAX}")
+    if not unit.lowest <= limit <= TICKS_MAX or limit % unit.tick:
+        return Rejection(RejectionCode.LIMIT, "limit_ticks", limit, f"a multiple of {unit.tick} from {unit.lowest} to {TICKS_MAX}")
+    if not unit.low <= limit <= unit.high:
+        return Rejection(RejectionCode.PRICE_BAND, "limit_ticks", limit, f"{unit.low} to {unit.high} (mark and band of the table)")
+    fee = trading.units.worst_fee(order)
     if order.fee_cap < fee:
-        return Rejection(RejectionCode.FEE_CAP, "fee_cap", order.fee_cap, f"at least {fee} micro-dollars a lot")
-    return None
+        return Rejection(RejectionCode.FEE_CAP, "fee_cap", order.fee_cap, f"at least {fee} micro-dollars a lot, or unit of a combination")
+    return fee
 
 
-def _check_nonce(draft: Draft, account: int, order: Order) -> Entry | Rejection:
+def _check_nonce(trading: Trading, account: int, order: Order, unit_fee: int) -> Entry | Rejection:
     """The slot rule of docs/protocol/state.md, and no revision twice."""
-    nonce = order.nonce
-    min_nonce = max(1, draft.exchange.accounts[account].min_nonce)
+    exchange, nonce = trading.exchange, order.nonce
+    owner, index = exchange.accounts[account], nonce % exchange.params.slots
+    min_nonce = owner.min_nonce or 1
     if nonce < min_nonce:
         return Rejection(RejectionCode.NONCE_DEAD, "nonce", nonce, f"at least {min_nonce}")
-    slot = draft.slot(account, nonce)
-    live = draft.live_orders(account).get(draft.slot_index(nonce))
+    slot = owner.slots.get(index, EMPTY_SLOT)
+    orders = exchange.open_orders.get(account)
+    live = orders.get(index) if orders else None
     newest, revision = slot.nonce, slot.revision
     if live is not None and (live.order.nonce, live.order.revision) > (newest, revision):
         newest, revision = live.order.nonce, live.order.revision
@@ -86,57 +84,84 @@ def _check_nonce(draft: Draft, account: int, order: Order) -> Entry | Rejection:
     filled = slot.filled if slot.nonce == nonce else 0
     if order.size_lots <= filled and live is None:
         return Rejection(RejectionCode.SIZE, "size_lots", order.size_lots, f"more than {filled}, which has filled (less only amends a live order away)")
-    return Entry(order.size_lots - filled, live)
+    return Entry(order.size_lots - filled, live, unit_fee)
 
 
-def _check_caution(draft: Draft, account: int, order: Order) -> Rejection | None:
+def _check_caution(trading: Trading, account: int, order: Order) -> Rejection | None:
     """The market takes orders, and the account's protection is not frozen; then only orders that never rest enter, so that it can still hedge."""
-    state, protection = draft.exchange.market_state, draft.exchange.protections.get(account)
-    if state is MarketState.CANCEL_ONLY:
+    exchange = trading.exchange
+    state, protection = trading.market_state, exchange.protections.get(account)
+    if state is _CANCEL_ONLY:
         return Rejection(RejectionCode.CANCEL_ONLY, "market_state", state, "an open or reduce-only market, or an amendment to what has filled")
-    if protection is not None and draft.exchange.time_ms < protection.frozen_until_ms and not order.immediate:
-        expected = f"immediate or cancel (1) until {protection.frozen_until_ms}: the account's protection tripped"
+    if protection is not None and exchange.time_ms < protection.frozen_until_ms and not order.immediate:
+        expected = f"immediate or cancel (1) or fill or kill (2) until {protection.frozen_until_ms}: the account's protection tripped"
         return Rejection(RejectionCode.PROTECTION_FROZEN, "flags", order.flags, expected)
     return None
 
 
-def _check_room(draft: Draft, account: int, order: Order, entry: Entry) -> Rejection | None:
-    """Position cap, value bound, numbers of positions and orders, margin: as if every open order filled, this one in place of the one it replaces."""
-    owner, limits, context = draft.account(account), draft.exchange.limits, draft.context
-    after = owner.exposure.copy()
-    if entry.replaced is not None:
-        replaced = entry.replaced
-        after.reserve(context, replaced.order, -draft.left_of(replaced), owner.positions.get(replaced.order.instrument, 0))
-    after.reserve(context, order, entry.left_lots, owner.positions.get(order.instrument, 0))
-    rejection = _check_position(draft, owner, after, order)
-    if rejection is not None:
-        return rejection
-    held = after.instruments(owner.positions)
-    if held > limits.positions and held > owner.exposure.instruments(owner.positions):
-        return Rejection(RejectionCode.POSITIONS_MAX, "instrument", order.instrument, f"one of the {limits.positions} that an account may hold or quote")
-    if entry.replaced is None and len(draft.live_orders(account)) >= limits.open_orders:
+def admit(trading: Trading, incoming: RestingOrder, replaced: RestingOrder | None) -> Rejection | None:
+    """Reserves the incoming order in place of the one that it replaces, if its account can carry it: position caps and value bounds, numbers of positions
+    and orders, margin, as if every open order filled. A refusal leaves the reservation to be taken back by the caller, to a mark set before."""
+    exchange, account, order = trading.exchange, incoming.account, incoming.order
+    exposure = trading.exposure(account)
+    _reserve(trading, incoming, replaced)
+    for leg in order.legs:
+        rejection = _check_position(trading, exposure, incoming, leg)
+        if rejection is not None:
+            return rejection
+    limits, held, cash = exchange.limits, exposure.instruments, exchange.accounts[account].cash
+    surplus = exposure.reserved_surplus_scaled(cash)
+    if surplus < 0 or held > limits.positions:
+        trading.reserve(incoming, -incoming.left_lots)
+        if replaced is not None:
+            trading.reserve(replaced, replaced.left_lots)
+        surplus_before, held_before = exposure.reserved_surplus_scaled(cash), exposure.instruments
+        if held > limits.positions and held > held_before:
+            return Rejection(RejectionCode.POSITIONS_MAX, "instrument", order.instrument, f"one of the {limits.positions} that an account may hold or quote")
+        if surplus < 0 and surplus < surplus_before:
+            lacking = -(surplus // BPS)
+            return Rejection(RejectionCode.MARGIN, "size_lots", order.size_lots, f"an order that the account can carry: it lacks {lacking} micro-dollars")
+        _reserve(trading, incoming, replaced)
+    if replaced is None and len(exchange.open_orders.get(account, ())) >= limits.open_orders:
         return Rejection(RejectionCode.OPEN_ORDERS_MAX, "nonce", order.nonce, f"at most {limits.open_orders} open orders")
-    surplus = after.reserved_surplus_scaled(owner.cash)
-    if surplus < 0 and surplus < owner.exposure.reserved_surplus_scaled(owner.cash):
-        lacking = -(surplus // BPS)
-        return Rejection(RejectionCode.MARGIN, "size_lots", order.size_lots, f"an order that the account can carry: it lacks {lacking} micro-dollars")
     return None
 
 
-def _check_position(draft: Draft, owner: AccountDraft, after: Exposure, order: Order) -> Rejection | None:
-    """Size of the position that the order could lead to."""
-    instrument, row = order.instrument, draft.context.table[order.instrument]
-    position = owner.positions.get(instrument, 0)
-    lots = (after.buys if order.side is Side.BUY else after.sells).get(instrument, 0)
-    reducible = reducible_lots(position, order.side)
-    if draft.exchange.market_state is MarketState.REDUCE_ONLY and lots > reducible:
-        expected = f"at most {reducible} lots with all open orders of its side, not {lots}: the market is reduce-only"
+def _reserve(trading: Trading, incoming: RestingOrder, replaced: RestingOrder | None) -> None:
+    if replaced is not None:
+        trading.reserve(replaced, -replaced.left_lots)
+    trading.reserve(incoming, incoming.left_lots)
+
+
+def _check_position(trading: Trading, exposure: Exposure, incoming: RestingOrder, leg: Leg) -> Rejection | None:
+    """Size of the position that the order could lead to in one of its instruments; whether it reduces where it has to."""
+    exchange, order, instrument = trading.exchange, incoming.order, leg.instrument
+    position, buys, sells = exposure.lots(instrument)
+    side = order.leg_side(leg)
+    lots, towards = (buys, position) if side.sign > 0 else (sells, -position)
+    if order.flags & FLAG_REDUCE_ONLY:
+        closing = _open_reducing(trading, incoming, leg) + abs(leg.ratio) * incoming.left_lots
+        if closing > reducible_lots(position, side):
+            expected = f"at most {reducible_lots(position, side)} lots of instrument {instrument} with the open reduce-only orders of its side, not {closing}"
+            return Rejection(RejectionCode.REDUCE_ONLY, "size_lots", order.size_lots, expected)
+    if trading.market_state is _REDUCE_ONLY and lots > reducible_lots(position, side):
+        expected = f"at most {reducible_lots(position, side)} lots with all open orders of its side, not {lots}: the market is reduce-only"
         return Rejection(RejectionCode.REDUCE_ONLY, "size_lots", order.size_lots, expected)
-    reached = lots + order.side.sign * position
-    cap = draft.exchange.instruments[instrument].position_cap_lots
+    reached = lots + towards
+    cap = exchange.instruments[instrument].position_cap_lots
     if reached > cap:
         return Rejection(RejectionCode.POSITION_CAP, "size_lots", order.size_lots, f"a position of at most {cap} lots with all open orders, not {reached}")
-    largest = max(abs(row.value), max(map(abs, row.deltas)))
-    if reached * largest >= POSITION_VALUE_BOUND:
+    if reached * trading.table.packed.largest(instrument) >= POSITION_VALUE_BOUND:
         return Rejection(RejectionCode.POSITION_VALUE, "size_lots", order.size_lots, f"size times value or scenario result below {POSITION_VALUE_BOUND}")
     return None
+
+
+def _open_reducing(trading: Trading, incoming: RestingOrder, leg: Leg) -> int:
+    """Lots of the account's other open reduce-only orders that trade an instrument on the same side."""
+    exchange, side = trading.exchange, incoming.order.leg_side(leg)
+    slot, lots = incoming.order.nonce % exchange.params.slots, 0
+    for index, resting in exchange.open_orders.get(incoming.account, {}).items():
+        if resting.order.reduce_only and index != slot:
+            same = (other for other in resting.order.legs if other.instrument == leg.instrument and resting.order.leg_side(other) is side)
+            lots += resting.left_lots * sum(abs(other.ratio) for other in same)
+    return lots

@@ -1,4 +1,7 @@
-"""What an accepted command did: immutable facts for receipts, market data and clients."""
+"""What an accepted command did: facts for receipts, market data and clients.
+
+Nobody changes them. The frequent ones are not frozen: that would cost more than all the rest of making them.
+"""
 
 from __future__ import annotations
 
@@ -38,21 +41,30 @@ class CancelReason(StrEnum):
     CASH_BOUND = "cash_bound"
     """Cash would leave its 64 bits."""
     REDUCE_ONLY = "reduce_only"
-    """It could have added to a position when the market went reduce-only."""
+    """It could have added to a position: when the market went reduce-only, or, a reduce-only order, when it was met."""
     PROTECTION = "protection"
     """Its account's market-maker protection tripped."""
+    FORCED = "forced"
+    """Its owner asked layer 1 for the account's money, or for a close."""
+    LIQUIDATION = "liquidation"
+    """Its account fell below its maintenance margin."""
+    DELEVERAGED = "deleveraged"
+    """Its account was closed against in the instrument."""
     MAX_FILLS = "max_fills"
     """It met the largest number of makers that one order may."""
+    BATCH = "batch"
+    """No batch could hold what it would fill next together with what its set filled before."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Trade:
-    """One fill. Sizes left are what the two orders still want after it."""
+    """One fill of one instrument. Sizes left are what the two orders still want after it, in units of a combination."""
 
     instrument: int
     price_ticks: int
     size_lots: int
     taker_side: Side
+    """In this instrument."""
     taker: int
     taker_nonce: int
     taker_revision: int
@@ -63,9 +75,11 @@ class Trade:
     maker_revision: int
     maker_left_lots: int
     maker_fee: int
+    execution: int
+    """Counts the matches of one order set from 1: the fills that share it happened at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrderResting:
     """An order, or its unfilled rest, is in the book. A resting order of the same nonce is amended in place when only its size fell."""
 
@@ -74,7 +88,7 @@ class OrderResting:
     left_lots: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrderCancelled:
     """`left_lots` of an order will never fill."""
 
@@ -124,6 +138,66 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class ForcePaid:
+    """A forced withdrawal was answered: of `asked` micro-dollars `paid` are on their way to the owner on layer 1."""
+
+    account: int
+    owner: int
+    asked: int
+    paid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """Money went to another account of the same owner."""
+
+    account: int
+    to: int
+    amount: int
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionBegun:
+    """An account's portfolio is for sale; at a discount of at most `limit_bps` while its owner asked for it."""
+
+    account: int
+    start_ms: int
+    forced: bool
+    limit_bps: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionEnded:
+    """An account's portfolio is no longer for sale."""
+
+    account: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """A part of an auctioned portfolio has a new holder, who paid `payment` micro-dollars (negative: was paid)."""
+
+    account: int
+    winner: int
+    fraction_bps: int
+    lots: tuple[tuple[int, int], ...]
+    """(instrument, signed lots that the winner received), ascending."""
+    payment: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deleveraged:
+    """A bankrupt account was closed against another one, whose position changed by `size_lots`, signed."""
+
+    account: int
+    winner: int
+    instrument: int
+    size_lots: int
+    price_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
 class MinNonceRaised:
     """Orders with lower nonces are dead."""
 
@@ -134,6 +208,29 @@ class MinNonceRaised:
 @dataclass(frozen=True, slots=True)
 class Listed:
     """An instrument was listed; it trades from the next epoch on."""
+
+    instrument: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one unit of an expired instrument is worth is fixed; holders have it as cash when their accounts are next touched."""
+
+    instrument: int
+    value_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An account's positions in settled instruments turned into `amount` micro-dollars of cash, signed."""
+
+    account: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A settled instrument that nobody holds is gone."""
 
     instrument: int
 
@@ -178,8 +275,17 @@ Event = (
     | Deposited
     | KeySet
     | Withdrawn
+    | ForcePaid
+    | Transferred
+    | AuctionBegun
+    | AuctionEnded
+    | TakenOver
+    | Deleveraged
     | MinNonceRaised
     | Listed
+    | Settled
+    | Delivered
+    | Retired
     | EpochStarted
     | MarketChanged
     | ProtectionSet

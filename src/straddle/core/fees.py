@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from straddle.core.orders import Side
+from straddle.core.orders import Order
 from straddle.core.params import BPS
-from straddle.core.risk_table import RiskRow
+from straddle.core.risk_table import RiskRow, RiskTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +27,25 @@ class FeeSchedule:
                 raise ValueError(f"fees.{name}: {value}, expected 0 to {BPS}")
 
 
-def _rate(bps: int, cap_bps: int, index_ticks: int, row: RiskRow, price_ticks: int) -> int:
-    """Fee of one lot in micro-dollars, times BPS. A negative price pays nothing under the option cap."""
-    rate = bps * index_ticks
-    return rate if row.linear else min(rate, cap_bps * max(price_ticks, 0))
-
-
 def fill_fee(bps: int, schedule: FeeSchedule, index_ticks: int, row: RiskRow, price_ticks: int, size_lots: int) -> int:
-    """Fee of a fill in micro-dollars, rounded up; `bps` is the payer's rate (taker or maker)."""
-    return -(-_rate(bps, schedule.option_cap_bps, index_ticks, row, price_ticks) * size_lots // BPS)
+    """Fee of a fill in micro-dollars, rounded up; `bps` is the payer's rate (taker or maker). A negative price pays nothing under the option cap."""
+    rate = bps * index_ticks
+    if not row.linear:
+        rate = min(rate, schedule.option_cap_bps * price_ticks if price_ticks > 0 else 0)
+    return -(-rate * size_lots // BPS)
 
 
-def worst_fee_per_lot(schedule: FeeSchedule, index_ticks: int, row: RiskRow, side: Side, limit_ticks: int) -> int:
-    """The most that one lot of an order can cost in fees, taking or making, at any price that it may fill at, rounded up.
+def worst_unit_fee(schedule: FeeSchedule, table: RiskTable, order: Order) -> int:
+    """The most that one unit of an order can cost in fees, taking or making, at any prices that it may fill at, each lot rounded up.
 
-    A fill's fee is at most this times its size: rounding up once never exceeds rounding up every lot.
-    A buyer fills at its limit or lower, a seller at the upper edge of the band or lower.
+    A fill's fee is at most this times its units: rounding up once never exceeds rounding up every lot.
+    An outright's buyer fills at its limit or lower, a seller, and any leg of a combination, at the upper edge of the band or lower.
     """
     bps = max(schedule.taker_bps, schedule.maker_bps)
-    price_max = limit_ticks if side is Side.BUY else max(limit_ticks, row.mark + row.band)
-    return -(-_rate(bps, schedule.option_cap_bps, index_ticks, row, price_max) // BPS)
+    legs = order.legs
+    if len(legs) == 1:
+        row = table[legs[0].instrument]
+        price_max = order.limit_ticks if order.side.sign > 0 else max(order.limit_ticks, row.mark + row.band)
+        return fill_fee(bps, schedule, table.index_ticks, row, price_max, 1)
+    rows = [(table[leg.instrument], abs(leg.ratio)) for leg in legs]
+    return sum(ratio * fill_fee(bps, schedule, table.index_ticks, row, row.mark + row.band, 1) for row, ratio in rows)

@@ -18,6 +18,8 @@ class Kind(IntEnum):
     CALL = 1
     PUT = 2
     PERPETUAL = 3
+    FUTURE = 4
+    """Dated, linear: strike 0 and an expiry of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +41,21 @@ class Instrument:
     @property
     def linear(self) -> bool:
         """Whether its value counts as settled cash (futures, perpetual)."""
-        return self.kind is Kind.PERPETUAL
+        return self.kind in (Kind.PERPETUAL, Kind.FUTURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Word of the listings chain: what one unit of an expired instrument is worth, declared once."""
+
+    instrument: int
+    underlying: int
+    value_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """Word of the listings chain: a settled instrument that nobody holds leaves the risk table."""
+
+    instrument: int
+    underlying: int

@@ -5,12 +5,13 @@ IM, MM and surplus are scaled by BPS (10^4), so that the margin factors need no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from straddle.core import kernel
 from straddle.core.params import BPS, Params
-from straddle.core.risk_table import SCENARIOS, RiskRow, RiskTable
+from straddle.core.risk_table import RiskTable
 
 
 class Rule(StrEnum):
@@ -34,39 +35,20 @@ class Requirement(NamedTuple):
         """(equity - IM) * BPS."""
         return BPS * self.equity - self.im_scaled
 
-
-def scan_loss(positions: Mapping[int, int], table: RiskTable) -> int:
-    """L: the largest loss over the scenarios, at least 0; micro-dollars."""
-    totals = [0] * SCENARIOS
-    for instrument, size in positions.items():
-        totals = [total + size * delta for total, delta in zip(totals, table[instrument].deltas, strict=True)]
-    return max(0, -min(totals))
-
-
-def charge_im(row: RiskRow, size: int) -> int:
-    """Linear initial-margin charge of one position, micro-dollars."""
-    return size * row.long_im if size > 0 else -size * row.short_im
-
-
-def charge_mm(row: RiskRow, size: int) -> int:
-    """Linear maintenance-margin charge of one position, micro-dollars."""
-    return size * row.long_mm if size > 0 else -size * row.short_mm
+    @property
+    def maintenance_surplus_scaled(self) -> int:
+        """(equity - MM) * BPS."""
+        return BPS * self.equity - self.mm_scaled
 
 
 def requirement(cash: int, positions: Mapping[int, int], table: RiskTable, params: Params) -> Requirement:
-    """Equity, IM, MM and settled cash of an account. KeyError when the table lacks an instrument held."""
-    equity = settled = cash
-    charges_im = charges_mm = 0
-    for instrument, size in positions.items():
-        row = table[instrument]
-        value = size * row.value
-        equity += value
-        if row.linear or size < 0:
-            settled += value
-        charges_im += charge_im(row, size)
-        charges_mm += charge_mm(row, size)
-    loss = scan_loss(positions, table)
-    return Requirement(equity, params.k_im_bps * loss + BPS * charges_im, params.k_mm_bps * loss + BPS * charges_mm, settled)
+    """Equity, IM, MM and settled cash of an account. KeyError when the table lacks an instrument held, ValueError for a size or cash outside its bounds."""
+    return Requirement(*kernel.requirement(table.packed, cash, positions, params.k_im_bps, params.k_mm_bps))
+
+
+def sweep(accounts: Sequence[tuple[int, Mapping[int, int]]], table: RiskTable, params: Params) -> list[Requirement]:
+    """`requirement` of many accounts, (cash, positions) each, in one call, which lets other threads run meanwhile."""
+    return list(map(Requirement._make, kernel.sweep(table.packed, accounts, params.k_im_bps, params.k_mm_bps)))
 
 
 def rule_met(old: Requirement, new: Requirement) -> Rule | None:

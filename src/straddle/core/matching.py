@@ -1,175 +1,169 @@
-"""Matching: an order meets the other side by price, then time, at the makers' prices. Everything happens in a draft.
+"""Matching: an order meets the other side by price, then time, at the makers' prices. Everything happens in place and can be taken back (`Trading`).
+
+A combination meets the orders on the same combination, and the orders on its legs' own books at the price that they imply, whichever is better; at one price
+its own book comes first. Outright orders do not meet resting combinations.
 
 Makers that may not trade are cancelled when they are met, not filled: the taker's own orders (self-trade prevention: the *resting*
-order is cancelled, the incoming one goes on), those whose fee cap or price the table has left behind, and those whose account would
-break the margin rule. A maker under market-maker protection fills no more than that leaves, and then its account's orders leave.
+order is cancelled, the incoming one goes on), those whose fee cap or price the table has left behind, reduce-only ones with nothing to reduce, and those whose
+account would break the margin rule. A maker under market-maker protection fills no more than that leaves, and then its account's orders leave.
 Orders that expired, or that a cancel or a new key killed, have left the book before. A taker that would break the rule stops, and its
 rest is cancelled.
 """
 
 from __future__ import annotations
 
-from straddle.core.batch import Fill
 from straddle.core.book import RestingOrder
-from straddle.core.draft import Draft
-from straddle.core.entry import check_entry
-from straddle.core.events import CancelReason, OrderCancelled, OrderRejected, Trade
-from straddle.core.fees import fill_fee
-from straddle.core.orders import Order, Side
+from straddle.core.combinations import leg_prices
+from straddle.core.entry import Entry, admit, check_entry
+from straddle.core.events import CancelReason, OrderCancelled, OrderRejected
+from straddle.core.implied import execute_implied, implied_ticks
+from straddle.core.market_state import reducible_lots
+from straddle.core.orders import FLAG_FILL_OR_KILL, FLAG_POST_ONLY, FLAG_REDUCE_ONLY, FLAGS_IMMEDIATE, Order
 from straddle.core.params import MAX_FILLS_PER_ORDER
-from straddle.core.rejections import InvariantBroken, Rejection
+from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
+from straddle.core.trading import LegFill, Mark, Part, TakerStopped, Trading
+
+_AMENDED, _REPLACED = CancelReason.AMENDED, CancelReason.REPLACED
+"""Looked up once: every amendment gives one."""
 
 
-def place(draft: Draft, incoming: RestingOrder) -> None:
-    """One signed order enters: it is refused, or takes its slot over, matches, and then rests if it may. `incoming.left_lots` is filled in here."""
-    account, order = incoming.account, incoming.order
-    entry = check_entry(draft, account, order)
-    if isinstance(entry, Rejection):
-        draft.events.append(OrderRejected(account, order, incoming.set_index, entry))
-        return
-    replaced = entry.replaced
-    keeps_turn = replaced is not None and _only_size_falls(replaced.order, order)
-    if replaced is not None:
-        draft.cancel(replaced, CancelReason.AMENDED if replaced.order.nonce == order.nonce else CancelReason.REPLACED)
+def place(trading: Trading, incoming: RestingOrder, mark: Mark) -> None:
+    """One signed order enters: it is refused, or takes its slot over, matches, and then rests if it may. The rest of `incoming` is filled in here.
+
+    `mark`: the one just made.
+    """
+    order = incoming.order
+    entry = check_entry(trading, incoming.account, order)
+    refused = entry if isinstance(entry, Rejection) else _enter(trading, incoming, entry)
+    if refused is not None:
+        trading.back_to(mark)
+        trading.events.append(OrderRejected(incoming.account, order, incoming.set_index, refused))
+
+
+def _enter(trading: Trading, incoming: RestingOrder, entry: Entry) -> Rejection | None:
+    """The order whose terms are good; what it did before a refusal is the caller's to take back."""
+    order, replaced = incoming.order, entry.replaced
     if entry.left_lots <= 0:
-        return
-    incoming.left_lots = entry.left_lots
-    if keeps_turn:
-        draft.rest(incoming, keeps_turn_of=replaced)
-        return
-    stopped = match(draft, incoming)
-    if not incoming.left_lots:
-        return
-    if stopped is None and not order.immediate:
-        draft.rest(incoming)
+        if replaced is not None:
+            trading.cancel(replaced, _why_replaced(replaced.order, order))
+        return None
+    incoming.left_lots, incoming.unit_fee = entry.left_lots, entry.unit_fee
+    incoming.turn = trading.exchange.next_sequence << 6 | incoming.set_index
+    refused = admit(trading, incoming, replaced)
+    if refused is not None:
+        return refused
+    if replaced is not None:
+        trading.events.append(OrderCancelled(replaced.account, replaced.order, replaced.left_lots, _why_replaced(replaced.order, order)))
+        if _only_size_falls(replaced.order, order):
+            trading.exchange_in_place(replaced, incoming)
+            return None
+        trading.remove(replaced)
+    if order.flags & FLAG_POST_ONLY and would_trade(trading, order):
+        return Rejection(RejectionCode.POST_ONLY, "limit_ticks", order.limit_ticks, "a limit that does not reach the other side: the order is post only")
+    return _match_and_rest(trading, incoming)
+
+
+def _match_and_rest(trading: Trading, incoming: RestingOrder) -> Rejection | None:
+    """An admitted order fills as far as it goes; what is left rests or is cancelled."""
+    order, stopped = incoming.order, None
+    try:
+        match(trading, incoming)
+    except TakerStopped as stop:
+        stopped = stop.reason
+    left = incoming.left_lots
+    if not left:
+        return None
+    if order.flags & FLAG_FILL_OR_KILL:
+        return Rejection(
+            RejectionCode.FILL_OR_KILL, "size_lots", order.size_lots, f"a size that fills at once: {left} would be left ({stopped or 'no more crossed'})"
+        )
+    if stopped is None and not order.flags & FLAGS_IMMEDIATE:
+        trading.rest(incoming)
     else:
-        draft.events.append(OrderCancelled(account, order, incoming.left_lots, stopped or CancelReason.IMMEDIATE))
+        trading.give_back(incoming, stopped or CancelReason.IMMEDIATE)
+    return None
+
+
+def _why_replaced(old: Order, new: Order) -> CancelReason:
+    return _AMENDED if old.nonce == new.nonce else _REPLACED
 
 
 def _only_size_falls(old: Order, new: Order) -> bool:
     """An amendment that keeps its turn in the book."""
-    same = (old.nonce, old.instrument, old.side, old.limit_ticks) == (new.nonce, new.instrument, new.side, new.limit_ticks)
+    same = old.limit_ticks == new.limit_ticks and old.nonce == new.nonce and old.side is new.side and old.legs == new.legs
     return same and new.size_lots <= old.size_lots and not new.immediate
 
 
-def match(draft: Draft, taker: RestingOrder) -> CancelReason | None:
-    """Fills `taker` as far as it goes, lowering its `left_lots`; returns why it had to stop early, or None."""
-    fills = 0
-    for maker in draft.makers(taker.order):
-        if not taker.left_lots or not _crosses(taker.order, maker.order.limit_ticks):
-            break
+def crosses(order: Order, price_ticks: int) -> bool:
+    """Whether an order's limit admits a price of the other side."""
+    return order.side.sign * (price_ticks - order.limit_ticks) <= 0
+
+
+def would_trade(trading: Trading, order: Order) -> bool:
+    """Whether the best price of the other side, or the one that the books of the legs imply, is within the limit."""
+    book = trading.exchange.book(order.legs)
+    best = book.side(order.side.opposite).best_ticks() if book is not None else None
+    implied = None if order.is_outright else implied_ticks(trading, order)
+    return any(price is not None and crosses(order, price) for price in (best, implied))
+
+
+def match(trading: Trading, taker: RestingOrder) -> None:
+    """Fills `taker` as far as it goes, lowering its `left_lots`. TakerStopped when it has to stop early."""
+    exchange, order = trading.exchange, taker.order
+    legs, opposite, limit, sign = order.legs, order.side.opposite, order.limit_ticks, order.side.sign
+    fills = trading.exchange.open_batch.fills
+    most = len(fills) + MAX_FILLS_PER_ORDER
+    while taker.left_lots:
+        book = exchange.book(legs)
+        maker = None if book is None else book.side(opposite).best()
+        if maker is not None and sign * (maker.order.limit_ticks - limit) > 0:
+            maker = None
+        if len(legs) > 1 and execute_implied(trading, taker, maker, most - len(fills)):
+            continue
+        if maker is None:
+            return
         if maker.account == taker.account:
-            draft.cancel(maker, CancelReason.SELF_TRADE)
-            continue
-        if fills == MAX_FILLS_PER_ORDER:
-            return CancelReason.MAX_FILLS
-        wanted_lots = min(taker.left_lots, draft.left_of(maker))
-        unfit = _unfit(draft, maker, wanted_lots)
-        if unfit is not None:
-            draft.cancel(maker, unfit)
-            continue
-        size_lots = _protected_size(draft, maker, wanted_lots)
-        if not size_lots:
-            continue
-        taker_stopped, maker_stopped = _try_fill(draft, taker, maker, size_lots)
-        if taker_stopped is not None:
-            return taker_stopped
-        if maker_stopped is not None:
-            draft.cancel(maker, maker_stopped)
+            trading.cancel(maker, CancelReason.SELF_TRADE)
+        elif len(fills) + len(legs) > most:
+            raise TakerStopped(CancelReason.MAX_FILLS)
         else:
-            fills += 1
-            _use_protection(draft, maker, size_lots, clipped=size_lots < wanted_lots)
-    return None
+            _meet(trading, taker, maker)
 
 
-def _protected_size(draft: Draft, maker: RestingOrder, wanted_lots: int) -> int:
-    """What the maker's protection leaves of a fill. When that is nothing, it trips: the maker's orders are gone."""
-    protection, order = draft.protection(maker.account), maker.order
-    if protection is None:
-        return wanted_lots
-    min_lots = draft.exchange.instruments[order.instrument].min_lots
-    size_lots = min(wanted_lots, protection.room_lots(draft.context.table[order.instrument], order.side, min_lots))
-    if not size_lots:
-        draft.trip(maker.account, protection)
-    return size_lots
-
-
-def _use_protection(draft: Draft, maker: RestingOrder, size_lots: int, *, clipped: bool) -> None:
-    """Counts a maker's fill; what it used up or cut short trips before the next match."""
-    protection = draft.protection(maker.account)
-    if protection is None:
-        return
-    used = draft.protections[maker.account] = protection.filled(draft.context.table[maker.order.instrument], maker.order.side, size_lots)
-    if clipped or used.exhausted:
-        draft.trip(maker.account, used)
-
-
-def _crosses(taker: Order, maker_limit_ticks: int) -> bool:
-    """Whether the taker's limit admits the maker's price."""
-    return maker_limit_ticks <= taker.limit_ticks if taker.side is Side.BUY else maker_limit_ticks >= taker.limit_ticks
-
-
-def _unfit(draft: Draft, maker: RestingOrder, size_lots: int) -> CancelReason | None:
-    """Why a resting order may not trade on this table, whatever its account holds."""
-    context, order = draft.context, maker.order
-    owner, row = draft.exchange.accounts[maker.account], context.table[order.instrument]
+def _meet(trading: Trading, taker: RestingOrder, maker: RestingOrder) -> None:
+    """The two orders, on the same legs, fill at the maker's price as far as they may; a maker that may not fill on leaves the book."""
+    order, account, exchange, context = maker.order, maker.account, trading.exchange, trading.context
+    owner = exchange.accounts[account]
     if order.nonce < owner.min_nonce or maker.order_set.key_epoch != owner.key_epoch or order.expiry_ms <= context.table.time_ms:
         raise InvariantBroken(f"order {maker.key}: dead by nonce, key or expiry, expected it to have left the book")
-    if abs(order.limit_ticks - row.mark) > row.band:
-        return CancelReason.PRICE_BAND
-    fee = fill_fee(context.fees.maker_bps, context.fees, context.table.index_ticks, row, order.limit_ticks, size_lots)
-    return CancelReason.FEE_CAP if fee > order.fee_cap * size_lots else None
+    unit, price = trading.units[order.legs], order.limit_ticks
+    prices = (price,) if len(order.legs) == 1 else leg_prices(context.table, order.legs, price)
+    if prices is None or not unit.low <= price <= unit.high:
+        trading.cancel(maker, CancelReason.PRICE_BAND)
+        return
+    wanted = units = min(taker.left_lots, maker.left_lots)
+    if order.flags & FLAG_REDUCE_ONLY:
+        wanted = units = min(units, reducible_units(trading, maker))
+        if not units:
+            trading.cancel(maker, CancelReason.REDUCE_ONLY)
+            return
+    protection = trading.protection(account)
+    if protection is not None:
+        slope = order.side.sign * unit.slope
+        units = min(units, protection.room(unit.lots, slope, unit.step))
+        if not units:
+            trading.trip(account, protection)
+            return
+    failed = trading.execute(taker, units, (Part(maker, units, tuple(LegFill(i, i, price) for i, price in enumerate(prices))),))
+    if failed is not None:
+        trading.cancel(maker, failed[1])
+        return
+    if protection is not None:
+        trading.use_protection(account, protection.filled(unit.lots * units, slope * units), clipped=units < wanted)
 
 
-def _try_fill(draft: Draft, taker: RestingOrder, maker: RestingOrder, size_lots: int) -> tuple[CancelReason | None, CancelReason | None]:
-    """One fill, unless the taker (first) or the maker would break the rule; then nothing changes and the reason is returned in its place."""
-    context, price = draft.context, maker.order.limit_ticks
-    row, index = context.table[maker.order.instrument], context.table.index_ticks
-    taker_fee = fill_fee(context.fees.taker_bps, context.fees, index, row, price, size_lots)
-    maker_fee = fill_fee(context.fees.maker_bps, context.fees, index, row, price, size_lots)
-    if taker_fee > taker.order.fee_cap * size_lots:
-        raise InvariantBroken(f"order {taker.key}: fee {taker_fee} above its cap, expected entry to have refused it")
-    taker_after = draft.account(taker.account).after_fill(context, taker.order, price, size_lots, taker_fee, reserved=False)
-    stopped = draft.violation(taker_after)
-    if stopped is not None:
-        return stopped, None
-    maker_after = draft.account(maker.account).after_fill(context, maker.order, price, size_lots, maker_fee, reserved=True)
-    stopped = draft.violation(maker_after)
-    if stopped is not None:
-        return None, stopped
-    draft.accounts[taker.account], draft.accounts[maker.account] = taker_after, maker_after
-    _record(draft, taker, maker, size_lots, taker_fee, maker_fee)
-    return None, None
-
-
-def _record(draft: Draft, taker: RestingOrder, maker: RestingOrder, size_lots: int, taker_fee: int, maker_fee: int) -> None:
-    """Slots, rows, what is left of both orders, the event."""
-    order, price, sequence = maker.order, maker.order.limit_ticks, draft.exchange.next_sequence
-    taker_row = draft.use_order(taker, size_lots, taker_fee)
-    maker_row = draft.use_order(maker, size_lots, maker_fee)
-    draft.pay_fee(taker_fee + maker_fee)
-    draft.fills.append(Fill(taker_row, maker_row, order.instrument, price, size_lots, taker_fee, maker_fee, sequence))
-    taker.left_lots -= size_lots
-    maker_left = draft.left_of(maker) - size_lots
-    draft.left[maker.key] = maker_left
-    taking = taker.order
-    draft.events.append(
-        Trade(
-            order.instrument,
-            price,
-            size_lots,
-            taking.side,
-            taker.account,
-            taking.nonce,
-            taking.revision,
-            taker.left_lots,
-            taker_fee,
-            maker.account,
-            order.nonce,
-            order.revision,
-            maker_left,
-            maker_fee,
-        )
-    )
-    if not maker_left:
-        draft.remove(maker)
+def reducible_units(trading: Trading, maker: RestingOrder) -> int:
+    """Units of a reduce-only order that reduce every position of its legs, a multiple of its size step."""
+    positions, order = trading.exchange.positions_of(maker.account), maker.order
+    units = min(reducible_lots(positions.get(leg.instrument, 0), order.leg_side(leg)) // abs(leg.ratio) for leg in order.legs)
+    return units - units % trading.units[order.legs].step

@@ -32,6 +32,17 @@ class Params:
     k_im_bps: int
     k_mm_bps: int
     risk_digest: int = 0
+    discount_bps: int = 2_500
+    """What an auction's discount rises to, as a share of the maintenance margin that the sale frees. A quarter: an account at MM that is sold whole at
+    the end of its auction still keeps three quarters of it, and the insurance fund is needed only after a move that ate that much."""
+    auction_ms: int = 30 * 60 * 1000
+    """How long it rises. Half an hour is several risk epochs, so that takers see fresh tables, and short against the moves that MM is made for (a day)."""
+
+    def __post_init__(self) -> None:
+        for name, high in (("discount_bps", BPS), ("auction_ms", (1 << 32) - 1)):
+            value = getattr(self, name)
+            if not 0 < value <= high:
+                raise ValueError(f"params.{name}: {value}, expected 1 to {high}")
 
     @property
     def accounts_max(self) -> int:

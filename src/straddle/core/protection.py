@@ -1,13 +1,12 @@
 """Market-maker protection: how much of an account's resting orders may fill within an interval, before the others leave the market by themselves.
 
-The engine's own caution, chosen by the account; nothing of it is proved. Immutable, so that a draft may share it with the exchange.
+The engine's own caution, chosen by the account; nothing of it is proved. Immutable: a change is a new value.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from straddle.core.orders import Side
 from straddle.core.params import SIZE_LOTS_MAX
 from straddle.core.risk_table import RiskRow
 
@@ -45,18 +44,17 @@ class Protection:
         over = time_ms - self.start_ms >= self.limits.interval_ms
         return replace(self, start_ms=time_ms, quantity_lots=0, delta_micros=0) if over else self
 
-    def room_lots(self, row: RiskRow, side: Side, min_lots: int) -> int:
-        """Lots of an order that may still fill, a multiple of `min_lots`, rounded down."""
-        lots = self.limits.quantity_lots - self.quantity_lots if self.limits.quantity_lots else SIZE_LOTS_MAX
-        slope = _slope(row, side)
+    def room(self, lots: int, slope: int, step: int) -> int:
+        """Units of an order that may still fill, a multiple of `step`, rounded down: one unit is `lots` lots and `slope` micro-dollars of delta, signed."""
+        units = (self.limits.quantity_lots - self.quantity_lots) // lots if self.limits.quantity_lots else SIZE_LOTS_MAX
         if self.limits.delta_micros and slope:
             used = self.delta_micros if slope > 0 else -self.delta_micros
-            lots = min(lots, (self.limits.delta_micros - used) // abs(slope))
-        return lots - lots % min_lots
+            units = min(units, (self.limits.delta_micros - used) // abs(slope))
+        return units - units % step
 
-    def filled(self, row: RiskRow, side: Side, size_lots: int) -> Protection:
-        """After a fill of `size_lots`, which had room."""
-        return replace(self, quantity_lots=self.quantity_lots + size_lots, delta_micros=self.delta_micros + _slope(row, side) * size_lots)
+    def filled(self, lots: int, slope: int) -> Protection:
+        """After fills of so many lots and so much delta, which had room."""
+        return replace(self, quantity_lots=self.quantity_lots + lots, delta_micros=self.delta_micros + slope)
 
     @property
     def exhausted(self) -> bool:
@@ -69,6 +67,6 @@ class Protection:
         return Protection(self.nonce, self.limits, time_ms, frozen_until_ms=time_ms + self.limits.frozen_ms)
 
 
-def _slope(row: RiskRow, side: Side) -> int:
-    """Delta of one lot bought or sold, in micro-dollars between the two scenarios."""
-    return side.sign * (row.deltas[UP_SCENARIO] - row.deltas[DOWN_SCENARIO])
+def unit_slope(row: RiskRow) -> int:
+    """Delta of one lot bought, in micro-dollars between the two scenarios."""
+    return row.deltas[UP_SCENARIO] - row.deltas[DOWN_SCENARIO]

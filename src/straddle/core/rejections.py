@@ -41,6 +41,7 @@ class RejectionCode(StrEnum):
 
     # one order
     FLAGS = "flags"
+    LEGS = "legs"
     INSTRUMENT = "instrument"
     INSTRUMENT_EXPIRED = "instrument_expired"
     SIZE = "size"
@@ -57,18 +58,33 @@ class RejectionCode(StrEnum):
     OPEN_ORDERS_MAX = "open_orders_max"
     MARGIN = "margin"
     PROTECTION_FROZEN = "protection_frozen"
+    FILL_OR_KILL = "fill_or_kill"
+    POST_ONLY = "post_only"
 
     # withdrawals, cancels, protection
-    WITHDRAWAL_NONCE = "withdrawal_nonce"
+    ACTION_NONCE = "action_nonce"
     WITHDRAWABLE = "withdrawable"
     MIN_NONCE = "min_nonce"
     PROTECTION_NONCE = "protection_nonce"
     PROTECTION_TERMS = "protection_terms"
 
+    # auctions
+    IN_AUCTION = "in_auction"
+    NOT_IN_AUCTION = "not_in_auction"
+    NOT_LIQUIDATABLE = "not_liquidatable"
+    BANKRUPT = "bankrupt"
+    FUND_FIRST = "fund_first"
+    FRACTION = "fraction"
+    BID_LIMIT = "bid_limit"
+    NO_COUNTERPARTY = "no_counterparty"
+    STALE_TABLE = "stale_table"
+
     # operator
     LISTING_ID = "listing_id"
     LISTING_TERMS = "listing_terms"
     LISTINGS_MAX = "listings_max"
+    SETTLEMENT_TERMS = "settlement_terms"
+    RETIREMENT_TERMS = "retirement_terms"
     EPOCH_REQUIRED = "epoch_required"
     EPOCH_ORDER = "epoch_order"
     TABLE_ROWS = "table_rows"

@@ -36,7 +36,8 @@ class Happening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEntryAdded(Happening):
-    """An entry of the queue. Kind 1: deposit of word_1 micro-dollars; kind 2: key (word_1, word_2). `owner` is the address as an integer."""
+    """An entry of the queue. Kind 1: deposit of word_1 micro-dollars; 2: key (word_1, word_2); 3: forced withdrawal of word_1 micro-dollars; 4: forced close at
+    a discount of at most word_1 basis points. `owner` is the address as an integer."""
 
     index: int
     kind: int

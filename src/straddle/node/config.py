@@ -11,9 +11,8 @@ from straddle.proving.presets import load_preset
 
 CHAIN_FILE = "deribit_btc_options_2020-05-21.csv"
 PRICES_FILE = "coinbase_btcusd_1h_2019-09_2020-10.csv"
-MAX_TRADES = 100_000
-FEW_INSTRUMENTS = {"nano": 3}
-"""Presets with so few position rows that fewer instruments make fewer batches."""
+SERVICE_ACCOUNTS = 2
+"""Fee account and insurance fund."""
 
 
 class ConfigError(ValueError):
@@ -40,19 +39,24 @@ class DemoConfig:
     """Sizes of the batch circuit: native/circuit/presets.json."""
     seed: int = 1
     """All choices of traders and the market's synthetic minutes follow from it."""
-    trades: int = 48
-    """Trades at least, over all epochs."""
-    epochs: int = 2
-    """Trading epochs; each is one batch or more."""
+    rounds: int = 12
+    """Epochs in which takers trade, spread over the run; each is one batch or more. Makers quote in every epoch."""
     epoch_minutes: int = 10
     """From one risk table to the next."""
+    hours: int = 24
+    """The run ends with the first recorded expiry, or after so many hours, or where the candles end."""
     instruments: int | None = None
-    """Instruments to list, the perpetual among them; None: what suits the preset."""
-    makers: int = 2
-    takers: int = 3
+    """Instruments to list at most, perpetual and futures among them; None: as many as the preset has room for."""
+    makers: int = 3
+    takers: int = 6
+    """The last one is thinly funded."""
+    paths: int = 200
+    """Histories over which the hedging maker's flow is replayed for its P&L."""
     oracles: int = 3
     threshold: int = 2
     """Oracles that must sign a table."""
+    workers: int = 1
+    """Proofs made at a time."""
     workdir: Path | None = None
     """Where journal and status go; a temporary directory when None."""
     circuit: Preset = field(init=False, repr=False)
@@ -61,11 +65,13 @@ class DemoConfig:
     def __post_init__(self) -> None:
         for name, low, high in (
             ("seed", 0, 2**63 - 1),
-            ("trades", 1, MAX_TRADES),
-            ("epochs", 1, 1_000),
-            ("epoch_minutes", 1, 1_440),
-            ("makers", 1, 16),
-            ("takers", 1, 64),
+            ("rounds", 1, 1_000),
+            ("epoch_minutes", 1, 15),
+            ("hours", 1, 24 * 365),
+            ("makers", 2, 16),
+            ("takers", 2, 64),
+            ("paths", 2, 100_000),
+            ("workers", 1, 64),
             ("oracles", 1, 16),
             ("threshold", 1, self.oracles),
         ):
@@ -80,24 +86,18 @@ class DemoConfig:
             object.__setattr__(self, "circuit", load_preset(self.preset))
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        rows = self.circuit.accounts - 1  # one is the fee account's
+        rows = self.circuit.accounts - SERVICE_ACCOUNTS - 1  # the last is the sub-account's
         if self.makers + self.takers > rows:
             raise ConfigError(f"makers + takers: {self.makers + self.takers}, expected at most {rows} with preset {self.preset}")
-
-        if not 3 <= self.listed <= self.room:
+        if self.instruments is not None and not 4 <= self.instruments <= self.circuit.instruments:
             raise ConfigError(
-                f"instruments: {self.instruments}, expected 3 (the perpetual and an option of two expiries) to {self.room} with preset {self.preset}"
+                f"instruments: {self.instruments}, expected 4 (the perpetual, a future, a call and a put) to {self.circuit.instruments} with preset {self.preset}"
             )
 
     @property
     def room(self) -> int:
-        """The most that can be listed: each maker quotes everything, and one account may hold half of a batch's position rows."""
-        return min(self.circuit.instruments, self.circuit.listings, self.circuit.positions // 2)
-
-    @property
-    def listed(self) -> int:
-        """Instruments that will be listed."""
-        return FEW_INSTRUMENTS.get(self.preset, self.room) if self.instruments is None else self.instruments
+        """The most that is listed."""
+        return self.circuit.instruments if self.instruments is None else self.instruments
 
     @classmethod
     def recorded(cls, **settings: Any) -> DemoConfig:

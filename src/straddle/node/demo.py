@@ -1,34 +1,53 @@
-"""The whole loop in one process: a local layer 1 on the recorded clock, deposits, trading, proofs, a withdrawal, and the state rebuilt from layer 1."""
+"""The recorded night in one process: a local layer 1 on the recorded clock, deposits, trading with proofs made behind it, settlement, withdrawals, and the
+state rebuilt from layer 1."""
 
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from straddle.bots.pnl import FlowTrade, HedgePolicy, PnlStudy, replay
 from straddle.l1.anvil import Anvil
 from straddle.l1.sender import Sender
+from straddle.node.chain import QueueReader
 from straddle.node.config import DemoConfig
-from straddle.node.exchange import Exchange
+from straddle.node.exchange import Exchange, Identity
+from straddle.node.layer1 import QueueCommand, queue_commands
 from straddle.node.market import Market, load_market
 from straddle.node.network import Display, Network, shown
-from straddle.node.report import BatchReport, ConservationReport, DemoReport, MarketReport, RebuildReport, WithdrawalReport
-from straddle.node.traders import Trader
-from straddle.node.verify import VerifyReport, verify
+from straddle.node.night import Night, Schedule
+from straddle.node.posting import Posting, ProverPool
+from straddle.node.report import DemoReport
+from straddle.node.session import SessionError
+from straddle.node.summary import Figures, flow_of, summarise
+from straddle.node.traders import Trader, address_of
+from straddle.node.verify import verify
 from straddle.proving.prover import Prover
-from straddle.proving.server import ProvingServer
-from straddle.risk.naming import instrument_name
-from straddle.sequencer.poster import BatchRecord
+from straddle.sequencer.poster import BatchRecord, Poster, Status
 
-MAKER_DEPOSIT_MICROS = 5_000_000 * 10**6
-TAKER_DEPOSIT_MICROS = 500_000 * 10**6
+DOLLAR = 10**6
+DEPOSITS = {"maker": 5_000_000 * DOLLAR, "taker": 500_000 * DOLLAR, "thin": 200 * DOLLAR, "sub": 10 * DOLLAR, "insurance": 100_000 * DOLLAR}
 SHOWN_REFUSALS = 20
 """Refused rows shown one by one."""
 CHAIN_LEAD_S = 1_800
 """Layer 1 starts this long before the recording, for deployment and deposits."""
+WAIT_S = 0.1
+
+
+def deposit_of(exchange: Exchange, trader: Trader) -> int:
+    """What a trader pays in, micro-dollars."""
+    if trader is exchange.sub_account:
+        return DEPOSITS["sub"]
+    if any(taker.trader is trader and taker.thin for taker in exchange.crowd.takers):
+        return DEPOSITS["thin"]
+    return DEPOSITS[trader.name.split("-")[0]]
 
 
 @dataclass(slots=True)
@@ -52,37 +71,75 @@ class Stopwatch:
         return {name: round(value, 3) for name, value in {**self.seconds, "total": time.perf_counter() - self.started}.items()}
 
 
+class Lags:
+    """When batches were closed and verified."""
+
+    def __init__(self) -> None:
+        self._closed: dict[int, float] = {}
+        self.seconds: dict[int, float] = {}
+        """Batch -> from its closing to its verification."""
+
+    def closed(self, number: int) -> None:
+        """A batch was closed just now."""
+        self._closed[number] = time.perf_counter()
+
+    def reported(self, record: BatchRecord) -> None:
+        """The poster's report."""
+        if record.status is Status.VERIFIED and record.number not in self.seconds:
+            self.seconds[record.number] = time.perf_counter() - self._closed[record.number]
+
+
+@dataclass(slots=True)
+class Owners:
+    """The traders' way to layer 1."""
+
+    network: Network
+    reader: QueueReader
+
+    def pending(self, pointer: int) -> Sequence[QueueCommand]:
+        """Entries of the queue from `pointer` on."""
+        self.reader.look()
+        return queue_commands(self.reader.entries[pointer:])
+
+    def force_withdraw(self, trader: Trader, amount_micros: int) -> None:
+        """The trader's owner asks for money on layer 1."""
+        self.network.client.force_withdraw(Sender(self.network.anvil.rpc, bytes(trader.wallet.key)), trader.account, amount_micros)
+
+
 def run_demo(config: DemoConfig, display: Display) -> DemoReport:
     """Run everything. Errors of any part go through; a run that ended badly without one says so in `DemoReport.problems`."""
     watch = Stopwatch()
     with ExitStack() as stack:
         folder = config.workdir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="straddle-demo-")))
+        prover = Prover()
+        helper = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="helper"))
+        circuit: Future[dict[str, Any]] = helper.submit(prover.circuit, config.preset)
         display.stage("market", "reading the recordings, fitting the surface")
         with watch.time("market"):
             market = load_market(config)
         show_refusals(market, display)
         display.stage("keys", f"proving keys of preset {config.preset} (made once, then kept)")
         with watch.time("keys"):
-            prover = Prover()
             key = prover.setup(config.preset, shown(display, "set-up"))
         display.stage("layer 1", "anvil, contracts, deposits and keys")
         with watch.time("layer 1"):
             anvil = stack.enter_context(Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S))
             network = Network(config, market, anvil, key)
-            server = stack.enter_context(ProvingServer(prover, config.preset))
-            poster = network.poster(folder / "poster.sqlite", server, display)
-            stack.callback(poster.close)
-            exchange = Exchange(config, market, network, folder, poster)
-            _join(exchange, display)
-        trader, amount = _trade(exchange, display, watch)
-        display.stage("withdrawal", f"{amount / 1e6:,.2f} USDC to {trader.name}'s owner")
-        paid = _pull(network, trader)
+        run = _Run(config, market, network, folder, display)
+        pool = stack.enter_context(ProverPool(prover, config.preset, config.workers))
+        run.trade(pool, watch)
+        display.stage("withdrawals", "owners pull what proved batches credited")
+        with watch.time("withdrawals"):
+            received = run.pull()
         display.stage("verification", "the state from layer-1 data alone, and from the journal")
         with watch.time("verification"):
             verified = verify(anvil.rpc, network.deployment, display.progress)
-            replayed = exchange.replayed_root()
-        withdrawal = WithdrawalReport(trader.account, trader.wallet.address, amount, paid)
-        return _report(exchange, withdrawal, verified, replayed, watch.total())
+            replayed = run.exchange.replayed_root()
+        display.stage("P&L", f"the hedging maker's flow on {config.paths} other histories")
+        with watch.time("P&L"):
+            study = run.study()
+        figures = Figures(run.records, run.lags.seconds, circuit.result()["constraints"], received, verified, replayed, study, watch.total())
+        return summarise(run.exchange, run.night, network, figures)
 
 
 def show_refusals(market: Market, display: Display) -> None:
@@ -96,109 +153,102 @@ def show_refusals(market: Market, display: Display) -> None:
         display.progress(f"{quotes} single quotes refused, listed in the report (--json)")
 
 
-def _join(exchange: Exchange, display: Display) -> None:
-    makers = {trader.name for trader, _ in exchange.session.makers}
-    for i, trader in enumerate(exchange.traders):
-        display.progress(f"{trader.name} deposits", i / len(exchange.traders))
-        exchange.network.join(trader, MAKER_DEPOSIT_MICROS if trader.name in makers else TAKER_DEPOSIT_MICROS)
+class _Run:
+    """A run from the deposits on: the night on layer 2, and behind it the poster's thread."""
 
+    def __init__(self, config: DemoConfig, market: Market, network: Network, folder: Path, display: Display) -> None:
+        self.config, self.market, self.network, self.folder, self.display = config, market, network, folder, display
+        self.lags = Lags()
+        self.failed: list[BaseException] = []
+        self.records: list[BatchRecord] = []
+        self.posting = Posting(self.failed.append, self._reported, lambda: None)
+        self._verified = 0
+        self._lock = threading.Lock()
 
-def _trade(exchange: Exchange, display: Display, watch: Stopwatch) -> tuple[Trader, int]:
-    """All epochs, each posted and proved before the next; the last one with a withdrawal."""
-    display.stage("batches", "trading, proving, verifying")
-    with watch.time("trading"):
-        exchange.open_market()
-    _post(exchange, watch)
-    for epoch in range(1, exchange.config.epochs + 1):
-        display.progress(f"epoch {epoch + 1}: trading")
-        with watch.time("trading"):
-            exchange.trade(epoch)
-            withdrawn = exchange.withdraw() if epoch == exchange.config.epochs else None
-            exchange.finish_batch()
-        _post(exchange, watch)
-    assert withdrawn is not None  # the configuration has at least one epoch
-    return withdrawn
+    def trade(self, pool: ProverPool, watch: Stopwatch) -> None:
+        """Deposits, the night, and all its proofs."""
+        network, config = self.network, self.config
+        poster = network.poster(self.folder / "poster.sqlite", pool, self.posting.report, config.workers)
+        try:
+            self._set_up(poster)
+            with watch.time("layer 1"):
+                self._join()
+            self.posting.start(poster)
+            try:
+                self.display.stage("night", f"{len(self.night.schedule.epochs)} risk epochs, one every {config.epoch_minutes} minutes of market time")
+                with watch.time("trading"):
+                    for place in self.night.run():
+                        self._check()
+                        self._progress(f"epoch {place + 1}", place / len(self.night.schedule.epochs))
+                self.display.stage("proofs", "what is not proved yet")
+                with watch.time("proofs after trading"):
+                    self._wait()
+            finally:
+                self.posting.stop()
+            self.records = poster.records()
+        finally:
+            pool.__exit__(None, None, None)
+            poster.close()
 
+    def _set_up(self, poster: Poster) -> None:
+        network, config = self.network, self.config
+        identity = Identity(network.identity, network.domain, network.params, address_of(network.operator), network.sequencer, network.secrets)
+        self.exchange = Exchange(config, self.market, identity, self.folder, self._closed, poster.add_epoch)
+        schedule = Schedule.plan(self.market, epoch_minutes=config.epoch_minutes, rounds=config.rounds, hours=config.hours)
+        owners = Owners(network, QueueReader(network.client, 0))
+        self.night = Night(self.market, self.exchange.session, self.exchange.crowd, owners, schedule, self.exchange.sub_account, self.display.progress)
 
-def _post(exchange: Exchange, watch: Stopwatch) -> None:
-    with watch.time("proving and posting"):
-        exchange.poster.post()
+    def _join(self) -> None:
+        traders = (*self.exchange.traders, self.exchange.sub_account)
+        self.network.insure(DEPOSITS["insurance"])
+        for i, trader in enumerate(traders):
+            self.display.progress(f"{trader.name} deposits", i / len(traders))
+            self.network.join(trader, deposit_of(self.exchange, trader))
 
+    def _closed(self, closed: Any) -> None:
+        self.lags.closed(closed.batch.number)
+        self.posting.add(closed)
 
-def _pull(network: Network, trader: Trader) -> int:
-    """The owner pulls what proved batches credited; micro-dollars that arrived in the wallet."""
-    before = network.client.token_balance(trader.wallet.address)
-    network.client.pull(Sender(network.anvil.rpc, bytes(trader.wallet.key)))
-    return network.client.token_balance(trader.wallet.address) - before
+    def _reported(self, record: BatchRecord) -> None:
+        """From the poster's threads."""
+        self.lags.reported(record)
+        self._verified = max(self._verified, record.number if record.status is Status.VERIFIED else 0)
 
+    def _check(self) -> None:
+        """On a chain of our own nothing fails for a while only: what goes wrong ends the run."""
+        if self.failed:
+            raise self.failed[0]
+        if self.posting.problem:
+            raise SessionError(f"posting: {self.posting.problem}")
 
-def _report(exchange: Exchange, withdrawal: WithdrawalReport, verified: VerifyReport, replayed: int, seconds: dict[str, float]) -> DemoReport:
-    config, market, trades = exchange.config, exchange.market, exchange.session.trades
-    fills = {closed.batch.number: len(closed.batch.fills) for closed in exchange.closed}
-    traded = {trade.instrument for trade in trades}
-    option_expiries = {market.listed[number][0].expiry_ms for number in traded} & set(market.expiries)
-    return DemoReport(
-        preset=config.preset,
-        seed=config.seed,
-        market=MarketReport(
-            chain=config.chain.name,
-            prices=config.prices.name,
-            start_ms=market.path.start_ms,
-            refused_rows=sum(refusal.whole_row for _, refusal in market.refusals),
-            refused_quotes=sum(not refusal.whole_row for _, refusal in market.refusals),
-            refusals=[f"{name} {refusal}" for name, refusal in market.refusals],
-            instruments=len(market.listed),
-            expiries=_expiry_names(market),
-        ),
-        traders=len(exchange.traders),
-        orders=exchange.orders,
-        trades=len(trades),
-        instruments_traded=len(traded),
-        expiries_traded=len(option_expiries),
-        volume_lots=sum(trade.size_lots for trade in trades),
-        premium_micros=sum(trade.price_ticks * trade.size_lots for trade in trades),
-        fees_micros=sum(trade.taker_fee + trade.maker_fee for trade in trades),
-        batches=[_batch_report(record, fills.get(record.number, 0)) for record in exchange.poster.records()],
-        withdrawal=withdrawal,
-        conservation=ConservationReport(
-            cash_micros=verified.cash_micros,
-            vault_row_micros=verified.vault_row_micros,
-            queued_micros=verified.queued_micros,
-            error_micros=verified.conservation_error_micros,
-            position_sums_not_zero=verified.position_sums_not_zero,
-        ),
-        rebuild=RebuildReport(
-            state_root=f"{verified.state_root:#066x}",
-            state_root_on_layer_1=f"{verified.state_root_on_layer_1:#066x}",
-            equal=verified.state_root == verified.state_root_on_layer_1,
-            batches=verified.batches,
-            tables_recomputed=verified.tables,
-            replayed_root=f"{replayed:#066x}",
-            replayed_equal=replayed == verified.state_root,
-            mismatches=verified.mismatches,
-        ),
-        seconds=seconds,
-    )
+    def _progress(self, detail: str, done: float) -> None:
+        session = self.exchange.session
+        self.display.progress(f"{detail}: {len(session.matches)} trades, {len(self.exchange.closed)} batches closed, {self._verified} verified", done)
 
+    def _wait(self) -> None:
+        while self._verified < len(self.exchange.closed):
+            self._check()
+            self._progress("proving", self._verified / len(self.exchange.closed))
+            time.sleep(WAIT_S)
 
-def _batch_report(record: BatchRecord, trades: int) -> BatchReport:
-    return BatchReport(
-        number=record.number,
-        status=record.status.value,
-        trades=trades,
-        header_hash="0x" + record.header_hash,
-        state_root=record.state_root,
-        data_bytes=record.data_bytes,
-        propose_gas=record.propose_gas,
-        prove_gas=record.prove_gas,
-        prove_wall_seconds=record.prove_wall_seconds,
-        prove_cpu_seconds=record.prove_cpu_seconds,
-        propose_transaction=record.propose_transaction,
-        prove_transaction=record.prove_transaction,
-    )
+    def pull(self) -> int:
+        """Owners pull what proved batches credited; micro-dollars that arrived in their wallets."""
+        received = 0
+        happened, client = self.night.happened, self.network.client
+        for wallet in {trader.wallet.address: trader.wallet for trader in happened.payees}.values():
+            before = client.token_balance(wallet.address)
+            client.pull(Sender(self.network.anvil.rpc, bytes(wallet.key)))
+            received += client.token_balance(wallet.address) - before
+        return received
 
-
-def _expiry_names(market: Market) -> list[str]:
-    """Expiries as the venue names them (22MAY20), ascending."""
-    names = {instrument.expiry_ms: instrument_name(instrument).split("-")[1] for instrument, record in market.listed.values() if record is not None}
-    return [names[expiry] for expiry in market.expiries]
+    def study(self) -> PnlStudy | None:
+        """The hedging maker's flow on other histories; None when it had none."""
+        flow: list[FlowTrade] = flow_of(self.exchange)
+        if not flow:
+            return None
+        schedule, fees = self.night.schedule, self.exchange.session.exchange.fees
+        maker = next(maker for maker in self.exchange.crowd.makers if maker.hedge is not None)
+        assert maker.hedge is not None
+        policy = HedgePolicy(maker.hedge.band_lots, maker.profile.linear_half_spread_bps, fees.taker_bps)
+        end = schedule.expiry_ms or schedule.epochs[-1]
+        return replay(flow, self.market.path, end, policy, paths=self.config.paths, seed=self.config.seed, parameters=self.market.parameters)

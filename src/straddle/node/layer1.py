@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from straddle.core.accounts import PublicKey
-from straddle.core.commands import L1Deposit, L1SetKey
+from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1SetKey
 from straddle.l1.history import QueueEntryAdded
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
@@ -14,8 +14,7 @@ from straddle.proving.keys import Proof
 from straddle.proving.vector import PostedBatch
 from straddle.sequencer.poster import Landed, SignedEpoch
 
-KIND_DEPOSIT = 1
-KIND_KEY = 2
+QueueCommand = L1Deposit | L1SetKey | L1ForceWithdraw | L1ForceClose
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +60,19 @@ class PosterChain:
         return Landed(receipt.transaction_hash, receipt.gas_used)
 
 
-def queue_commands(entries: Iterable[QueueEntryAdded]) -> list[L1Deposit | L1SetKey]:
+def queue_commands(entries: Iterable[QueueEntryAdded]) -> list[QueueCommand]:
     """The commands that answer queue entries, in order."""
     return [_command(entry) for entry in entries]
 
 
-def _command(entry: QueueEntryAdded) -> L1Deposit | L1SetKey:
-    if entry.kind == KIND_DEPOSIT:
-        return L1Deposit(entry.index, entry.account, entry.owner, entry.word_1)
-    if entry.kind == KIND_KEY:
-        return L1SetKey(entry.index, entry.account, entry.owner, PublicKey(entry.word_1, entry.word_2))
-    raise ValueError(f"queue entry {entry.index} kind: {entry.kind}, expected {KIND_DEPOSIT} (deposit) or {KIND_KEY} (key)")
+def _command(entry: QueueEntryAdded) -> QueueCommand:
+    match entry.kind:
+        case 1:
+            return L1Deposit(entry.index, entry.account, entry.owner, entry.word_1)
+        case 2:
+            return L1SetKey(entry.index, entry.account, entry.owner, PublicKey(entry.word_1, entry.word_2))
+        case 3:
+            return L1ForceWithdraw(entry.index, entry.account, entry.owner, entry.word_1)
+        case 4:
+            return L1ForceClose(entry.index, entry.account, entry.owner, entry.word_1)
+    raise ValueError(f"queue entry {entry.index} kind: {entry.kind}, expected 1 (deposit), 2 (key), 3 (forced withdrawal) or 4 (forced close)")

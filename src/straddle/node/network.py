@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from straddle.commitments.params import params_hash
 from straddle.core import messages
+from straddle.core.accounts import INSURANCE_ACCOUNT
 from straddle.l1.anvil import Anvil
 from straddle.l1.deployment import Deployment, RollupConfig, deploy
 from straddle.l1.rollup import RollupClient
@@ -16,13 +17,10 @@ from straddle.l1.sender import Sender
 from straddle.node.config import DemoConfig
 from straddle.node.layer1 import PosterChain
 from straddle.node.market import Market, exchange_params, genesis
-from straddle.node.session import Committee
 from straddle.node.traders import Trader, address_of, wallet_of
 from straddle.proving.keys import VerifyingKey
-from straddle.proving.prover import Progress, Prover, ProveResult
-from straddle.proving.server import ProvingServer
-from straddle.proving.witness import Witness
-from straddle.sequencer.poster import BatchRecord, Facts, Poster
+from straddle.proving.prover import Progress
+from straddle.sequencer.poster import BatchProver, BatchRecord, Facts, Landed, Poster, SignedEpoch
 from straddle.sequencer.receipts import LogIdentity
 
 
@@ -36,16 +34,17 @@ class Display(Protocol):
         """Within the stage; `done` from 0 to 1 where it is known."""
 
 
-@dataclass(slots=True)
-class _ShownProver:
-    """The prover with its progress on the display."""
+@dataclass(frozen=True, slots=True)
+class _MeteredChain(PosterChain):
+    """Keeps the gas of what the oracles publish, which no batch's record holds."""
 
-    prover: Prover | ProvingServer
-    display: Display
+    epoch_gas: list[int] = field(default_factory=list)
 
-    def prove(self, witness: Witness) -> ProveResult:
-        """Prove and show how far it is."""
-        return self.prover.prove(witness, shown(self.display, f"proving batch {witness.header.batch_number}"))
+    def submit_epoch(self, epoch: SignedEpoch) -> Landed:
+        """Record a signed epoch, and its gas."""
+        landed = PosterChain.submit_epoch(self, epoch)
+        self.epoch_gas.append(landed.gas)
+        return landed
 
 
 class Network:
@@ -54,11 +53,12 @@ class Network:
     def __init__(self, config: DemoConfig, market: Market, anvil: Anvil, key: VerifyingKey) -> None:
         self.config = config
         self.anvil = anvil
+        self.epoch_gas: list[int] = []
         self.operator = wallet_of(config.seed, "operator")
         self.sequencer = wallet_of(config.seed, "sequencer")
         self.params = exchange_params(config.circuit, market.parameters)
         oracles = sorted((wallet_of(config.seed, f"oracle-{i}") for i in range(config.oracles)), key=address_of)
-        self.committee = Committee(tuple(bytes(wallet.key) for wallet in oracles[: config.threshold]))
+        self.secrets = tuple(bytes(wallet.key) for wallet in oracles[: config.threshold])
         for wallet in (self.operator, self.sequencer):
             anvil.fund(wallet.address)
         self.deployment = self._deploy(key, tuple(wallet.address for wallet in oracles))
@@ -78,10 +78,16 @@ class Network:
         trader.account = self.client.deposit(sender, amount_micros).account
         self.client.set_key(sender, trader.account, trader.key.public, trader.key.base)
 
-    def poster(self, path: Path, prover: Prover | ProvingServer, display: Display) -> Poster:
-        """The poster of this rollup, paid by the sequencer's wallet."""
-        chain = PosterChain(self.client, Sender(self.anvil.rpc, bytes(self.sequencer.key)), self._reach)
-        return Poster(path, self._facts(), chain, _ShownProver(prover, display), lambda record: display.progress(_status(record)))
+    def insure(self, amount_micros: int) -> None:
+        """The operator pays into the insurance fund."""
+        sender = Sender(self.anvil.rpc, bytes(self.operator.key))
+        self.client.mint(sender, self.operator.address, amount_micros)
+        self.client.deposit(sender, amount_micros, INSURANCE_ACCOUNT)
+
+    def poster(self, path: Path, prover: BatchProver, report: Callable[[BatchRecord], None], workers: int = 1) -> Poster:
+        """The poster of this rollup, paid by the sequencer's wallet. `workers` proofs are made at a time."""
+        chain = _MeteredChain(self.client, Sender(self.anvil.rpc, bytes(self.sequencer.key)), self._reach, self.epoch_gas)
+        return Poster(path, self._facts(), chain, prover, report, workers=workers)
 
     def _reach(self, time_ms: int) -> None:
         """Layer 1's clock has passed a table's time."""
@@ -121,7 +127,3 @@ class Network:
 def shown(display: Display, what: str) -> Callable[[Progress], None]:
     """The prover's progress on the display, under a heading."""
     return lambda progress: display.progress(f"{what}: {progress.stage}", progress.done)
-
-
-def _status(record: BatchRecord) -> str:
-    return f"batch {record.number} {record.status.value}"

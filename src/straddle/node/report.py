@@ -1,9 +1,17 @@
-"""What a demo run reports: plain values, the keys of its JSON (docs/reference/demo.md)."""
+"""What a demo run reports: plain values, the keys of its JSON (docs/reference/demo.md). Money is in USDC with six decimals, unless a name says micros."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+
+SYNTHETIC = (
+    "the minutes inside each recorded hour: seeded, between its low and high, from its open to its close",
+    "quotes of the perpetual and the futures, which the recording does not hold: around the mark",
+    "vols after the snapshot: the recorded smiles, sticky in moneyness",
+    "traders and their choices: seeded",
+    "the histories of the P&L study: recorded hours drawn with replacement, seeded",
+)
 
 
 @dataclass(slots=True)
@@ -13,21 +21,38 @@ class MarketReport:
     chain: str
     prices: str
     start_ms: int
+    end_ms: int
     refused_rows: int
     refused_quotes: int
     refusals: list[str]
     """Each refused row and quote: file, line, column, value, reason."""
     instruments: int
+    options: int
+    futures: int
     expiries: list[str]
 
 
 @dataclass(slots=True)
+class CadenceReport:
+    """How often things happen, in market time."""
+
+    epoch_minutes: int
+    trading_rounds: int
+    first_epoch_ms: int
+    last_epoch_ms: int
+
+
+@dataclass(slots=True)
 class BatchReport:
-    """One batch on layer 1. Transactions are hashes; empty when another process sent them."""
+    """One batch on layer 1. Transactions are hashes."""
 
     number: int
     status: str
+    epoch: int
+    time_ms: int
     trades: int
+    legs: int
+    accounts: int
     header_hash: str
     state_root: str
     data_bytes: int
@@ -35,29 +60,50 @@ class BatchReport:
     prove_gas: int
     prove_wall_seconds: float
     prove_cpu_seconds: float
+    lag_seconds: float
+    """From its closing to its verification."""
     propose_transaction: str
     prove_transaction: str
 
 
 @dataclass(slots=True)
-class WithdrawalReport:
-    """The withdrawal: what was asked, and what the owner's wallet received on layer 1."""
+class LiquidationReport:
+    """An account whose portfolio went for sale."""
 
     account: int
-    owner: str
-    amount_micros: int
-    paid_micros: int
+    begun_ms: int
+    forced: bool
+    taken_by: int | None
+    """The winner of its last takeover; 2 is the insurance fund."""
+    payment_usdc: float | None
+    """From the winner to the account."""
+    instruments: int
+    """Positions that the winner took."""
+    ended: bool
 
 
 @dataclass(slots=True)
-class ConservationReport:
-    """All money and all positions, from the rebuilt state and the vault."""
+class WithdrawalReport:
+    """Money on its way to an owner: what was asked, and what the exchange paid of it."""
 
-    cash_micros: int
-    vault_row_micros: int
-    queued_micros: int
-    error_micros: int
-    position_sums_not_zero: int
+    account: int
+    owner: str
+    forced: bool
+    asked_usdc: float
+    paid_usdc: float
+
+
+@dataclass(slots=True)
+class PnlReport:
+    """The hedging maker's flow of the night on other histories, unproved replays."""
+
+    paths: int
+    trades: int
+    """Fills of the maker that are replayed, its hedges left out."""
+    hedged_mean: float
+    unhedged_mean: float
+    attribution: dict[str, dict[str, float]]
+    """Part -> mean and std, USDC: delta, gamma, vega, theta, spread, fees, hedge, hedge_costs."""
 
 
 @dataclass(slots=True)
@@ -66,7 +112,6 @@ class RebuildReport:
 
     state_root: str
     state_root_on_layer_1: str
-    equal: bool
     batches: int
     tables_recomputed: int
     replayed_root: str
@@ -80,36 +125,78 @@ class DemoReport:
 
     preset: str
     seed: int
+    synthetic: list[str]
+    """What was not recorded, in words."""
     market: MarketReport
-    traders: int
-    orders: int
+    cadence: CadenceReport
     trades: int
+    """Match events: one order met what fills at once, whatever the number of its fills."""
+    legs: int
+    """Fills: one instrument, two orders."""
+    multi_leg_trades: int
+    quotes: int
+    orders: int
+    hedge_trades: int
+    liquidations: int
+    liquidation_details: list[LiquidationReport]
+    deleveraged: int
+    accounts: int
     instruments_traded: int
     expiries_traded: int
     volume_lots: int
-    premium_micros: int
-    """Sum of price times size."""
-    fees_micros: int
-    batches: list[BatchReport]
-    withdrawal: WithdrawalReport
-    conservation: ConservationReport
+    fees_usdc: float
+    transfers_usdc: list[float]
+    epochs: int
+    batches: int
+    batches_verified_on_l1: int
+    batch_details: list[BatchReport]
+    constraints: int
+    """Of the circuit: every batch costs as many."""
+    constraints_per_trade: float
+    prove_cpu_seconds_per_trade: float
+    prove_lag_seconds: float
+    prove_lag_seconds_max: float
+    l1_gas_per_batch: float
+    l1_gas_per_trade: float
+    l1_gas_per_epoch: float
+    l1_bytes_per_trade: float
+    vault_balance_usdc: float
+    sum_of_cash_usdc: float
+    conservation_error: int
+    """Micro-dollars: vault row less queued deposits less cash."""
+    conservation_errors_by_batch: list[str]
+    position_sums_not_zero: int
+    rebuilt_root_matches: bool
     rebuild: RebuildReport
+    settled_instruments: int
+    retired_instruments: int
+    settlement_price_usd: float | None
+    withdrawal_paid_on_l1: bool
+    withdrawals: list[WithdrawalReport]
+    received_on_l1_usdc: float
+    """What the owners' wallets received."""
+    hedged_pnl_std: float | None
+    unhedged_pnl_std: float | None
+    pnl: PnlReport | None
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by stage, and `total`."""
 
     @property
     def problems(self) -> list[str]:
         """What did not hold; empty after a good run."""
-        found = [f"batch {batch.number} is {batch.status}" for batch in self.batches if batch.status != "verified"]
-        if self.withdrawal.paid_micros != self.withdrawal.amount_micros or not self.withdrawal.amount_micros:
-            found.append(f"withdrawal: {self.withdrawal.paid_micros} paid, expected {self.withdrawal.amount_micros}")
-        if self.conservation.error_micros or self.conservation.position_sums_not_zero:
-            found.append(f"conservation: {self.conservation.error_micros} micro-dollars, {self.conservation.position_sums_not_zero} instruments")
-        if not self.rebuild.equal:
+        found = [f"batch {batch.number} is {batch.status}" for batch in self.batch_details if batch.status != "verified"]
+        if not self.withdrawal_paid_on_l1:
+            owed = sum(withdrawal.paid_usdc for withdrawal in self.withdrawals)
+            found.append(f"withdrawals: {self.received_on_l1_usdc:,.6f} USDC received on layer 1, expected {owed:,.6f}, and more than none")
+        if self.conservation_error or self.position_sums_not_zero:
+            found.append(f"conservation: {self.conservation_error} micro-dollars, {self.position_sums_not_zero} instruments")
+        if self.vault_balance_usdc != self.sum_of_cash_usdc:
+            found.append(f"vault: {self.vault_balance_usdc:,.6f} USDC, expected all cash, {self.sum_of_cash_usdc:,.6f}")
+        if not self.rebuilt_root_matches:
             found.append(f"rebuilt root {self.rebuild.state_root}, expected {self.rebuild.state_root_on_layer_1}")
         if not self.rebuild.replayed_equal:
             found.append(f"replayed root {self.rebuild.replayed_root}, expected {self.rebuild.state_root}")
-        return found + self.rebuild.mismatches
+        return found + self.conservation_errors_by_batch + self.rebuild.mismatches
 
     def to_json(self) -> str:
         """JSON with the fields' names as keys, and `ok`."""

@@ -1,200 +1,194 @@
-"""A market session: recorded books become quotes, takers trade against them, risk epochs follow one another. Everything goes through the sequencer."""
+"""A market session: what the operator of an exchange does on its sequencer, from listing to settlement, and what traders' commands did to it.
+
+Deterministic in the recording, the seed and the commands. Everything goes through the sequencer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from straddle.bots.market_maker import MakerProfile, QuoteTerms, VolBook, mass_quote, vol_book
-from straddle.bots.taker import BestQuotes, TakerProfile, take
-from straddle.commitments.listings import extend_listings_root
-from straddle.commitments.params import params_hash
-from straddle.commitments.risk import risk_root
-from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket
+from straddle.bots.taker import NO_QUOTES, BestQuotes
+from straddle.core.commands import Command, InternalDeliver, InternalEpoch, InternalList, InternalMarket, InternalSettle
 from straddle.core.events import Event, Trade
-from straddle.core.instruments import Instrument, Kind
+from straddle.core.instruments import BTC, Instrument, Retirement, Settlement
 from straddle.core.market_state import MarketState
+from straddle.core.orders import Legs
 from straddle.core.params import BPS
 from straddle.core.rejections import Rejection
 from straddle.core.risk_table import RiskTable
-from straddle.node.traders import Trader
+from straddle.core.state import Exchange
+from straddle.node.feed import MARKS_KEPT, OracleReplay
 from straddle.operations.l2_withdraw import available
-from straddle.risk.funding import perpetual_mark
-from straddle.risk.inputs import RiskInputs, encode_inputs
-from straddle.risk.listing import Listed
-from straddle.risk.market_path import MarketPath
-from straddle.risk.oracle import EpochMessage, sign_epoch
-from straddle.risk.parameters import RiskParameters
-from straddle.risk.table import build_table
+from straddle.risk.expiry import Maturity, maturities
+from straddle.risk.inputs import RiskInputs, decode_inputs
+from straddle.risk.settlement import settlement_value
 from straddle.sequencer.poster import SignedEpoch
-from straddle.sequencer.receipts import LogIdentity
-from straddle.sequencer.sequencer import Accepted, Sequencer
+from straddle.sequencer.sequencer import Sequencer
 
 QUOTE_LIFETIME_MS = 60_000
-"""Quotes expire this long after their table's time."""
-STALE_ROUNDS = 3
-"""A target that this many rounds of takers in a row bring no nearer is given up."""
+"""Orders of the session's traders expire this long after their table's time."""
 
 
 class SessionError(RuntimeError):
-    """The market refused what the session needs, or cannot reach its target."""
+    """The market refused what the session needs."""
 
 
-@dataclass(slots=True)
-class Committee:
-    """The oracles of a development network: their keys are known to whoever runs it."""
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One match event: the fills of one order that happened at once."""
 
-    secrets: tuple[bytes, ...]
-    """Those that sign, threshold of them."""
+    time_ms: int
+    fills: tuple[Trade, ...]
 
-    def sign(self, message: EpochMessage) -> tuple[bytes, ...]:
-        """Signatures as layer 1 wants them: 65 bytes each, ascending by signer."""
-        return tuple(signature.to_bytes() for signature in sign_epoch(message, self.secrets))
+    @property
+    def multi_leg(self) -> bool:
+        """Whether it was on a combination, whose fills share no instrument."""
+        return len({fill.instrument for fill in self.fills}) > 1
 
 
 @dataclass(slots=True)
 class MarketSession:
-    """One market with its traders. Deterministic in recording, seed and traders."""
+    """One market on one sequencer. `sequencer` must report its log to `oracle.record`."""
 
     sequencer: Sequencer
-    identity: LogIdentity
-    path: MarketPath
-    listed: Listed
-    makers: Sequence[tuple[Trader, MakerProfile]]
-    takers: Sequence[tuple[Trader, TakerProfile]]
-    committee: Committee
-    parameters: RiskParameters
-    seed: int
+    oracle: OracleReplay
     on_epoch: Callable[[SignedEpoch], None] = lambda signed: None
     """Told of each epoch before the exchange enters it: a batch on a table that the poster does not know could never be posted."""
-    epoch: int = 0
-    trades: list[Trade] = field(default_factory=list)
+    matches: list[Match] = field(default_factory=list)
     epochs: list[SignedEpoch] = field(default_factory=list)
-    _inputs: RiskInputs | None = None
-    _marks: list[tuple[int, int]] = field(default_factory=list)
-    _books: dict[int, VolBook] = field(default_factory=dict)
-    _rounds: int = 0
-
-    def __post_init__(self) -> None:
-        self._books = {number: vol_book(record, self.parameters) for number, (_, record) in self.listed.items() if record is not None}
+    inputs: RiskInputs | None = None
+    """Feed values of the table in force."""
+    maturities: dict[int, Maturity] = field(default_factory=dict)
+    """Expiries as the table in force prices them."""
 
     @property
-    def instruments(self) -> tuple[Instrument, ...]:
-        """Everything listed, by id."""
-        return tuple(instrument for instrument, _ in self.listed.values())
+    def exchange(self) -> Exchange:
+        """The exchange; only read it."""
+        return self.sequencer.exchange
 
     @property
     def table(self) -> RiskTable:
         """The table in force."""
-        if self.sequencer.exchange.table is None:
+        if self.exchange.table is None:
             raise SessionError("table: none in force, expected an epoch first")
-        return self.sequencer.exchange.table
+        return self.exchange.table
 
-    def list_instruments(self) -> None:
-        """The operator lists everything; an epoch must follow."""
-        self.submit(InternalList(self.instruments))
+    @property
+    def instruments(self) -> Mapping[int, Instrument]:
+        """Listed and not retired, by id."""
+        return self.exchange.instruments
+
+    @property
+    def vols(self) -> dict[int, int]:
+        """Option -> the feed's vol, basis points."""
+        return dict(self.inputs.vols) if self.inputs else {}
+
+    @property
+    def order_expiry_ms(self) -> int:
+        """When orders of now expire."""
+        return self.table.time_ms + QUOTE_LIFETIME_MS
+
+    @property
+    def fee_cap(self) -> int:
+        """The highest fee of a lot under the schedule, rounded up."""
+        fees = self.exchange.fees
+        return -(-max(fees.taker_bps, fees.maker_bps) * self.table.index_ticks // BPS)
+
+    # ---- the operator
+
+    def list_instruments(self, instruments: Sequence[Instrument]) -> None:
+        """The operator lists them; an epoch must follow."""
+        self.submit(InternalList(tuple(instruments)))
 
     def open_epoch(self, time_ms: int) -> SignedEpoch:
         """The next risk table: feed values of that moment, the table that follows from them, signed by the committee."""
-        self.epoch += 1
-        inputs = self._feed(time_ms)
-        table = build_table(inputs, self.instruments, self.parameters)
-        signed = self._sign(inputs, table)
+        if self.exchange.trading_open:
+            self.finish_batch()
+        table, signed = self.oracle.next_epoch(self.exchange, self.sequencer.committed, self.epochs[-MARKS_KEPT:], time_ms)
         self.on_epoch(signed)
         self.submit(InternalEpoch(table))
         self.submit(InternalMarket(time_ms, MarketState.OPEN))  # the engine's only clock: intervals, and the age of its table
-        self._inputs = inputs
-        self._marks = [*self._marks[-4:], (inputs.index_ticks, inputs.perpetual_mark_ticks)]
+        self.inputs = decode_inputs(signed.inputs)
+        self.maturities = maturities(self.inputs, self.oracle.market.parameters)
         self.epochs.append(signed)
         return signed
 
-    def quote(self) -> int:
-        """Every maker's mass quote at the recorded vols and the present forwards; the number of orders sent."""
-        forwards = dict(self._inputs.forwards) if self._inputs else {}
-        sent = 0
-        for trader, profile in self.makers:
-            terms = QuoteTerms(trader.next_nonce, self.table.time_ms + QUOTE_LIFETIME_MS, self._fee_cap())
-            for orders in mass_quote(profile, self.instruments, self._books, forwards, self.table, terms, self.parameters):
-                self.submit(trader.sign_orders(orders))
-                sent += len(orders)
-        return sent
+    def settle(self, expiry_ms: int) -> tuple[Settlement, ...]:
+        """At its expiry: every instrument of it is declared at the settlement price and its holders get their cash, in one batch."""
+        self.finish_batch()
+        price = self.oracle.market.path.settlement_ticks(expiry_ms, self.oracle.market.parameters)
+        self.submit(InternalMarket(max(expiry_ms, self.exchange.time_ms), MarketState.OPEN))
+        expired = [instrument for instrument in self.instruments.values() if instrument.expiry_ms == expiry_ms]
+        declared = tuple(Settlement(instrument.id, BTC, settlement_value(instrument, price)) for instrument in expired)
+        room = self.exchange.capacity.listings
+        for start in range(0, len(declared), room):
+            self.submit(InternalSettle(declared[start : start + room], ()))
+            self.open_epoch(expiry_ms)
+        numbers = {instrument.id for instrument in expired}
+        for account in sorted(self.exchange.accounts):
+            if not numbers.isdisjoint(self.exchange.positions_of(account)):
+                self.submit(InternalDeliver((account,)))
+        return declared
 
-    def trade(self, count: int) -> list[Trade]:
-        """Takers in turn until at least `count` trades happened; SessionError when the books do not yield them."""
-        target, stale = len(self.trades) + count, 0
-        before = len(self.trades)
-        while len(self.trades) < target:
-            at = len(self.trades)
-            for trader, profile in self.takers:
-                if len(self.trades) < target:
-                    self._take(trader, profile)
-            stale = stale + 1 if len(self.trades) == at else 0
-            if stale == STALE_ROUNDS:
-                raise SessionError(f"trades: {len(self.trades) - before} in epoch {self.epoch}, expected {count}: the books yield no more")
-        return self.trades[before:]
+    def retire(self) -> int:
+        """What is settled leaves the table, in a batch of its own (or several); the number of instruments."""
+        self.finish_batch()
+        settled, room = tuple(self.exchange.settlements), self.exchange.capacity.listings
+        for start in range(0, len(settled), room):
+            self.submit(InternalSettle((), tuple(Retirement(number, BTC) for number in settled[start : start + room])))
+            self.open_epoch(self.table.time_ms)
+        return len(settled)
 
-    def withdrawable(self, trader: Trader) -> int:
-        """What a trader may withdraw now, micro-dollars."""
-        return available(self.sequencer.exchange, trader.account)
+    def finish_batch(self) -> None:
+        """End the open batch, if there is anything in it to prove."""
+        batch = self.exchange.open_batch
+        if batch.start or batch.listings:
+            self.sequencer.close_batch()
 
-    def submit(self, command: Command) -> tuple[Event, ...]:
-        """Run a command that must be accepted; its events, trades collected."""
+    # ---- commands
+
+    def attempt(self, command: Command) -> tuple[Event, ...] | Rejection:
+        """Run a command; its events, trades collected, or why it was refused."""
         answer = self.sequencer.submit(command)
         if isinstance(answer, Rejection):
-            raise SessionError(f"{type(command).__name__} refused: {answer.code.value}, {answer.message}")
-        return self._collect(answer)
-
-    def _collect(self, answer: Accepted) -> tuple[Event, ...]:
-        self.trades += [event for event in answer.events if isinstance(event, Trade)]
+            return answer
+        by_match: dict[int, list[Trade]] = {}
+        for event in answer.events:
+            if isinstance(event, Trade):
+                by_match.setdefault(event.execution, []).append(event)
+        self.matches += [Match(self.table.time_ms, tuple(fills)) for fills in by_match.values()]
         return answer.events
 
-    def _feed(self, time_ms: int) -> RiskInputs:
-        mark = None
-        perpetual = next((instrument for instrument in self.instruments if instrument.kind is Kind.PERPETUAL), None)
-        if perpetual is not None and self._inputs is not None:
-            bids, asks = self._depth(perpetual.id)
-            mark = perpetual_mark(self.path.index_ticks(time_ms), bids, asks, self._marks, self.parameters)
-        return self.path.inputs(self.epoch, time_ms, self.instruments, self._inputs, mark, self.parameters)
+    def submit(self, command: Command) -> tuple[Event, ...]:
+        """Run a command that must be accepted; its events."""
+        answer = self.attempt(command)
+        if isinstance(answer, Rejection):
+            raise SessionError(f"{type(command).__name__} refused: {answer.code.value}, {answer.message}")
+        return answer
 
-    def _sign(self, inputs: RiskInputs, table: RiskTable) -> SignedEpoch:
-        committed, open_batch = self.sequencer.committed, self.sequencer.exchange.open_batch
-        root = risk_root(extend_listings_root(committed.listings_root, open_batch.listings), table.rows)
-        encoded, hashed = encode_inputs(inputs), params_hash(committed.params)
-        message = EpochMessage(self.identity.chain_id, self.identity.rollup, table.epoch, table.time_ms, hashed, root, encoded)
-        return SignedEpoch(table.epoch, table.time_ms, root, encoded, self.committee.sign(message))
+    # ---- what traders see
 
-    def _take(self, trader: Trader, profile: TakerProfile) -> None:
-        exchange = self.sequencer.exchange
-        self._rounds += 1
-        orders = take(
-            profile,
-            self.instruments,
-            {number: self._best(number) for number in self.listed},
-            self.table,
-            exchange.requirement_of(trader.account).surplus_scaled // BPS,
-            exchange.positions_of(trader.account),
-            count=1,
-            first_nonce=trader.next_nonce,
-            expiry_ms=self.table.time_ms + QUOTE_LIFETIME_MS,
-            fee_cap=self._fee_cap(),
-            k_im_bps=exchange.params.k_im_bps,
-            seed=f"{self.seed}/{trader.name}/{self._rounds}",
-        )
-        if orders:
-            self.submit(trader.sign_orders(orders))
+    def may_sign(self, account: int) -> bool:
+        """Whether the account has a key that acts in the open batch already."""
+        known, start = self.exchange.accounts.get(account), self.exchange.open_batch.start.get(account)
+        return known is not None and known.key_epoch > 0 and (start is None or start.key_epoch == known.key_epoch)
 
-    def _fee_cap(self) -> int:
-        """The highest fee of a lot under the schedule, rounded up."""
-        fees = self.sequencer.exchange.fees
-        return -(-max(fees.taker_bps, fees.maker_bps) * self.table.index_ticks // BPS)
+    def withdrawable(self, account: int) -> int:
+        """What an account may withdraw now, micro-dollars."""
+        return available(self.exchange, account)
 
-    def _best(self, instrument: int) -> BestQuotes:
-        bids, asks = self._depth(instrument, 1)
+    def free_margin(self, account: int) -> int:
+        """Equity less IM, micro-dollars, rounded down."""
+        return self.exchange.requirement_of(account).surplus_scaled // BPS
+
+    def best(self, legs: Legs) -> BestQuotes:
+        """The best levels of a book: (price_ticks, units)."""
+        book = self.exchange.book(legs)
+        if book is None:
+            return NO_QUOTES
+        bids, asks = book.bids.depth(1), book.asks.depth(1)
         return BestQuotes(bids[0] if bids else None, asks[0] if asks else None)
-
-    def _depth(self, instrument: int, levels: int = 20) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        book = self.sequencer.exchange.books.get(instrument)
-        return ([], []) if book is None else (book.bids.depth(levels), book.asks.depth(levels))
 
 
 def positions_sum(accounts: Mapping[int, Mapping[int, int]]) -> dict[int, int]:

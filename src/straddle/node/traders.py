@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from eth_account import Account as EthereumAccount
 from eth_account.signers.local import LocalAccount
 
-from straddle.core.commands import L2Trade, L2Withdraw
-from straddle.core.messages import order_set_words, withdrawal_words
+from straddle.core.commands import L2Bid, L2Protect, L2Trade, L2Transfer, L2Withdraw
+from straddle.core.messages import bid_words, order_set_words, protection_words, transfer_words, withdrawal_words
 from straddle.core.orders import Order, OrderSet, Signature
+from straddle.core.protection import ProtectionLimits
 from straddle.primitives.hashing import keccak256
 from straddle.primitives.keys import SecretKey
 
@@ -40,12 +41,16 @@ class Trader:
     """Id that layer 1 gave the account, 0 before."""
     key_epoch: int = 1
     next_nonce: int = 1
-    next_withdrawal_nonce: int = field(default=1)
+    next_action_nonce: int = 1
 
     @classmethod
     def create(cls, seed: int, name: str, domain: int) -> Trader:
         """A development trader that follows from seed and name."""
         return cls(name, wallet_of(seed, name), SecretKey.from_seed(f"{seed}/{name}".encode()), domain)
+
+    def sub_account(self, name: str) -> Trader:
+        """Another account of the same owner, with the same key."""
+        return Trader(name, self.wallet, self.key, self.domain)
 
     @property
     def owner(self) -> int:
@@ -60,7 +65,25 @@ class Trader:
 
     def sign_withdrawal(self, amount_micros: int) -> L2Withdraw:
         """A signed withdrawal to the owner."""
-        unsigned = L2Withdraw(self.account, self.key_epoch, self.next_withdrawal_nonce, amount_micros, _NO_SIGNATURE)
-        self.next_withdrawal_nonce += 1
-        signature = self.key.sign(withdrawal_words(self.domain, unsigned))
-        return L2Withdraw(unsigned.account, unsigned.key_epoch, unsigned.nonce, unsigned.amount, signature)
+        unsigned = L2Withdraw(self.account, self.key_epoch, self._action_nonce(), amount_micros, _NO_SIGNATURE)
+        return replace(unsigned, signature=self.key.sign(withdrawal_words(self.domain, unsigned)))
+
+    def sign_transfer(self, to: int, amount_micros: int) -> L2Transfer:
+        """A signed transfer to another account of the owner."""
+        unsigned = L2Transfer(self.account, self.key_epoch, self._action_nonce(), to, amount_micros, _NO_SIGNATURE)
+        return replace(unsigned, signature=self.key.sign(transfer_words(self.domain, unsigned)))
+
+    def sign_bid(self, target: int, fraction_bps: int, limit_micros: int) -> L2Bid:
+        """A signed bid for a fraction of an account's portfolio."""
+        unsigned = L2Bid(self.account, self.key_epoch, self._action_nonce(), target, fraction_bps, limit_micros, _NO_SIGNATURE)
+        return replace(unsigned, signature=self.key.sign(bid_words(self.domain, unsigned)))
+
+    def sign_protection(self, nonce: int, limits: ProtectionLimits) -> L2Protect:
+        """A signed market-maker protection; `nonce` exceeds that of the last one."""
+        unsigned = L2Protect(self.account, self.key_epoch, nonce, limits, _NO_SIGNATURE)
+        return replace(unsigned, signature=self.key.sign(protection_words(self.domain, unsigned)))
+
+    def _action_nonce(self) -> int:
+        nonce = self.next_action_nonce
+        self.next_action_nonce += 1
+        return nonce

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from straddle.commitments.data import Effects, decode_body, decode_effects
+from straddle.commitments.body import decode_body
+from straddle.commitments.data import Effects
+from straddle.commitments.effects import decode_effects
 from straddle.commitments.ledger import CommittedState, LedgerError
 from straddle.commitments.params import params_hash
 from straddle.commitments.preset import Preset
@@ -23,10 +25,10 @@ from straddle.node.layer1 import queue_commands
 from straddle.node.market import exchange_params
 from straddle.node.session import positions_sum
 from straddle.proving.presets import all_presets
-from straddle.risk.funding import check_successor
 from straddle.risk.inputs import RiskInputError, RiskInputs, decode_inputs
 from straddle.risk.oracle import EpochMessage, OracleCommittee, OracleError, Signature65
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
+from straddle.risk.successor import check_successor
 from straddle.risk.table import build_table
 
 Progress = Callable[[str, float], None]
@@ -137,7 +139,8 @@ class _Rebuild:
             return
         try:
             inputs = decode_inputs(epoch.inputs)
-            root = risk_root(self.state.listings_root, build_table(inputs, self.state.listings, self.parameters).rows)
+            listed = self.state.listed
+            root = risk_root(listed.root, build_table(inputs, listed.tabled, self.parameters, listed.settled).rows)
             self._expect(f"{where} risk root from the inputs of epoch {epoch.epoch}", root, effects.risk_root)
             self._expect(f"{where} risk root of epoch {epoch.epoch}", epoch.risk_root, effects.risk_root)
             self._expect(f"{where} time_ms", effects.time_ms, inputs.time_ms)

@@ -5,14 +5,14 @@ Orders that the table leaves behind are cancelled before matching goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from straddle.core.book import RestingOrder
 from straddle.core.capacity import NO_ADDITIONS, Additions
 from straddle.core.commands import InternalEpoch
 from straddle.core.events import CancelReason, EpochStarted, Event, OrderCancelled
-from straddle.core.exposure import Exposure, RiskContext
+from straddle.core.exposure import Exposure, RiskContext, build_exposure, order_terms
 from straddle.core.instruments import Instrument
 from straddle.core.params import TICKS_MAX
 from straddle.core.rejections import Rejection, RejectionCode
@@ -34,7 +34,7 @@ class Plan:
 
 
 def check(exchange: Exchange, command: InternalEpoch) -> Plan | Rejection:
-    """A later epoch, not an earlier time, one row in range for each listed instrument, a batch without rows."""
+    """A later epoch, not an earlier time, one row in range for each instrument that is listed and not retired, a batch without rows."""
     table, current = command.table, exchange.table
     epoch_min, time_min = (current.epoch + 1, current.time_ms) if current else (1, 1)
     if not epoch_min <= table.epoch <= EPOCH_MAX:
@@ -43,11 +43,11 @@ def check(exchange: Exchange, command: InternalEpoch) -> Plan | Rejection:
         return Rejection(RejectionCode.EPOCH_ORDER, "time_ms", table.time_ms, f"{time_min} to {TIME_MS_MAX}")
     ids = tuple(row.instrument for row in table.rows)
     if ids != tuple(exchange.instruments):
-        return Rejection(RejectionCode.TABLE_ROWS, "rows", ids, f"instruments 1 to {exchange.listing_count}, ascending, each once")
+        return Rejection(RejectionCode.TABLE_ROWS, "rows", ids, f"the {len(exchange.instruments)} instruments listed and not retired, ascending, each once")
     if not 0 < table.index_ticks <= TICKS_MAX:
         return Rejection(RejectionCode.TABLE_FIELD, "index_ticks", table.index_ticks, f"1 to {TICKS_MAX}")
     for row in table.rows:
-        rejection = _check_row(exchange.instruments[row.instrument], row)
+        rejection = _check_row(exchange.instruments[row.instrument], row) or _check_settled(exchange, table, row)
         if rejection is not None:
             return rejection
     if exchange.open_batch.start:
@@ -71,6 +71,22 @@ def _check_row(instrument: Instrument, row: RiskRow) -> Rejection | None:
     return None
 
 
+def _check_settled(exchange: Exchange, table: RiskTable, row: RiskRow) -> Rejection | None:
+    """A row is settled exactly when its value was declared; it is then worth that, without risk, and its instrument has expired."""
+    declared, name = exchange.settlements.get(row.instrument), f"rows[{row.instrument}]"
+    if row.settled != (declared is not None):
+        return Rejection(RejectionCode.TABLE_FIELD, f"{name}.settled", row.settled, "true exactly for instruments with a declared settlement value")
+    if declared is None:
+        return None
+    if row.expiry_ms > table.time_ms:
+        return Rejection(RejectionCode.TABLE_FIELD, "time_ms", table.time_ms, f"at least {row.expiry_ms}, the expiry of settled instrument {row.instrument}")
+    if row.value != declared:
+        return Rejection(RejectionCode.TABLE_FIELD, f"{name}.value", row.value, f"{declared}, as declared")
+    if any((row.band, row.long_im, row.long_mm, row.short_im, row.short_mm, *row.deltas)):
+        return Rejection(RejectionCode.TABLE_FIELD, name, "a band, charge or delta that is not 0", "all 0: it is settled")
+    return None
+
+
 def _plan(exchange: Exchange, table: RiskTable) -> Plan:
     """Values every account with positions or orders anew, ascending, and lets its orders in again, oldest first."""
     context = RiskContext(table, exchange.params, exchange.fees)
@@ -79,30 +95,28 @@ def _plan(exchange: Exchange, table: RiskTable) -> Plan:
     for account in sorted(exchange.accounts):
         positions, orders = exchange.positions_of(account), exchange.open_orders.get(account, {})
         if positions or orders:
-            exposure = Exposure.build(context, positions, ())
-            dropped = _readmit(context, exposure, exchange.accounts[account].cash, orders.values(), positions)
+            exposure = build_exposure(context, positions, ())
+            dropped = _readmit(context, exposure, exchange.accounts[account].cash, orders.values())
             cancelled.extend(dropped)
             if positions or len(dropped) < len(orders):
                 exposures[account] = exposure
     return Plan(table, exposures, tuple(cancelled))
 
 
-def _readmit(
-    context: RiskContext, exposure: Exposure, cash: int, orders: Iterable[RestingOrder], positions: Mapping[int, int]
-) -> list[tuple[RestingOrder, CancelReason]]:
+def _readmit(context: RiskContext, exposure: Exposure, cash: int, orders: Iterable[RestingOrder]) -> list[tuple[RestingOrder, CancelReason]]:
     """Reserves the orders of an account that still hold and that it still carries, in the order in which they came to rest; returns the others."""
     time_ms = context.table.time_ms
     dropped: list[tuple[RestingOrder, CancelReason]] = []
     for resting in orders:
         order = resting.order
-        if order.expiry_ms <= time_ms or context.table[order.instrument].expiry_ms <= time_ms:
+        if order.expiry_ms <= time_ms or any(context.table[leg.instrument].expiry_ms <= time_ms for leg in order.legs):
             dropped.append((resting, CancelReason.EXPIRED))
             continue
-        position, before = positions.get(order.instrument, 0), exposure.reserved_surplus_scaled(cash)
-        exposure.reserve(context, order, resting.left_lots, position)
+        terms, before = order_terms(context, order), exposure.reserved_surplus_scaled(cash)
+        exposure.reserve(*terms, resting.left_lots)
         after = exposure.reserved_surplus_scaled(cash)
         if after < 0 and after < before:  # as at entry: carried, or not worsened
-            exposure.reserve(context, order, -resting.left_lots, position)
+            exposure.reserve(*terms, -resting.left_lots)
             dropped.append((resting, CancelReason.MARGIN))
     return dropped
 
@@ -110,13 +124,12 @@ def _readmit(
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:
     """The table, the exposures on it, the cancels; trading is open."""
     for resting, _ in plan.cancelled:
-        order = resting.order
-        exchange.books[order.instrument].side(order.side).remove(resting)
-        orders = exchange.open_orders[resting.account]
-        del orders[order.nonce % exchange.params.slots]
-        exchange.set_open_orders(resting.account, orders)
+        exchange.remove_order(resting)
     exchange.table = exchange.open_batch.table = plan.table
     exchange.exposures = plan.exposures
     exchange.trading_open = True
+    for orders in exchange.open_orders.values():
+        for resting in orders.values():
+            resting.unit_fee = order_terms(exchange.context, resting.order).fee
     cancels = (OrderCancelled(resting.account, resting.order, resting.left_lots, reason) for resting, reason in plan.cancelled)
     return (EpochStarted(plan.table.epoch, plan.table.time_ms), *cancels)

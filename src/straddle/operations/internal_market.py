@@ -8,10 +8,10 @@ from straddle.core.book import RestingOrder
 from straddle.core.capacity import NO_ADDITIONS, Additions
 from straddle.core.commands import InternalMarket
 from straddle.core.events import CancelReason, Event, MarketChanged
-from straddle.core.market_state import MarketState, reducible_lots
-from straddle.core.orders import Side
+from straddle.core.market_state import MarketState
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.state import Exchange
+from straddle.operations.reducing import adding_orders
 from straddle.operations.resting import cancel_orders
 
 TIME_MS_MAX = (1 << 48) - 1
@@ -35,22 +35,8 @@ def check(exchange: Exchange, command: InternalMarket) -> Plan | Rejection:
 
 def _adding(exchange: Exchange) -> tuple[tuple[int, tuple[RestingOrder, ...]], ...]:
     """Of each account, ascending, the open orders that could add to a position when the older ones that only reduce it fill."""
-    found = ((account, _adding_of(exchange, account)) for account in sorted(exchange.open_orders))
+    found = ((account, adding_orders(exchange, account)) for account in sorted(exchange.open_orders))
     return tuple((account, orders) for account, orders in found if orders)
-
-
-def _adding_of(exchange: Exchange, account: int) -> tuple[RestingOrder, ...]:
-    """Oldest first, an order stays when it and those that stay close at most the position."""
-    positions, adding = exchange.positions_of(account), []
-    closing: dict[tuple[int, Side], int] = {}
-    for resting in exchange.open_orders[account].values():
-        instrument, side = resting.order.instrument, resting.order.side
-        lots = closing.get((instrument, side), 0) + resting.left_lots
-        if lots > reducible_lots(positions.get(instrument, 0), side):
-            adding.append(resting)
-        else:
-            closing[instrument, side] = lots
-    return tuple(adding)
 
 
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:

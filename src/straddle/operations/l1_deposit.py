@@ -45,7 +45,7 @@ def check(exchange: Exchange, command: L1Deposit) -> Plan | Rejection:
     cash = command.amount + (known.cash if known else 0)
     if cash > CASH_MAX:
         return Rejection(RejectionCode.CASH_BOUND, "amount", command.amount, f"one that leaves cash at most {CASH_MAX}, not {cash}")
-    return Plan(command, known is None, Additions(positions={command.account: exchange.positions_of(command.account)}, queue=1))
+    return Plan(command, known is None, Additions(touched=(command.account,), queue=1))
 
 
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:

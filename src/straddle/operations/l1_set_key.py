@@ -11,6 +11,7 @@ from straddle.core.events import CancelReason, Event, KeySet
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.state import Exchange
 from straddle.operations.plan import check_trading_open
+from straddle.operations.queue import check_entry
 from straddle.operations.resting import cancel_orders
 from straddle.primitives import keys
 
@@ -27,16 +28,10 @@ class Plan:
 
 def check(exchange: Exchange, command: L1SetKey) -> Plan | Rejection:
     """Next in the queue, an account of that owner, a good key or none, the account's first key change of the batch."""
-    halted = check_trading_open(exchange)
-    if halted is not None:
-        return halted
-    if command.queue_index != exchange.queue_pointer:
-        return Rejection(RejectionCode.QUEUE_ORDER, "queue_index", command.queue_index, f"{exchange.queue_pointer}, the next entry")
-    account = exchange.accounts.get(command.account)
-    if account is None:
-        return Rejection(RejectionCode.UNKNOWN_ACCOUNT, "account", command.account, "an account that exists")
-    if account.owner != command.owner:
-        return Rejection(RejectionCode.OWNER, "owner", hex(command.owner), f"{account.owner:#x}, the account's owner")
+    rejection = check_trading_open(exchange) or check_entry(exchange, command.queue_index, command.account, command.owner)
+    if rejection is not None:
+        return rejection
+    account = exchange.accounts[command.account]
     if command.key != NO_KEY and not keys.is_valid_key(command.key):
         return Rejection(RejectionCode.KEY, "key", tuple(command.key), "a point of the prime subgroup, or (0, 0) to revoke")
     if account.key_epoch == KEY_EPOCH_MAX:
@@ -44,7 +39,7 @@ def check(exchange: Exchange, command: L1SetKey) -> Plan | Rejection:
     start = exchange.open_batch.start.get(account.id)
     if start is not None and start.key_epoch != account.key_epoch:
         return Rejection(RejectionCode.BATCH_BOUNDARY, "account", account.id, "one key change an account and batch")
-    return Plan(command, Additions(positions={account.id: account.positions}, queue=1))
+    return Plan(command, Additions(touched=(account.id,), queue=1))
 
 
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:

@@ -39,7 +39,7 @@ def check(exchange: Exchange, command: L2Cancel) -> Plan | Rejection:
     account = exchange.accounts[command.account]
     if command.min_nonce <= account.min_nonce:
         return Rejection(RejectionCode.MIN_NONCE, "min_nonce", command.min_nonce, f"more than {account.min_nonce}, the account's")
-    return Plan(command, Additions(positions={account.id: account.positions}, cancels=(account.id,)))
+    return Plan(command, Additions(touched=(account.id,), cancels=(account.id,)))
 
 
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from straddle.core.book import RestingOrder
 from straddle.core.events import CancelReason, OrderCancelled
-from straddle.core.exposure import Exposure
 from straddle.core.state import Exchange
 
 
@@ -15,13 +14,10 @@ def cancel_orders(exchange: Exchange, account: int, cancelled: Iterable[RestingO
     cancelled = tuple(cancelled)
     if not cancelled:
         return ()
-    kept = dict(exchange.open_orders[account])
-    positions = exchange.accounts[account].positions
-    exposure = exchange.exposures.get(account, Exposure())
+    exposure = exchange.exposures[account]
     for resting in cancelled:
-        del kept[resting.order.nonce % exchange.params.slots]
-        exchange.books[resting.order.instrument].side(resting.order.side).remove(resting)
-        exposure.reserve(exchange.context, resting.order, -resting.left_lots, positions.get(resting.order.instrument, 0))
-    exchange.set_open_orders(account, kept)
-    exchange.set_exposure(account, exposure)
+        order = resting.order
+        exchange.remove_order(resting)
+        exposure.reserve(order.legs, order.side.sign, order.limit_ticks, resting.unit_fee, -resting.left_lots)
+    exchange.drop_empty_exposure(account)
     return tuple(OrderCancelled(account, resting.order, resting.left_lots, reason) for resting in cancelled)

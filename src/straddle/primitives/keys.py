@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from straddle.primitives import native
 from straddle.primitives.field import MODULUS, check_element, decode_all
 from straddle.primitives.points import NO_KEY, PublicKey, Signature
+from straddle.primitives.recent import Recent
 
-__all__ = ["NO_KEY", "SUBGROUP_ORDER", "PublicKey", "SecretKey", "Signature", "is_valid_key", "key_multiple", "verify", "verify_many"]
+__all__ = ["NO_KEY", "SUBGROUP_ORDER", "PublicKey", "SecretKey", "Signature", "is_valid_key", "key_multiple", "remember_valid", "verify", "verify_many"]
 
 SUBGROUP_ORDER = 2736030358979909402780800718157159386076813972158567259200215660948447373041
 """l, the order of the curve's prime subgroup."""
 SEED_BYTES = 32
+
+VALID: Recent[tuple[int, ...], bool] = Recent(8192)
+"""Key, words and signature of signatures that native verification found valid lately; some 10 MB. Validity is a function of these alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +61,22 @@ class SecretKey:
 
 def verify(public_key: PublicKey, words: Sequence[int], signature: Signature) -> bool:
     """Whether the signature of six field elements is valid. Out-of-range words raise ValueError; every defect of key or signature gives False."""
+    if VALID and VALID.get((*public_key, *words, *signature.integers)):
+        return True
     message = _encode_message("words", words)
-    key = _encode_integers("public_key", public_key)
-    encoded = _encode_integers("signature", (signature.r_x, signature.r_y, signature.s))
+    key = encode_integers("public_key", public_key)
+    encoded = encode_integers("signature", signature.integers)
     return key is not None and encoded is not None and native.verify_many(key, message, encoded) == b"\1"
 
 
 def verify_many(items: Sequence[tuple[PublicKey, Sequence[int], Signature]]) -> list[bool]:
-    """`verify` of each (public key, words, signature), in one native call on all cores."""
+    """`verify` of each (public key, words, signature), in one native call on all cores without the interpreter's lock. The valid ones are remembered."""
     messages, keys, signatures = [], [], []
     unencodable = []
     for i, (key, words, signature) in enumerate(items):
         messages.append(_encode_message("words", words, i))
-        encoded_key = _encode_integers("public_key", key)
-        encoded = _encode_integers("signature", (signature.r_x, signature.r_y, signature.s))
+        encoded_key = encode_integers("public_key", key)
+        encoded = encode_integers("signature", signature.integers)
         if encoded_key is None or encoded is None:
             unencodable.append(i)
         keys.append(encoded_key or bytes(native.POINT_BYTES))
@@ -78,12 +84,20 @@ def verify_many(items: Sequence[tuple[PublicKey, Sequence[int], Signature]]) -> 
     valid = [byte == 1 for byte in native.verify_many(b"".join(keys), b"".join(messages), b"".join(signatures))]
     for i in unencodable:
         valid[i] = False
+    for (key, words, signature), good in zip(items, valid, strict=True):
+        if good:
+            remember_valid(key, words, signature)
     return valid
+
+
+def remember_valid(public_key: PublicKey, words: Sequence[int], signature: Signature) -> None:
+    """Make `verify` of this a look-up. Only for what native verification has found valid; safe for concurrent use."""
+    VALID.put((*public_key, *words, *signature.integers), True)
 
 
 def is_valid_key(public_key: PublicKey) -> bool:
     """Whether a point is on the curve, in the prime subgroup and not the identity. The unset key is not."""
-    encoded = _encode_integers("public_key", public_key)
+    encoded = encode_integers("public_key", public_key)
     if encoded is None or max(public_key) >= MODULUS or public_key == NO_KEY:
         return False
     try:
@@ -122,7 +136,7 @@ def _encode_element(name: str, value: int) -> bytes:
     return value.to_bytes(32, "big")
 
 
-def _encode_integers(name: str, values: tuple[int, ...]) -> bytes | None:
+def encode_integers(name: str, values: tuple[int, ...]) -> bytes | None:
     """32-byte integers, or None if one has more bytes or is negative: the native side judges the rest."""
     fits = True
     for value in values:

@@ -10,23 +10,31 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 LIBRARY_PATH = Path(__file__).resolve().parent.parent / "_native" / "libstraddle.so"
-ABI_VERSION = 1
+ABI_VERSION = 2
 """`abiVersion` in native/clib/main.go."""
 
 WORD_BYTES = 32
 POINT_BYTES = 64
 SIGNATURE_BYTES = 96
 MESSAGE_WORDS = 6
+SET_HEAD_WORDS = 4
+MAX_SET_ORDERS = 64
+SET_NODES = tuple(sum(-(-count // (1 << level)) for level in range(7)) for count in range(MAX_SET_ORDERS + 1))
+"""By the number of orders in a set: the nodes of its tree that are not empty."""
 
 _BUFFER = ctypes.c_char_p
 _SIZE = ctypes.c_int64
 _SIGNATURES: dict[str, tuple[type, ...]] = {
     "straddle_source_digest": (_SIZE, _BUFFER),
     "straddle_compress": (_BUFFER, _SIZE, _BUFFER),
+    "straddle_order_set": (_BUFFER, _SIZE, _SIZE, _BUFFER),
+    "straddle_check_sets": (_BUFFER, _SIZE, _BUFFER, _BUFFER, _BUFFER, _SIZE, _BUFFER, _BUFFER),
     "straddle_sponge": (_BUFFER, _SIZE, _BUFFER, _SIZE, _BUFFER),
     "straddle_keccak256": (_BUFFER, _SIZE, _BUFFER),
     "straddle_merkle_path": (_BUFFER, ctypes.c_uint64, _BUFFER, _SIZE, _BUFFER),
@@ -66,6 +74,29 @@ def compress_many(pairs: bytes) -> bytes:
     count = len(pairs) // (2 * WORD_BYTES)
     _check_length("pairs", pairs, count * 2 * WORD_BYTES)
     return _call("straddle_compress", count * WORD_BYTES, pairs, count)
+
+
+def order_set(orders: bytes) -> bytes:
+    """The nodes of an order set's tree from (terms, legs) of its orders: level after level from the leaves to the root, without the empty ones."""
+    count = len(orders) // (2 * WORD_BYTES)
+    _check_length("orders", orders, count * 2 * WORD_BYTES)
+    if not 1 <= count <= MAX_SET_ORDERS:
+        raise ValueError(f"orders: {count} in one set, expected 1 to {MAX_SET_ORDERS}")
+    nodes = SET_NODES[count]
+    return _call("straddle_order_set", nodes * WORD_BYTES, orders, count, nodes)
+
+
+def check_sets(sizes: Sequence[int], keys: bytes, heads: bytes, orders: bytes, signatures: bytes) -> tuple[bytes, bytes]:
+    """For sets of `sizes` orders: their roots, and a byte for each: 1 when its signature is valid, 0 when not. A head is the message before the root."""
+    count = len(sizes)
+    total = sum(sizes)
+    _check_length("keys", keys, count * POINT_BYTES)
+    _check_length("heads", heads, count * SET_HEAD_WORDS * WORD_BYTES)
+    _check_length("orders", orders, total * 2 * WORD_BYTES)
+    _check_length("signatures", signatures, count * SIGNATURE_BYTES)
+    encoded = struct.pack(f"={count}q", *sizes)
+    out = _call("straddle_check_sets", count * (WORD_BYTES + 1), encoded, count, keys, heads, orders, total, signatures)
+    return out[: count * WORD_BYTES], out[count * WORD_BYTES :]
 
 
 def sponge(tag: bytes, words: bytes) -> bytes:

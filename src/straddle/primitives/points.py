@@ -23,3 +23,8 @@ class Signature:
     r_x: int
     r_y: int
     s: int
+
+    @property
+    def integers(self) -> tuple[int, int, int]:
+        """R's coordinates and s, in the order of its encoding."""
+        return self.r_x, self.r_y, self.s

@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from straddle.commitments.effects import QUEUE_DEPOSIT, QUEUE_FORCE_CLOSE, QUEUE_FORCE_WITHDRAW, QUEUE_SET_KEY
 from straddle.commitments.ledger import CommittedState, StateChange
+from straddle.commitments.listings import KIND_RETIREMENT, KIND_SETTLEMENT, Listing
 from straddle.commitments.preset import Preset
 from straddle.commitments.risk import risk_root
 from straddle.core.batch import OpenBatch
-from straddle.core.commands import L1Deposit
-from straddle.core.messages import MessageKind, OrderSetTree, cancel_payload, withdrawal_payload
+from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1SetKey, L2Bid, L2Transfer, L2Withdraw
+from straddle.core.instruments import Retirement, Settlement
+from straddle.core.messages import MessageKind, OrderSetTree, bid_payload, cancel_payload, transfer_payload, withdrawal_payload
 from straddle.core.orders import OrderSet, Signature
 from straddle.core.params import Params
 from straddle.core.risk_table import RiskTable
 from straddle.proving.vector import ChainFacts, PostedBatch, bind
 from straddle.proving.witness import (
+    TABLES,
     AccountRow,
+    DeleverageRow,
     FillRow,
     Header,
     InstrumentRow,
+    LegRow,
     ListingRow,
     OrderRow,
     PositionRow,
     PublicInputs,
     QueueRow,
     SignatureRow,
+    TakeoverRow,
+    TransferRow,
     WithdrawalRow,
     Witness,
     WitnessError,
@@ -73,10 +81,13 @@ class _Rows:
         if len(order_rows) != len(batch.order_uses):
             raise WitnessError(f"orders: {len(order_rows)} slot updates, expected one for each of {len(batch.order_uses)} order uses")
         self._order_rows = order_rows
+        self._first_legs: list[int] = []
+        """Index of the first leg row of each order row."""
 
     def witness(self) -> Witness:
-        """All tables. Signature rows are numbered as orders, withdrawals and cancels ask for them."""
-        orders, withdrawals, accounts = self._orders(), self._withdrawals(), self._accounts()
+        """All tables. Signature rows are numbered as orders, actions and cancels ask for them; leg rows come before the fills that point at them."""
+        orders, withdrawals, transfers, takeovers = self._orders(), self._withdrawals(), self._transfers(), self._takeovers()
+        accounts, legs = self._accounts(), self._legs()
         return Witness(
             preset=self.preset,
             header=self._header(),
@@ -87,9 +98,13 @@ class _Rows:
             listings=self._listings(),
             signatures=self._signature_rows(),
             orders=orders,
+            legs=legs,
             fills=self._fills(),
             queue=self._queue(),
             withdrawals=withdrawals,
+            transfers=transfers,
+            takeovers=takeovers,
+            deleverages=self._deleverages(),
         )
 
     def _header(self) -> Header:
@@ -104,6 +119,8 @@ class _Rows:
             log_root=self.facts.log_root,
             k_im_bps=self.params.k_im_bps,
             k_mm_bps=self.params.k_mm_bps,
+            discount_bps=self.params.discount_bps,
+            auction_ms=self.params.auction_ms,
             risk_digest=self.params.risk_digest,
             old_accounts_root=before.accounts_root,
             new_accounts_root=after.accounts_root,
@@ -131,7 +148,6 @@ class _Rows:
                     expiry_ms=order.expiry_ms,
                     size=order.size_lots,
                     limit=order.limit_ticks,
-                    instrument=order.instrument,
                     side=int(order.side),
                     fee_cap=order.fee_cap,
                     flags=order.flags,
@@ -146,13 +162,45 @@ class _Rows:
             )
         return tuple(rows)
 
+    def _legs(self) -> tuple[LegRow, ...]:
+        rows: list[LegRow] = []
+        for index, opening in enumerate(self.change.slots):
+            self._first_legs.append(len(rows))
+            legs = self.batch.order_uses[opening.use].order.legs
+            rows += [LegRow(index, place, leg.instrument, abs(leg.ratio), int(leg.ratio < 0)) for place, leg in enumerate(legs)]
+        return tuple(rows)
+
     def _withdrawals(self) -> tuple[WithdrawalRow, ...]:
         owners = {row.id: row.new.owner for row in self.change.accounts}
+        return tuple(
+            WithdrawalRow(account, owners[account], command.amount, command.nonce, self._action(command))
+            for account, command in sorted(self.batch.withdrawals.items())
+        )
+
+    def _transfers(self) -> tuple[TransferRow, ...]:
+        commands = [command for _, command in sorted(self.batch.transfers.items())]
+        return tuple(TransferRow(command.account, command.to, command.amount, command.nonce, self._action(command)) for command in commands)
+
+    def _takeovers(self) -> tuple[TakeoverRow, ...]:
         rows = []
-        for account, command in sorted(self.batch.withdrawals.items()):
-            signature = self._signature(account, MessageKind.WITHDRAWAL, withdrawal_payload(command.nonce, command.amount), command.signature)
-            rows.append(WithdrawalRow(account, owners[account], command.amount, command.nonce, signature))
+        for item in self.batch.takeovers:
+            limit, nonce, signature = (0, 0, -1) if item.bid is None else (item.bid.limit, item.bid.nonce, self._action(item.bid))
+            rows.append(TakeoverRow(item.account, item.winner, item.fraction_bps, item.payment, limit, nonce, signature))
         return tuple(rows)
+
+    def _deleverages(self) -> tuple[DeleverageRow, ...]:
+        return tuple(DeleverageRow(item.account, item.winner, item.instrument, item.size_lots, item.price_ticks) for item in self.batch.deleverages)
+
+    def _action(self, command: L2Withdraw | L2Transfer | L2Bid) -> int:
+        """Index of the signature row of an action."""
+        match command:
+            case L2Withdraw():
+                kind, payload = MessageKind.WITHDRAWAL, withdrawal_payload(command.nonce, command.amount)
+            case L2Transfer():
+                kind, payload = MessageKind.TRANSFER, transfer_payload(command.nonce, command.amount, command.to)
+            case L2Bid():
+                kind, payload = MessageKind.BID, bid_payload(command.nonce, command.target, command.fraction_bps, command.limit)
+        return self._signature(command.account, kind, payload, command.signature)
 
     def _accounts(self) -> tuple[AccountRow, ...]:
         rows = []
@@ -178,6 +226,7 @@ class _Rows:
                 row.instrument,
                 row.expiry_ms,
                 int(row.linear),
+                int(row.settled),
                 row.value,
                 row.funding,
                 row.band,
@@ -191,24 +240,37 @@ class _Rows:
         )
 
     def _listings(self) -> tuple[ListingRow, ...]:
-        return tuple(
-            ListingRow(item.id, int(item.kind), item.underlying, item.expiry_ms, item.strike_ticks, item.tick_ticks, item.min_lots, item.position_cap_lots)
-            for item in self.batch.listings
-        )
+        return tuple(_listing_row(item) for item in self.batch.listings)
 
     def _fills(self) -> tuple[FillRow, ...]:
         return tuple(
-            FillRow(self._order_rows[fill.taker], self._order_rows[fill.maker], fill.price_ticks, fill.size_lots, fill.taker_fee, fill.maker_fee)
+            FillRow(
+                self._leg_row(fill.taker, fill.taker_leg),
+                self._leg_row(fill.maker, fill.maker_leg),
+                fill.price_ticks,
+                fill.size_lots,
+                fill.taker_fee,
+                fill.maker_fee,
+            )
             for fill in self.batch.fills
         )
 
+    def _leg_row(self, use: int, place: int) -> int:
+        return self._first_legs[self._order_rows[use]] + place
+
     def _queue(self) -> tuple[QueueRow, ...]:
-        return tuple(
-            QueueRow(1, entry.account, entry.owner, entry.amount, 0, 0)
-            if isinstance(entry, L1Deposit)
-            else QueueRow(2, entry.account, entry.owner, 0, entry.key.x, entry.key.y)
-            for entry in self.batch.queue
-        )
+        rows = []
+        for entry in self.batch.queue:
+            match entry:
+                case L1Deposit():
+                    rows.append(QueueRow(QUEUE_DEPOSIT, entry.account, entry.owner, entry.amount, 0, 0, 0))
+                case L1SetKey():
+                    rows.append(QueueRow(QUEUE_SET_KEY, entry.account, entry.owner, 0, 0, entry.key.x, entry.key.y))
+                case L1ForceWithdraw():
+                    rows.append(QueueRow(QUEUE_FORCE_WITHDRAW, entry.account, entry.owner, entry.amount, self.batch.forced[entry.account], 0, 0))
+                case L1ForceClose():
+                    rows.append(QueueRow(QUEUE_FORCE_CLOSE, entry.account, entry.owner, entry.limit_bps, 0, 0, 0))
+        return tuple(rows)
 
     def _signature_rows(self) -> tuple[SignatureRow, ...]:
         return tuple(SignatureRow(account, int(kind), payload, s.r_x, s.r_y, s.s) for account, kind, payload, s in self.signatures)
@@ -224,18 +286,17 @@ class _Rows:
         return self._trees[id(order_set)]
 
 
+def _listing_row(item: Listing) -> ListingRow:
+    if isinstance(item, Settlement):
+        return ListingRow(item.instrument, KIND_SETTLEMENT, item.underlying, 0, item.value_ticks, 0, 0, 0)
+    if isinstance(item, Retirement):
+        return ListingRow(item.instrument, KIND_RETIREMENT, item.underlying, 0, 0, 0, 0, 0)
+    terms = (item.expiry_ms, item.strike_ticks, item.tick_ticks, item.min_lots, item.position_cap_lots)
+    return ListingRow(item.id, int(item.kind), item.underlying, *terms)
+
+
 def _check_fits(witness: Witness, preset: Preset) -> None:
-    tables: tuple[tuple[str, Sequence[object]], ...] = (
-        ("accounts", witness.accounts),
-        ("positions", witness.positions),
-        ("instruments", witness.instruments),
-        ("listings", witness.listings),
-        ("signatures", witness.signatures),
-        ("orders", witness.orders),
-        ("fills", witness.fills),
-        ("queue", witness.queue),
-        ("withdrawals", witness.withdrawals),
-    )
-    for name, rows in tables:
+    for name in TABLES:
+        rows: Sequence[object] = getattr(witness, name)
         if len(rows) > getattr(preset, name):
             raise WitnessError(f"{name}: {len(rows)} rows, expected at most {getattr(preset, name)} in preset {preset.name}")

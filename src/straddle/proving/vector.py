@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from straddle.commitments.accounts import AUCTION
+from straddle.commitments.body import encode_body
+from straddle.commitments.cells import trimmed
 from straddle.commitments.challenge import challenge, commitment, evaluate, header_hash
-from straddle.commitments.data import (
-    QUEUE_DEPOSIT,
-    AccountData,
-    Body,
-    Effects,
-    PositionData,
-    QueueEntry,
-    SlotData,
-    WithdrawalData,
-    encode_body,
-    encode_effects,
-    trimmed,
-)
+from straddle.commitments.data import AccountData, AuctionCode, Body, Effects, PositionData, QueueEntry, SlotData, WithdrawalData
+from straddle.commitments.effects import QUEUE_DEPOSIT, QUEUE_FORCE_CLOSE, QUEUE_FORCE_WITHDRAW, encode_effects
+from straddle.commitments.layout import DataError
 from straddle.commitments.ledger import StateParts
-from straddle.commitments.params import params_hash
+from straddle.commitments.listings import KIND_RETIREMENT, KIND_SETTLEMENT, Listing
+from straddle.commitments.params import hash_values
 from straddle.commitments.preset import Preset
 from straddle.core.accounts import PublicKey
-from straddle.core.commands import L1Deposit, L1SetKey
-from straddle.core.instruments import Instrument, Kind
-from straddle.core.params import Params
-from straddle.proving.witness import PublicInputs, QueueRow, Witness
+from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1SetKey
+from straddle.core.instruments import Instrument, Kind, Retirement, Settlement
+from straddle.proving.witness import AccountRow, ListingRow, PublicInputs, QueueRow, Witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +46,14 @@ class PostedBatch:
 
 
 def state_parts(witness: Witness, preset: Preset) -> tuple[StateParts, StateParts]:
-    """Parts of the old and the new state root."""
+    """Parts of the old and the new state root. ValueError: a parameter out of range."""
     head = witness.header
-    hashed = params_hash(Params(preset.account_depth, preset.slot_depth, head.k_im_bps, head.k_mm_bps, head.risk_digest))
+    hashed = hash_values((preset.account_depth, preset.slot_depth, head.k_im_bps, head.k_mm_bps, head.discount_bps, head.auction_ms, head.risk_digest))
     old = StateParts(head.old_accounts_root, head.old_listings_root, head.old_listing_count, head.batch_number - 1, head.old_queue_pointer, hashed)
     new = StateParts(
         head.new_accounts_root,
         head.new_listings_root,
-        head.old_listing_count + len(witness.listings),
+        head.old_listing_count + sum(row.kind < KIND_SETTLEMENT for row in witness.listings),
         head.batch_number,
         head.old_queue_pointer + len(witness.queue),
         hashed,
@@ -87,20 +80,46 @@ def effects_of(witness: Witness, preset: Preset) -> Effects:
         queue_first=head.old_queue_pointer,
         queue=tuple(_entry(head.old_queue_pointer + i, row) for i, row in enumerate(witness.queue)),
         withdrawals=tuple(WithdrawalData(row.account, row.owner, row.amount) for row in witness.withdrawals),
+        paid=tuple(row.paid for row in witness.queue if row.kind == QUEUE_FORCE_WITHDRAW),
     )
 
 
 def body_of(witness: Witness) -> Body:
-    """The body that the rows stand for."""
+    """The body that the rows stand for. DataError: a position in an instrument without a row of the risk table."""
+    opened, ordering = {row.account for row in witness.positions}, {row.account for row in witness.orders}
+    table_rows = {row.id: i + 1 for i, row in enumerate(witness.instruments)}
+    for position in witness.positions:
+        if position.instrument not in table_rows:
+            raise DataError(f"position of account {position.account}: instrument {position.instrument} is not in the risk table")
     return Body(
-        accounts=tuple(AccountData(row.id, row.new.cash, row.new.min_nonce, row.new.withdrawal_nonce) for row in witness.accounts),
-        slots=tuple(SlotData(row.account, row.nonce, row.revision, row.slot_new.filled, row.sequence) for row in witness.orders),
-        positions=tuple(PositionData(row.account, row.instrument, row.new) for row in witness.positions),
-        listings=tuple(
-            Instrument(row.id, Kind(row.kind), row.underlying, row.expiry_ms, row.strike_ticks, row.tick_ticks, row.min_lots, row.position_cap_lots)
-            for row in witness.listings
+        accounts=tuple(
+            AccountData(row.id, row.new.cash, row.new.min_nonce, row.new.action_nonce, row.id in opened, row.id in ordering, auction_code(row))
+            for row in witness.accounts
         ),
+        slots=tuple(
+            SlotData(row.account, row.nonce, row.revision, row.slot_new.filled, row.sequence - witness.header.first_sequence) for row in witness.orders
+        ),
+        positions=tuple(PositionData(row.account, table_rows[row.instrument], row.new) for row in witness.positions),
+        listings=tuple(listing_of(row) for row in witness.listings),
     )
+
+
+def auction_code(row: AccountRow) -> AuctionCode:
+    """What the batch did to the account's auction word."""
+    if row.new.auction == row.old.auction:
+        return AuctionCode.UNCHANGED
+    if row.new.auction == 0:
+        return AuctionCode.ENDED
+    return AuctionCode.CLOSE_BEGUN if AUCTION.unpack("auction", row.new.auction)[1] else AuctionCode.BEGUN
+
+
+def listing_of(row: ListingRow) -> Listing:
+    """The word of the listings chain that a row stands for."""
+    if row.kind == KIND_SETTLEMENT:
+        return Settlement(row.id, row.underlying, row.strike_ticks)
+    if row.kind == KIND_RETIREMENT:
+        return Retirement(row.id, row.underlying)
+    return Instrument(row.id, Kind(row.kind), row.underlying, row.expiry_ms, row.strike_ticks, row.tick_ticks, row.min_lots, row.position_cap_lots)
 
 
 def bind(witness: Witness, preset: Preset, chain: ChainFacts) -> PostedBatch:
@@ -119,4 +138,8 @@ def bind(witness: Witness, preset: Preset, chain: ChainFacts) -> PostedBatch:
 def _entry(index: int, row: QueueRow) -> QueueEntry:
     if row.kind == QUEUE_DEPOSIT:
         return L1Deposit(index, row.account, row.owner, row.amount)
+    if row.kind == QUEUE_FORCE_WITHDRAW:
+        return L1ForceWithdraw(index, row.account, row.owner, row.amount)
+    if row.kind == QUEUE_FORCE_CLOSE:
+        return L1ForceClose(index, row.account, row.owner, row.amount)
     return L1SetKey(index, row.account, row.owner, PublicKey(row.key_x, row.key_y))

@@ -18,6 +18,10 @@ _STRINGS = frozenset(
 )
 """Keys whose values are written as decimal strings; the others are JSON integers."""
 
+TABLES = ("accounts", "positions", "instruments", "listings", "signatures", "orders", "legs", "fills", "queue", "withdrawals", "transfers", "takeovers",
+          "deleverages")  # fmt: skip
+"""The statement's tables: fields of Witness and of Preset."""
+
 T = TypeVar("T")
 
 
@@ -38,6 +42,8 @@ class Header:
     log_root: int
     k_im_bps: int
     k_mm_bps: int
+    discount_bps: int
+    auction_ms: int
     risk_digest: int
     old_accounts_root: int
     new_accounts_root: int
@@ -88,6 +94,7 @@ class InstrumentRow:
     id: int
     expiry_ms: int
     linear: int
+    settled: int
     value: int
     funding: int
     band: int
@@ -100,7 +107,7 @@ class InstrumentRow:
 
 @dataclass(frozen=True, slots=True)
 class ListingRow:
-    """A new listing."""
+    """A word of the listings chain. Kinds 1 to 4 list; kind 5 settles (`strike_ticks` is the value), kind 6 retires: what a word lacks is 0."""
 
     id: int
     kind: int
@@ -126,7 +133,7 @@ class SignatureRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An order that filled; `signature` indexes signatures."""
+    """An outright that filled, or one execution of a combination, whose `fill` counts units; `signature` indexes signatures."""
 
     account: int
     step: int
@@ -138,7 +145,6 @@ class OrderRow:
     expiry_ms: int
     size: int
     limit: int
-    instrument: int
     side: int
     fee_cap: int
     flags: int
@@ -162,8 +168,19 @@ class OrderRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LegRow:
+    """A leg of an order row (`order` is its index): a unit of the order is `ratio` lots of the instrument, sold to its buyer where `sell` is 1."""
+
+    order: int
+    place: int
+    instrument: int
+    ratio: int
+    sell: int
+
+
+@dataclass(frozen=True, slots=True)
 class FillRow:
-    """An execution between two order rows (indices)."""
+    """An execution between two leg rows (indices)."""
 
     taker: int
     maker: int
@@ -175,12 +192,13 @@ class FillRow:
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """An answered queue entry; kind 1 has an amount, kind 2 a key."""
+    """An answered queue entry. `amount` is what is deposited (kind 1), what is asked for and `paid` what is paid (3), a limit in bps (4); kind 2 has a key."""
 
     kind: int
     account: int
     owner: int
     amount: int
+    paid: int
     key_x: int
     key_y: int
 
@@ -197,6 +215,44 @@ class WithdrawalRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferRow:
+    """A transfer to another account of the same owner; `signature` indexes signatures."""
+
+    account: int
+    to: int
+    amount: int
+    nonce: int
+    signature: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeoverRow:
+    """A fraction of an account's portfolio goes to the winner, who pays `payment` (negative: is paid), at most the `limit` that its bid signs.
+
+    `signature` indexes signatures; -1 for the insurance fund, which signs nothing: its limit and nonce are 0.
+    """
+
+    account: int
+    winner: int
+    fraction_bps: int
+    payment: int
+    limit: int
+    nonce: int
+    signature: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleverageRow:
+    """Lots of a bankrupt account go to the winner, whose position changes by `size` (signed)."""
+
+    account: int
+    winner: int
+    instrument: int
+    size: int
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
 class Witness:
     """Everything the prover needs; used rows only."""
 
@@ -209,9 +265,13 @@ class Witness:
     listings: tuple[ListingRow, ...]
     signatures: tuple[SignatureRow, ...]
     orders: tuple[OrderRow, ...]
+    legs: tuple[LegRow, ...]
     fills: tuple[FillRow, ...]
     queue: tuple[QueueRow, ...]
     withdrawals: tuple[WithdrawalRow, ...]
+    transfers: tuple[TransferRow, ...]
+    takeovers: tuple[TakeoverRow, ...]
+    deleverages: tuple[DeleverageRow, ...]
 
     def to_json(self, *, indent: int | None = 1) -> str:
         """The witness file; with indent None on one line."""

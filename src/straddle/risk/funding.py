@@ -46,19 +46,6 @@ def accrue(previous: RiskInputs, time_ms: int, parameters: RiskParameters) -> tu
     return cumulative, remainder
 
 
-def check_successor(previous: RiskInputs, current: RiskInputs, parameters: RiskParameters) -> None:
-    """Check that `current` follows `previous`: a later epoch, a time not before, the funding that accrued.
-
-    Raises:
-        RiskInputError: naming the field.
-    """
-    if current.epoch <= previous.epoch:
-        raise RiskInputError(f"epoch = {current.epoch}: expected above the previous {previous.epoch}")
-    expected = accrue(previous, current.time_ms, parameters)
-    if (current.cumulative_funding, current.funding_remainder) != expected:
-        raise RiskInputError(f"funding = {(current.cumulative_funding, current.funding_remainder)}: expected {expected} from the previous epoch")
-
-
 Level = tuple[int, int]
 """(price_ticks, size_lots)."""
 

@@ -1,23 +1,29 @@
-"""Listing terms of recorded instruments, and the choice of a listable part of a chain."""
+"""Listing terms: ticks, minimum sizes and position caps of every kind; and the listing of a recorded chain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from straddle.core.instruments import BTC, NEVER_MS, Instrument, Kind
-from straddle.risk.recording import RecordedOption, Recording
+from straddle.risk.recording import LOTS_PER_COIN, RecordedOption, Recording
 from straddle.risk.table import EXPOSURE_LIMIT
 
-OPTION_TICK_TICKS = 50
-"""$0.50: a ninth of the recorded venue's 0.0005 BTC, so a recorded level moves by less than 6 % of its own step."""
-OPTION_MIN_LOTS = 100
-"""0.01 BTC, as the recorded venue's linear options."""
-PERPETUAL_TICK_TICKS = 50
-PERPETUAL_MIN_LOTS = 10
+TICK_PARTS, TICK_SCALE = 6, 100_000
+"""A price tick is at most 0.6 basis points of the index: a ninth of the recorded venue's 0.0005 coins, so a recorded level moves by less than 6 % of its
+own step."""
+OPTION_MIN_TICKS = 10_000
+"""A unit of options or futures is worth about $100 of the underlying, 0.01 BTC at the recording, as the recorded venue's linear options."""
+PERPETUAL_MIN_TICKS = 1_000
 POSITION_CAP_LOTS = 10_000_000
 """1,000 BTC an account and instrument."""
 EXPOSURE_HEADROOM = 64
 """The cap leaves room for values this many times the larger of index and strike at listing."""
+
+
+def nice_number(limit: int) -> int:
+    """The largest of 1, 2 and 5 times a power of ten that is at most `limit`; 1 below 2."""
+    power = int(10 ** (len(str(max(limit, 1))) - 1))
+    return max(step * power for step in (1, 2, 5) if step * power <= max(limit, 1))
 
 
 def position_cap_lots(index_ticks: int, strike_ticks: int) -> int:
@@ -26,23 +32,18 @@ def position_cap_lots(index_ticks: int, strike_ticks: int) -> int:
     return max(1, min(POSITION_CAP_LOTS, (EXPOSURE_LIMIT - 1) // (EXPOSURE_HEADROOM * max(index_ticks, strike_ticks))))
 
 
-def option_terms(instrument_id: int, option: RecordedOption, index_ticks: int) -> Instrument:
-    """The listing of a recorded option."""
-    return Instrument(
-        instrument_id,
-        option.kind,
-        BTC,
-        option.expiry_ms,
-        option.strike_ticks,
-        OPTION_TICK_TICKS,
-        OPTION_MIN_LOTS,
-        position_cap_lots(index_ticks, option.strike_ticks),
-    )
+def terms(instrument_id: int, kind: Kind, expiry_ms: int, strike_ticks: int, index_ticks: int) -> Instrument:
+    """The listing of an instrument at an index: a nice tick and minimum size. Strike 0 for futures and the perpetual, NEVER_MS for the perpetual."""
+    tick = nice_number(index_ticks * TICK_PARTS // TICK_SCALE)
+    worth = PERPETUAL_MIN_TICKS if kind is Kind.PERPETUAL else OPTION_MIN_TICKS
+    lots = nice_number(worth * LOTS_PER_COIN // index_ticks)
+    cap = position_cap_lots(index_ticks, strike_ticks)
+    return Instrument(instrument_id, kind, BTC, expiry_ms, strike_ticks, tick, min(lots, cap), cap)
 
 
 def perpetual_terms(instrument_id: int, index_ticks: int) -> Instrument:
     """The listing of the perpetual."""
-    return Instrument(instrument_id, Kind.PERPETUAL, BTC, NEVER_MS, 0, PERPETUAL_TICK_TICKS, PERPETUAL_MIN_LOTS, position_cap_lots(index_ticks, 0))
+    return terms(instrument_id, Kind.PERPETUAL, NEVER_MS, 0, index_ticks)
 
 
 def choose_options(recording: Recording, count: int, min_expiries: int = 2) -> tuple[RecordedOption, ...]:
@@ -74,14 +75,12 @@ def _preference(option: RecordedOption) -> tuple[int, int]:
 Listed = dict[int, tuple[Instrument, RecordedOption | None]]
 
 
-def list_chain(recording: Recording, options: Iterable[RecordedOption], first_id: int = 1, perpetual: bool = True) -> Listed:
-    """Instrument id -> (listing, its record), ids running from `first_id`; the perpetual, which the recording does not hold, comes first and has no record."""
-    listed: Listed = {}
-    next_id = first_id
-    if perpetual:
-        listed[next_id] = (perpetual_terms(next_id, recording.index_ticks), None)
-        next_id += 1
-    for option in options:
-        listed[next_id] = (option_terms(next_id, option, recording.index_ticks), option)
-        next_id += 1
-    return listed
+def list_chain(recording: Recording, options: Iterable[RecordedOption], first_id: int = 1, perpetual: bool = True, futures: bool = False) -> Listed:
+    """Instrument id -> (listing, its record), ids running from `first_id`: the perpetual, a future for each expiry of the options, the options.
+    The recording holds neither of the first two: they have no record."""
+    options, index = list(options), recording.index_ticks
+    expiries = sorted({option.expiry_ms for option in options}) if futures else []
+    wanted: list[tuple[Kind, int, int, RecordedOption | None]] = [(Kind.PERPETUAL, NEVER_MS, 0, None)] if perpetual else []
+    wanted += [(Kind.FUTURE, expiry, 0, None) for expiry in expiries]
+    wanted += [(option.kind, option.expiry_ms, option.strike_ticks, option) for option in options]
+    return {number: (terms(number, kind, expiry, strike, index), record) for number, (kind, expiry, strike, record) in enumerate(wanted, start=first_id)}

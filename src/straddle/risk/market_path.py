@@ -2,7 +2,8 @@
 
 The index starts at the recorded one and moves in proportion to the recorded hourly candles. Inside an hour the minutes are SYNTHETIC: a seeded path
 that starts at the candle's open, touches its high and low, stays between them and ends at its close. Each forward keeps its recorded basis, which
-shrinks in proportion to the time left. Vols are sticky in moneyness (`surface`).
+shrinks in proportion to the time left. Vols are sticky in moneyness (`surface`): the smile of an expiry keeps its vol at each ln(strike / forward).
+Hours before the snapshot, where the candles hold them, seed realised volatility.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from dataclasses import dataclass, field
 
 from straddle.core.instruments import Instrument, Kind
 from straddle.risk.candles import HOUR_MS, Candle, Candles
+from straddle.risk.concentration import Activity
+from straddle.risk.expiry import in_window
 from straddle.risk.funding import accrue
 from straddle.risk.inputs import RiskInputs
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
 from straddle.risk.recording import Recording
+from straddle.risk.scaling import first_scaling, next_scaling
+from straddle.risk.settlement import IndexAverage
 from straddle.risk.surface import Surface
 
 MINUTE_MS = 60_000
-SETTLEMENT_MINUTES = 30
 
 
 class PathError(ValueError):
@@ -119,11 +123,26 @@ class MarketPath:
         basis = (self._forwards[expiry_ms] - index) * (expiry_ms - time_ms)
         return max(1, self.index_ticks(time_ms) * (index * whole + basis) // (index * whole))
 
-    def settlement_ticks(self, expiry_ms: int) -> int:
-        """Time-weighted average of the index over the 30 minutes before expiry, or those of them after the snapshot."""
-        first = max(expiry_ms - SETTLEMENT_MINUTES * MINUTE_MS, self.start_ms)
-        moments = range(first, expiry_ms, MINUTE_MS)
-        return sum(self.index_ticks(moment) for moment in moments) // len(moments)
+    def average(self, expiry_ms: int, time_ms: int, parameters: RiskParameters = DEFAULT_PARAMETERS) -> IndexAverage:
+        """The settlement average of an expiry as it stands at `time_ms`, from the index at each minute since the window began (or since the snapshot)."""
+        average = IndexAverage.of(expiry_ms, parameters)
+        first = max(expiry_ms - average.window_ms, self.start_ms)
+        for moment in range(first, min(time_ms, expiry_ms - 1) + 1, MINUTE_MS):
+            average.observe(moment, self.index_ticks(moment))
+        return average
+
+    def settlement_ticks(self, expiry_ms: int, parameters: RiskParameters = DEFAULT_PARAMETERS) -> int:
+        """The settlement price: time-weighted average of the index over the window before expiry, or over what of it lies after the snapshot."""
+        return self.average(expiry_ms, expiry_ms, parameters).price()
+
+    def hours(self, time_ms: int, count: int) -> tuple[int, ...]:
+        """The index at the last full hours up to `time_ms`, oldest first: at most `count`, as many as the candles hold without a gap."""
+        hour, ticks = time_ms // HOUR_MS * HOUR_MS, list[int]()
+        while hour in self._hours and len(ticks) < count:
+            before = self.recording.index_ticks * self._hours[hour].open_ticks // self._anchor_ticks
+            ticks.append(max(1, before) if hour < self.start_ms else self.index_ticks(hour))
+            hour -= HOUR_MS
+        return tuple(reversed(ticks))
 
     def inputs(
         self,
@@ -133,20 +152,39 @@ class MarketPath:
         previous: RiskInputs | None = None,
         perpetual_mark_ticks: int | None = None,
         parameters: RiskParameters = DEFAULT_PARAMETERS,
+        activity: Activity = (),
     ) -> RiskInputs:
         """The feed values of an epoch for the listed instruments.
 
-        `previous` are the epoch's before, from which funding accrues (None: no funding yet). The perpetual's mark is the index unless given
-        (`funding.perpetual_mark`).
+        `previous` are the epoch's before, which funding and margin scaling follow (None: no funding yet, and the path's own last hours). The
+        perpetual's mark is the index unless given (`funding.perpetual_mark`). `activity` is `concentration.market_activity`. An expiry that has passed
+        gets its settlement price.
 
         Raises:
-            PathError: as above; an option whose expiry was not recorded.
+            PathError: as above; an option or future whose expiry was not recorded.
         """
         index = self.index_ticks(time_ms)
         cumulative, remainder = accrue(previous, time_ms, parameters) if previous is not None else (0, 0)
-        options = [instrument for instrument in instruments if instrument.kind is not Kind.PERPETUAL]
-        forwards = {expiry: self.forward_ticks(expiry, time_ms) for expiry in sorted({option.expiry_ms for option in options})}
-        vols = tuple((option.id, self.surface.vol_bps(option.expiry_ms, option.strike_ticks, forwards[option.expiry_ms])) for option in options)
+        if previous is not None:
+            hours, scale = next_scaling(previous, time_ms, index, parameters)
+        else:
+            hours, scale = first_scaling(self.hours(time_ms, parameters.realised_hours + 1), index, parameters)
+        expiries = sorted({instrument.expiry_ms for instrument in instruments if instrument.kind is not Kind.PERPETUAL})
+        forwards = {expiry: self.forward_ticks(expiry, time_ms) for expiry in expiries if expiry > time_ms}
+        alive = [instrument for instrument in instruments if not instrument.linear and instrument.expiry_ms > time_ms]
+        averages = {expiry: self.average(expiry, time_ms, parameters).fixed(time_ms) for expiry in forwards if in_window(expiry, time_ms, parameters)}
         return RiskInputs(
-            epoch, time_ms, index, index if perpetual_mark_ticks is None else perpetual_mark_ticks, cumulative, remainder, tuple(forwards.items()), vols
+            epoch=epoch,
+            time_ms=time_ms,
+            index_ticks=index,
+            perpetual_mark_ticks=index if perpetual_mark_ticks is None else perpetual_mark_ticks,
+            cumulative_funding=cumulative,
+            funding_remainder=remainder,
+            forwards=tuple(forwards.items()),
+            vols=tuple((option.id, self.surface.vol_bps(option.expiry_ms, option.strike_ticks, forwards[option.expiry_ms])) for option in alive),
+            scale_ppm=scale,
+            hours=hours,
+            windows=tuple((expiry, *fixed) for expiry, fixed in averages.items()),
+            settlements=tuple((expiry, self.settlement_ticks(expiry, parameters)) for expiry in expiries if expiry <= time_ms),
+            activity=activity,
         )

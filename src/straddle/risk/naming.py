@@ -1,4 +1,5 @@
-"""Names of instruments as Deribit writes them: `BTC_USDC-22MAY20-9000-C`, `BTC_USDC-PERPETUAL`; and of its coin-settled originals, `BTC-22MAY20-9000-C`."""
+"""Names of instruments as Deribit writes them: `BTC_USDC-22MAY20-9000-C`, `BTC_USDC-22MAY20` (future), `BTC_USDC-PERPETUAL`; and of its coin-settled
+originals, `BTC-22MAY20-9000-C`."""
 
 from __future__ import annotations
 
@@ -13,12 +14,14 @@ MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", 
 EXPIRY_HOUR_UTC = 8
 PERPETUAL_NAME = "BTC_USDC-PERPETUAL"
 
-_OPTION = re.compile(r"BTC(?P<linear>_USDC)?-(?P<day>[1-9][0-9]?)(?P<month>[A-Z]{3})(?P<year>[0-9]{2})-(?P<strike>[1-9][0-9]*(?:d[0-9]{1,2})?)-(?P<kind>[CP])")
+_DATED = re.compile(
+    r"BTC(?P<linear>_USDC)?-(?P<day>[1-9][0-9]?)(?P<month>[A-Z]{3})(?P<year>[0-9]{2})(?:-(?P<strike>(?:0|[1-9][0-9]*)(?:d[0-9]{1,2})?)-(?P<kind>[CP]))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class InstrumentName:
-    """What a name says. expiry_ms is NEVER_MS and strike 0 for the perpetual; `recorded` marks a coin-settled original (`BTC-...`)."""
+    """What a name says. Strike is 0 for futures and the perpetual, whose expiry_ms is NEVER_MS; `recorded` marks a coin-settled original (`BTC-...`)."""
 
     kind: Kind
     expiry_ms: int
@@ -27,24 +30,28 @@ class InstrumentName:
 
 
 def parse_name(name: str) -> InstrumentName:
-    """Parse a name; options expire at 08:00 UTC; `d` is the decimal point of a strike.
+    """Parse a name; options and futures expire at 08:00 UTC; `d` is the decimal point of a strike.
 
     Raises:
         ValueError: naming the value and what was expected.
     """
     if name == PERPETUAL_NAME:
         return InstrumentName(Kind.PERPETUAL, NEVER_MS, 0)
-    match = _OPTION.fullmatch(name)
+    match = _DATED.fullmatch(name)
     if match is None or match["month"] not in MONTHS:
-        raise ValueError(f"instrument name {name!r}: expected BTC_USDC-22MAY20-9000-C or {PERPETUAL_NAME}")
+        raise ValueError(f"instrument name {name!r}: expected BTC_USDC-22MAY20-9000-C, BTC_USDC-22MAY20 or {PERPETUAL_NAME}")
     try:
         day = datetime(2000 + int(match["year"]), MONTHS.index(match["month"]) + 1, int(match["day"]), EXPIRY_HOUR_UTC, tzinfo=UTC)
     except ValueError:
         raise ValueError(f"instrument name {name!r}: no such date") from None
+    expiry_ms, recorded = int(day.timestamp()) * 1000, match["linear"] is None
+    if match["kind"] is None:
+        return InstrumentName(Kind.FUTURE, expiry_ms, 0, recorded)
     dollars, _, cents = match["strike"].partition("d")
     strike_ticks = int(dollars) * TICKS_PER_DOLLAR + int(cents.ljust(2, "0") or 0)
-    kind = Kind.CALL if match["kind"] == "C" else Kind.PUT
-    return InstrumentName(kind, int(day.timestamp()) * 1000, strike_ticks, match["linear"] is None)
+    if not strike_ticks:
+        raise ValueError(f"instrument name {name!r}: expected a strike above 0")
+    return InstrumentName(Kind.CALL if match["kind"] == "C" else Kind.PUT, expiry_ms, strike_ticks, recorded)
 
 
 def format_name(kind: Kind, expiry_ms: int, strike_ticks: int) -> str:
@@ -58,9 +65,12 @@ def format_name(kind: Kind, expiry_ms: int, strike_ticks: int) -> str:
     moment = datetime.fromtimestamp(expiry_ms // 1000, UTC)
     if expiry_ms % 86_400_000 != EXPIRY_HOUR_UTC * 3_600_000 or not 2000 <= moment.year <= 2099:
         raise ValueError(f"expiry_ms = {expiry_ms}: expected 08:00 UTC of a day from 2000 to 2099")
+    series = f"BTC_USDC-{moment.day}{MONTHS[moment.month - 1]}{moment.year % 100:02d}"
+    if kind is Kind.FUTURE:
+        return series
     dollars, cents = divmod(strike_ticks, TICKS_PER_DOLLAR)
     strike = f"{dollars}d{cents:02d}".rstrip("0") if cents else str(dollars)
-    return f"BTC_USDC-{moment.day}{MONTHS[moment.month - 1]}{moment.year % 100:02d}-{strike}-{'C' if kind is Kind.CALL else 'P'}"
+    return f"{series}-{strike}-{'C' if kind is Kind.CALL else 'P'}"
 
 
 def instrument_name(instrument: Instrument) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from eth_utils.crypto import keccak
+
+from straddle.risk.piecewise import check_piecewise
+from straddle.risk.pricing import MAX_VOL_BPS, SHOCKED_VOL_LIMIT_BPS
 
 BPS = 10_000
 
@@ -51,12 +53,13 @@ class RiskParameters:
     skew_bps: int = 1_500
     skew_full_moneyness_bps: int = 4_000
     """|ln(K/F)| / sqrt(time / 30 days) at which the skew shock is full."""
-    short_option_floor_im_bps: int = 150
-    short_option_floor_mm_bps: int = 100
-    """Of the index, per short option."""
+    short_floor_days: tuple[int, ...] = (2, 8, 15, 36)
+    short_floor_im_bps: tuple[int, ...] = (150, 175, 245, 305)
+    short_floor_mm_bps: tuple[int, ...] = (100, 117, 163, 203)
+    """Short-option floor by days to expiry: basis points of the index, per short option."""
     linear_im_bps: int = 100
     linear_mm_bps: int = 50
-    """Of the index, per perpetual held, long or short."""
+    """Of the index, per perpetual or future held, long or short."""
     band_min_ticks: int = 2_000
     band_index_bps: int = 50
     band_vol_bps: int = 1_500
@@ -64,6 +67,19 @@ class RiskParameters:
     averaging_minutes: int = 20
     """Before the settlement window the time to expiry is shorter by this: an average over 30 minutes has a third of the variance."""
     settlement_window_minutes: int = 30
+    settlement_hold_seconds: int = 60
+    """An index observation counts for no longer than this toward the settlement average."""
+    scaling_vol_bps: tuple[int, ...] = (10_000, 20_000, 40_000)
+    scaling_bps: tuple[int, ...] = (10_000, 17_500, 25_000)
+    """Dynamic scaling of range and vol shocks by realised volatility; the first is the floor, the last the cap."""
+    scaling_decay_bps: int = 1_000
+    """The scaling falls by no more than this a day."""
+    realised_hours: int = 24
+    concentration_days_e2: tuple[int, ...] = (300, 1_000, 3_000)
+    """Open interest in hundredths of a day's volume."""
+    concentration_bps: tuple[int, ...] = (0, 1_000, 3_000)
+    """Concentration charge: part of a unit's own worst loss over the scenarios."""
+    concentration_mm_part_bps: int = 8_000
     funding_interval_minutes: int = 480
     funding_dampener_bps_e2: int = 500
     """Hundredths of a basis point of premium that cost nothing (0.05 %)."""
@@ -76,6 +92,15 @@ class RiskParameters:
 
 
 DEFAULT_PARAMETERS = RiskParameters()
+
+PIECEWISE = (
+    ("vol_term_days", "vol_term_bps"),
+    ("profile_days", "profile_bps"),
+    ("short_floor_days", "short_floor_im_bps", "short_floor_mm_bps"),
+    ("scaling_vol_bps", "scaling_bps"),
+    ("concentration_days_e2", "concentration_bps"),
+)
+"""Knots, and the heights over them."""
 
 REASONS = {
     "range_bps": "16 %: Deribit's price range for BTC; about four standard deviations of a day at 75 % volatility.",
@@ -91,11 +116,11 @@ REASONS = {
     "twist_bps": "25 % front against back: half of a parallel vol shock, so that calendars do not scan to nothing.",
     "skew_bps": "15 % of vol at full moneyness on each side, opposite ways: risk reversals do not scan to nothing.",
     "skew_full_moneyness_bps": "0.4 in ln(K/F) at 30 days, about two standard deviations at 75 % volatility.",
-    "short_option_floor_im_bps": "From the search in worst_loss over the recorded chain: with 1.5 % a short option, no vertical, butterfly, strangle, "
-    "risk reversal or calendar "
-    "that expires within a day loses more at expiry within the range than its margin, and none within 15 days more than about twice. "
-    "Later ones lose slowly, and margin follows every epoch.",
-    "short_option_floor_mm_bps": "Two thirds of it, near Derive's 0.3 % against 0.5 %.",
+    "short_floor_days": "Two days, and the recorded weeks and month in which the search looks (docs/reference/risk-table.md).",
+    "short_floor_im_bps": "From the search in worst_loss over the recorded chain: no vertical, butterfly, strangle, risk reversal or calendar that expires "
+    "within a day loses more at expiry within the range than its margin, none within 15 days more than 1.5 times, none within 36 days more than twice. "
+    "Flat from there on: what expires later loses slowly, margin follows every epoch, and a higher floor would make spreads cost as much as naked options.",
+    "short_floor_mm_bps": "Two thirds of it, near Derive's 0.3 % against 0.5 %.",
     "linear_im_bps": "Twice linear_mm_bps: the mark may go from one end of its clamp to the other.",
     "linear_mm_bps": "The most that the mark may leave the index by (premium_clamp_bps); the 16 % range is in the scenarios.",
     "band_min_ticks": "$20: four steps of the recorded venue's price grid.",
@@ -104,6 +129,17 @@ REASONS = {
     "linear_band_index_bps": "2 % of the index: room for the move inside one epoch of a minute, even on 12 March 2020.",
     "averaging_minutes": "An average over 30 minutes has a third of their variance: 20 minutes less.",
     "settlement_window_minutes": "Deribit's delivery price: the average of the last 30 minutes.",
+    "settlement_hold_seconds": "Twice the 30 s at which a slow index feed still publishes; a longer silence is a gap.",
+    "scaling_vol_bps": "100 % is the 92nd percentile of 24-hour realised volatility from September 2019 to October 2020, 200 % the 99th; 400 % was exceeded "
+    "only from 13 to 16 March 2020.",
+    "scaling_bps": "Floor 1: calm does not lower margin, or it would have to rise most when it hurts. The range is then three standard deviations of a day at "
+    "100 %, nearly three at 200 %, two at 400 %. Cap 2.5: a 40 % range, the fall of 12 March 2020.",
+    "scaling_decay_bps": "From the cap to the floor in 15 days.",
+    "realised_hours": "A day: shorter is noise, longer rises too late.",
+    "concentration_days_e2": "Up to three days of volume a position is closed within a few days; from 30 days on, the rate is the cap.",
+    "concentration_bps": "Nothing, 10 % at ten days, 30 % at thirty: liquidation impact grows like the root of the days that it takes, and 30 % is what "
+    "the range itself would lose in one more standard deviation.",
+    "concentration_mm_part_bps": "0.8, as k_mm to k_im.",
     "funding_interval_minutes": "8 hours, the usual unit of funding rates.",
     "funding_dampener_bps_e2": "0.05 % of premium costs nothing, as Deribit's.",
     "funding_cap_bps_e2": "0.5 % an interval, as Deribit's for BTC.",
@@ -150,12 +186,37 @@ def check_parameters(parameters: RiskParameters) -> None:
     Raises:
         ValueError: naming the parameter, its value and what was expected.
     """
-    for days, values in (("vol_term_days", "vol_term_bps"), ("profile_days", "profile_bps")):
-        knots, heights = getattr(parameters, days), getattr(parameters, values)
-        if len(knots) != len(heights) or not knots or knots[0] < 1 or any(a >= b for a, b in itertools.pairwise(knots)):
-            raise ValueError(f"{days} = {knots}: expected as many strictly ascending days as {values} has values")
+    for knots, *names in PIECEWISE:
+        for name in names:
+            heights = getattr(parameters, name)
+            check_piecewise(knots, getattr(parameters, knots), heights)
+            if name != "profile_bps" and min(heights) < 0:
+                raise ValueError(f"{name} = {heights}: expected no negative value")
+    for name, low, high in (
+        ("settlement_window_minutes", 1, 24 * 60),
+        ("settlement_hold_seconds", 1, 3_600),
+        ("realised_hours", 1, 1_000),
+        ("scaling_decay_bps", 1, 100 * BPS),
+        ("concentration_mm_part_bps", 0, BPS),
+    ):
+        if not low <= getattr(parameters, name) <= high:
+            raise ValueError(f"{name} = {getattr(parameters, name)}: expected {low} to {high}")
+    for name in ("concentration_bps", "short_floor_im_bps", "short_floor_mm_bps"):
+        if max(getattr(parameters, name)) > BPS:
+            raise ValueError(f"{name} = {getattr(parameters, name)}: expected at most {BPS}")
     if not 0 < parameters.range_bps < BPS:
         raise ValueError(f"range_bps = {parameters.range_bps}: expected 1 to {BPS - 1}")
     for move in parameters.tail_moves_bps:
         if not -9_900 <= move <= 60_000 or move == 0:
             raise ValueError(f"tail_moves_bps: {move}: expected -9900 to 60000, not 0")
+    _check_scaling(parameters)
+
+
+def _check_scaling(parameters: RiskParameters) -> None:
+    """At the cap, the range stays below the whole price and vols below what the pricing takes."""
+    cap = max(parameters.scaling_bps)
+    if not BPS // 10 <= min(parameters.scaling_bps) <= cap <= 10 * BPS or parameters.range_bps * cap >= BPS * BPS:
+        raise ValueError(f"scaling_bps = {parameters.scaling_bps}: expected {BPS // 10} to {10 * BPS}, and range_bps times the largest below 100 %")
+    highest = MAX_VOL_BPS * (BPS + parameters.vol_up_bps * cap * max(parameters.vol_term_bps) // BPS**2) // BPS
+    if highest >= SHOCKED_VOL_LIMIT_BPS:
+        raise ValueError(f"vol_up_bps = {parameters.vol_up_bps}: a volatility of {highest} in a scenario, expected below {SHOCKED_VOL_LIMIT_BPS}")

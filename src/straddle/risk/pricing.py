@@ -32,12 +32,13 @@ MAX_VOL_BPS = 50_000
 """Largest volatility in a feed, 500 %."""
 MAX_MINUTES = 2 * MINUTES_PER_YEAR
 MAX_STRIKE_OVER_FORWARD = 1_000
+SHOCKED_VOL_LIMIT_BPS = 2**18
+"""Volatilities in a scenario stay below this."""
 MAX_HALF_VOL = 5 << 24
 """Half the total volatility is at most 5, Q24; above, it counts as 5 (a shocked feed stays priceable)."""
 
 _SATURATION = NORMAL_LOW << 24
 _TIME_SCALE = (1 << 88) // (MINUTES_PER_YEAR * 4 * 10**8)
-_SHOCKED_VOL_MAX_BPS = 2**18
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -75,6 +76,11 @@ def root_time(minutes: int) -> int:
     return isqrt(minutes * _TIME_SCALE)
 
 
+def root_time_ms(milliseconds: int, divisor: int = 1) -> int:
+    """`root_time` of milliseconds / divisor, rounded down."""
+    return isqrt(milliseconds * _TIME_SCALE // (60_000 * divisor))
+
+
 def ln_q35(value: int) -> int:
     """Natural logarithm of an integer in [1, 2^38), Q35, within 3 units."""
     exponent = value.bit_length() - 1
@@ -86,9 +92,9 @@ def ln_q35(value: int) -> int:
     return (linear * (1 << 39) - step * step + (1 << 41)) >> 42
 
 
-def half_total_vol(vol_bps: int, minutes: int) -> int:
-    """Half the total volatility, Q24, at most MAX_HALF_VOL."""
-    return min((vol_bps * root_time(minutes) * 256 + (1 << 27)) >> 28, MAX_HALF_VOL)
+def half_total_vol(vol_bps: int, root: int) -> int:
+    """Half the total volatility, Q24, at most MAX_HALF_VOL; `root` is the `root_time`."""
+    return min((vol_bps * root * 256 + (1 << 27)) >> 28, MAX_HALF_VOL)
 
 
 def black76(forward_ticks: int, strike_ticks: int, vol_bps: int, minutes: int) -> tuple[int, int]:
@@ -97,7 +103,12 @@ def black76(forward_ticks: int, strike_ticks: int, vol_bps: int, minutes: int) -
     Forward and strike in [1, MAX_PRICE_TICKS], vol in [0, 2^18), minutes in [0, MAX_MINUTES]; not checked here, see `check_feed`.
     At vol 0 or time 0 the values are intrinsic.
     """
-    half = half_total_vol(vol_bps, minutes)
+    return black76_root(forward_ticks, strike_ticks, vol_bps, root_time(minutes))
+
+
+def black76_root(forward_ticks: int, strike_ticks: int, vol_bps: int, root: int) -> tuple[int, int]:
+    """`black76` with the `root_time` of the variance time in place of its minutes."""
+    half = half_total_vol(vol_bps, root)
     inverse = (1 << 41) // (2 * half + 1)
     x = ln_q35(forward_ticks) - ln_q35(strike_ticks)
     call_in_money = x >= 0
@@ -146,7 +157,7 @@ def black76_vector(forward_ticks: Int64Array, strike_ticks: Int64Array, vol_bps:
     """
     _check_range("forward_ticks", forward_ticks, 1, MAX_PRICE_TICKS)
     _check_range("strike_ticks", strike_ticks, 1, MAX_PRICE_TICKS)
-    _check_range("vol_bps", vol_bps, 0, _SHOCKED_VOL_MAX_BPS - 1)
+    _check_range("vol_bps", vol_bps, 0, SHOCKED_VOL_LIMIT_BPS - 1)
     _check_range("root_times", root_times, 0, root_time(MAX_MINUTES))
     half = half_total_vol_vector(vol_bps, root_times)
     inverse = (1 << 41) // (2 * half + 1)

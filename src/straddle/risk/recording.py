@@ -177,7 +177,7 @@ def _parse_terms(row: dict[str, str]) -> tuple[Kind, int, int]:
         name = parse_name(row["instrument_name"])
     except ValueError as error:
         raise RowError("instrument_name", row["instrument_name"], str(error).partition(": ")[2]) from None
-    if name.kind is Kind.PERPETUAL:
+    if name.kind not in (Kind.CALL, Kind.PUT):
         raise RowError("instrument_name", row["instrument_name"], "expected an option")
     expected = "call" if name.kind is Kind.CALL else "put"
     if row["option_type"] != expected:

@@ -13,6 +13,7 @@ from math import isqrt
 
 from straddle.core.risk_table import SCENARIOS
 from straddle.risk.parameters import BPS, RiskParameters, check_parameters
+from straddle.risk.piecewise import piecewise
 from straddle.risk.pricing import MINUTES_PER_YEAR, ln_q35
 
 MULTIPLIER_BITS = 14
@@ -72,12 +73,7 @@ def scenarios(parameters: RiskParameters) -> tuple[Scenario, ...]:
 
 def interpolate(days: tuple[int, ...], values: tuple[int, ...], minutes: int) -> int:
     """Value at `minutes` on straight lines through (days, values), flat outside, rounded down."""
-    if minutes <= days[0] * MINUTES_PER_DAY:
-        return values[0]
-    for left, right, low, high in zip(days, days[1:], values, values[1:], strict=False):
-        if minutes < right * MINUTES_PER_DAY:
-            return low + (high - low) * (minutes - left * MINUTES_PER_DAY) // ((right - left) * MINUTES_PER_DAY)
-    return values[-1]
+    return piecewise([day * MINUTES_PER_DAY for day in days], values, minutes)
 
 
 def forward_multiplier(scenario: Scenario, parameters: RiskParameters, minutes: int) -> int:

@@ -13,11 +13,11 @@ from statistics import median_low
 
 import numpy as np
 
+from straddle.risk.expiry import minutes_to_expiry
 from straddle.risk.parameters import BPS, DEFAULT_PARAMETERS, RiskParameters
 from straddle.risk.pricing import MAX_VOL_BPS, MINUTES_PER_YEAR
 from straddle.risk.recording import RecordedOption, Recording
 from straddle.risk.svi import Floats, Quotes, Slice, fit_slice
-from straddle.risk.table import minutes_to_expiry
 
 GRID_POINTS = 401
 GRID_MARGIN = 0.5

@@ -3,65 +3,64 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from straddle.core.instruments import Instrument, Kind
 from straddle.core.risk_table import SCENARIOS, RiskRow, RiskTable
+from straddle.risk.concentration import concentration_charges, concentration_rate_bps
+from straddle.risk.expiry import Maturity, in_window, maturities
 from straddle.risk.inputs import RiskInputError, RiskInputs, decode_inputs
 from straddle.risk.parameters import BPS, DEFAULT_PARAMETERS, RiskParameters
-from straddle.risk.pricing import Int64Array, PricingLimitError, black76_vector, check_feed, root_time
-from straddle.risk.scenarios import (
-    MULTIPLIER_BITS,
-    Scenario,
-    forward_multiplier,
-    interpolate,
-    moneyness_bps,
-    scenarios,
-    spot_multiplier,
-)
+from straddle.risk.pricing import PricingLimitError, check_feed
+from straddle.risk.scaling import check_scale, scaled
+from straddle.risk.scenarios import MULTIPLIER_BITS, forward_multiplier, interpolate, scenarios, spot_multiplier
+from straddle.risk.settlement import settlement_value
+from straddle.risk.valuation import value_options
 
 EXPOSURE_LIMIT = 2**52
 """position_cap * max(|value|, |delta|) stays below this (docs/protocol/state.md)."""
+NOTHING_SETTLED: Mapping[int, int] = {}
 
 
-def minutes_to_expiry(expiry_ms: int, time_ms: int, parameters: RiskParameters) -> int:
-    """Minutes of variance left: whole minutes less the averaging correction; a third of the rest inside the settlement window; 0 once expired.
-
-    Inside the window the part of the average that is already fixed is not taken off yet: the option is priced on the whole forward.
-    """
-    left_ms = expiry_ms - time_ms
-    if left_ms <= 0:
-        return 0
-    minutes = left_ms // 60_000
-    if minutes >= parameters.settlement_window_minutes:
-        return max(1, minutes - parameters.averaging_minutes)
-    return max(1, -(-minutes // 3))
-
-
-def build_table(inputs: RiskInputs, instruments: Sequence[Instrument], parameters: RiskParameters = DEFAULT_PARAMETERS) -> RiskTable:
+def build_table(
+    inputs: RiskInputs,
+    instruments: Sequence[Instrument],
+    parameters: RiskParameters = DEFAULT_PARAMETERS,
+    settled: Mapping[int, int] = NOTHING_SETTLED,
+) -> RiskTable:
     """The table of an epoch.
 
-    `instruments` are all listed ones, ascending by id; `inputs` holds a vol for each option among them, a forward for each of their expiries, and nothing else.
+    `instruments` are all listed ones that are not retired, ascending by id; `settled` holds the settlement values that the listings chain declares, by
+    instrument. `inputs` name exactly the forwards, windows, settlements and vols that these need, and nothing else.
 
     Raises:
         RiskInputError: feeds that do not fit the listings, lie outside the pricing limits, or would let a position exceed the exposure limit.
     """
-    _check_match(inputs, instruments)
-    options = [instrument for instrument in instruments if instrument.kind is not Kind.PERPETUAL]
-    rows = _option_rows(inputs, options, parameters) if options else {}
+    check_scale(inputs, parameters)
+    at = maturities(inputs, parameters)
+    _check_match(inputs, instruments, parameters)
+    builder = _Rows(inputs, scaled(parameters, inputs.scale_ppm), at)
+    options = [instrument for instrument in instruments if not instrument.linear]
+    rows = builder.options(options)
     for instrument in instruments:
         if instrument.kind is Kind.PERPETUAL:
-            rows[instrument.id] = _perpetual_row(inputs, instrument, parameters)
-    for instrument in instruments:
+            rows[instrument.id] = builder.perpetual(instrument)
+        elif instrument.kind is Kind.FUTURE:
+            rows[instrument.id] = builder.future(instrument)
+        if instrument.id in settled:
+            rows[instrument.id] = _settled_row(inputs, instrument, settled[instrument.id])
         check_exposure(instrument, rows[instrument.id])
     return RiskTable(inputs.epoch, inputs.time_ms, inputs.index_ticks, tuple(rows[instrument.id] for instrument in instruments))
 
 
-def table_from_bytes(data: bytes, instruments: Sequence[Instrument], parameters: RiskParameters = DEFAULT_PARAMETERS) -> RiskTable:
+def table_from_bytes(
+    data: bytes,
+    instruments: Sequence[Instrument],
+    parameters: RiskParameters = DEFAULT_PARAMETERS,
+    settled: Mapping[int, int] = NOTHING_SETTLED,
+) -> RiskTable:
     """What a watcher recomputes from the inputs that layer 1 published. Raises RiskInputError as `decode_inputs` and `build_table` do."""
-    return build_table(decode_inputs(data), instruments, parameters)
+    return build_table(decode_inputs(data), instruments, parameters, settled)
 
 
 def check_exposure(instrument: Instrument, row: RiskRow) -> None:
@@ -75,104 +74,117 @@ def check_exposure(instrument: Instrument, row: RiskRow) -> None:
         raise RiskInputError(f"instrument {instrument.id}: position cap {instrument.position_cap_lots} lots x {largest} ticks: expected below {EXPOSURE_LIMIT}")
 
 
-def _check_match(inputs: RiskInputs, instruments: Sequence[Instrument]) -> None:
+def _check_match(inputs: RiskInputs, instruments: Sequence[Instrument], parameters: RiskParameters) -> None:
     ids = [instrument.id for instrument in instruments]
     if any(before >= after for before, after in itertools.pairwise(ids)):
         raise RiskInputError("instruments: expected strictly ascending ids")
-    options = [instrument for instrument in instruments if instrument.kind is not Kind.PERPETUAL]
-    _check_same("vols", "listed options", [option.id for option in options], [instrument for instrument, _ in inputs.vols])
-    _check_same("forwards", "listed expiries", sorted({option.expiry_ms for option in options}), [expiry for expiry, _ in inputs.forwards])
+    alive = [instrument.id for instrument in instruments if not instrument.linear and instrument.expiry_ms > inputs.time_ms]
+    _check_same("vols", "listed options before expiry", alive, [instrument for instrument, _ in inputs.vols])
+    expiries = {instrument.expiry_ms for instrument in instruments if instrument.kind is not Kind.PERPETUAL}
+    final = [expiry for expiry, _ in inputs.settlements]
+    _check_same("settlements and forwards", "listed expiries", sorted(expiries), sorted([*final, *(expiry for expiry, _ in inputs.forwards)]))
+    running = [expiry for expiry in sorted(expiries) if in_window(expiry, inputs.time_ms, parameters)]
+    _check_same("windows", "expiries in their settlement window", running, [expiry for expiry, _, _ in inputs.windows])
+    for expiry, observed_ms, _ in inputs.windows:
+        gone_ms = inputs.time_ms - expiry + parameters.settlement_window_minutes * 60_000
+        if observed_ms > gone_ms:
+            raise RiskInputError(f"observed_ms of expiry {expiry} = {observed_ms}: expected at most the {gone_ms} ms since its window began")
+    known = {instrument.expiry_ms for instrument in instruments}
+    for expiry, _, _ in inputs.activity:
+        if expiry not in known:
+            raise RiskInputError(f"activity: expiry {expiry}: expected one of the listed")
 
 
 def _check_same(name: str, what: str, wanted: list[int], given: list[int]) -> None:
     if wanted != given:
         extra, missing = sorted(set(given) - set(wanted)), sorted(set(wanted) - set(given))
-        raise RiskInputError(f"{name}: expected exactly the {what}; too many {extra}, missing {missing}")
+        raise RiskInputError(f"{name}: expected exactly the {what}, each once; too many {extra}, missing {missing}")
 
 
-def _option_rows(inputs: RiskInputs, options: Sequence[Instrument], parameters: RiskParameters) -> dict[int, RiskRow]:
-    forwards, vols = dict(inputs.forwards), dict(inputs.vols)
-    minutes = {expiry: minutes_to_expiry(expiry, inputs.time_ms, parameters) for expiry in forwards}
-    for option in options:
-        _check_option(option, forwards[option.expiry_ms], vols[option.id], minutes[option.expiry_ms])
-    shocks = scenarios(parameters)
-    expiry_of = np.array([list(forwards).index(option.expiry_ms) for option in options])
-    forward = np.array(list(forwards.values()), dtype=np.int64)[expiry_of][:, None]
-    strike = np.array([option.strike_ticks for option in options], dtype=np.int64)[:, None]
-    vol = np.array([vols[option.id] for option in options], dtype=np.int64)[:, None]
-    roots = np.array([root_time(minutes[expiry]) for expiry in forwards], dtype=np.int64)[expiry_of][:, None]
-    is_call = np.array([option.kind is Kind.CALL for option in options])[:, None]
-
-    def price(forwards_: Int64Array, vols_: Int64Array) -> Int64Array:
-        calls, puts = black76_vector(forwards_, strike, vols_, roots)
-        return np.where(is_call, calls, puts)
-
-    multipliers = np.array([[forward_multiplier(shock, parameters, minutes[expiry]) for shock in shocks] for expiry in forwards], dtype=np.int64)
-    shocked_forward = np.maximum((forward * multipliers[expiry_of] + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS, 1)
-    moneyness = np.array(
-        [moneyness_bps(forwards[option.expiry_ms], option.strike_ticks, minutes[option.expiry_ms], parameters.skew_full_moneyness_bps) for option in options],
-        dtype=np.int64,
-    )[:, None]
-    relative = _relative_vol_shocks(shocks, parameters, [minutes[expiry] for expiry in forwards])[expiry_of]
-    skew = np.array([shock.skew_bps for shock in shocks], dtype=np.int64)
-    relative = relative + skew * moneyness // parameters.skew_full_moneyness_bps
-    shocked_vol = np.maximum(vol * (BPS + relative) // BPS, np.minimum(vol, parameters.vol_floor_bps))
-
-    value = price(forward, vol)
-    weights = np.array([shock.weight_bps for shock in shocks], dtype=np.int64)
-    deltas = ((price(shocked_forward, shocked_vol) - value) * weights + BPS // 2) // BPS
-    vega = (price(forward, vol + parameters.band_vol_bps) - value)[:, 0]
-    live = np.array([minutes[option.expiry_ms] > 0 for option in options])
-    deltas[~live] = 0
-    floor_band = max(parameters.band_min_ticks, inputs.index_ticks * parameters.band_index_bps // BPS)
-    floor_im, floor_mm = (_charge(inputs.index_ticks, rate) for rate in (parameters.short_option_floor_im_bps, parameters.short_option_floor_mm_bps))
-    return {
-        option.id: RiskRow(
-            option.id,
-            option.expiry_ms,
-            False,
-            int(value[i, 0]),
-            0,
-            max(floor_band, int(vega[i])) if live[i] else 0,
-            0,
-            0,
-            floor_im if live[i] else 0,
-            floor_mm if live[i] else 0,
-            tuple(deltas[i].tolist()),
-        )
-        for i, option in enumerate(options)
-    }
+def _settled_row(inputs: RiskInputs, instrument: Instrument, declared: int) -> RiskRow:
+    prices = dict(inputs.settlements)
+    if instrument.expiry_ms not in prices:
+        raise RiskInputError(f"settlements: expected one for expiry {instrument.expiry_ms}, since instrument {instrument.id} is settled")
+    value = settlement_value(instrument, prices[instrument.expiry_ms])
+    if declared != value:
+        raise RiskInputError(f"instrument {instrument.id}: settled at {declared}: expected {value}, at the settlement price {prices[instrument.expiry_ms]}")
+    return RiskRow(instrument.id, instrument.expiry_ms, instrument.linear, value, 0, 0, 0, 0, 0, 0, (0,) * SCENARIOS, settled=True)
 
 
-def _check_option(option: Instrument, forward_ticks: int, vol_bps: int, minutes: int) -> None:
-    try:
-        check_feed(forward_ticks, option.strike_ticks, vol_bps, max(minutes, 1))
-    except PricingLimitError as error:
-        raise RiskInputError(f"instrument {option.id}: {error}") from None
+class _Rows:
+    """Makes the rows of one epoch."""
 
+    def __init__(self, inputs: RiskInputs, parameters: RiskParameters, at: Mapping[int, Maturity]) -> None:
+        self.inputs, self.parameters, self.at = inputs, parameters, at
+        self.scenarios = scenarios(parameters)
+        self.rates = {expiry: concentration_rate_bps(interest, traded, parameters) for expiry, interest, traded in inputs.activity}
 
-def _relative_vol_shocks(shocks: Sequence[Scenario], parameters: RiskParameters, minutes: Sequence[int]) -> Int64Array:
-    """(expiries, scenarios): relative vol change in basis points, the skew left out."""
-    table = np.zeros((len(minutes), SCENARIOS), dtype=np.int64)
-    for row, left in enumerate(minutes):
-        term = interpolate(parameters.vol_term_days, parameters.vol_term_bps, left)
-        profile = interpolate(parameters.profile_days, parameters.profile_bps, left)
-        up, down = parameters.vol_up_bps * term // BPS, parameters.vol_down_bps * term // BPS
-        table[row] = [{1: up, 0: 0, -1: -down}[shock.vol] + shock.term_bps * profile // BPS for shock in shocks]
-    return table
+    def options(self, options: Sequence[Instrument]) -> dict[int, RiskRow]:
+        """Rows by id."""
+        if not options:
+            return {}
+        vols = dict(self.inputs.vols)
+        for option in options:
+            self._check(option, vols)
+        valued = value_options(options, vols, self.at, self.parameters)
+        least_band = max(self.parameters.band_min_ticks, self._share(self.parameters.band_index_bps, up=False))
+        floors = {expiry: self._short_floor(maturity) for expiry, maturity in self.at.items()}
+        rows: dict[int, RiskRow] = {}
+        for option, value, deltas, vega in zip(options, valued.value.tolist(), valued.deltas.tolist(), valued.vega.tolist(), strict=True):
+            short = floors[option.expiry_ms]
+            rows[option.id] = self._row(option, value, 0, max(least_band, vega), (0, 0, *short), tuple(deltas))
+        return rows
 
+    def future(self, future: Instrument) -> RiskRow:
+        """A + w F; scenarios move what is not fixed yet."""
+        maturity = self.at[future.expiry_ms]
+        value = maturity.future_value()
+        deltas = []
+        for shock in self.scenarios:
+            multiplier = forward_multiplier(shock, self.parameters, maturity.minutes)
+            moved = maturity.future_value((maturity.forward_ticks * multiplier + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS)
+            deltas.append(0 if maturity.expired else ((moved - value) * shock.weight_bps + BPS // 2) // BPS)
+        return self._linear_row(future, value, 0, tuple(deltas))
 
-def _perpetual_row(inputs: RiskInputs, instrument: Instrument, parameters: RiskParameters) -> RiskRow:
-    mark = inputs.perpetual_mark_ticks
-    deltas = []
-    for shock in scenarios(parameters):
-        moved = (mark * spot_multiplier(shock) + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS
-        deltas.append(((moved - mark) * shock.weight_bps + BPS // 2) // BPS)
-    im, mm = (_charge(inputs.index_ticks, rate) for rate in (parameters.linear_im_bps, parameters.linear_mm_bps))
-    band = max(parameters.band_min_ticks, inputs.index_ticks * parameters.linear_band_index_bps // BPS)
-    return RiskRow(instrument.id, instrument.expiry_ms, True, mark - inputs.cumulative_funding, inputs.cumulative_funding, band, im, mm, im, mm, tuple(deltas))
+    def perpetual(self, perpetual: Instrument) -> RiskRow:
+        """Mark less cumulative funding; scenarios move the mark as the index."""
+        mark, funding = self.inputs.perpetual_mark_ticks, self.inputs.cumulative_funding
+        deltas = []
+        for shock in self.scenarios:
+            moved = (mark * spot_multiplier(shock) + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS
+            deltas.append(((moved - mark) * shock.weight_bps + BPS // 2) // BPS)
+        return self._linear_row(perpetual, mark - funding, funding, tuple(deltas))
 
+    def _linear_row(self, instrument: Instrument, value: int, funding: int, deltas: tuple[int, ...]) -> RiskRow:
+        parameters = self.parameters
+        im, mm = self._share(parameters.linear_im_bps), self._share(parameters.linear_mm_bps)
+        band = max(parameters.band_min_ticks, self._share(parameters.linear_band_index_bps, up=False))
+        return self._row(instrument, value, funding, band, (im, mm, im, mm), deltas)
 
-def _charge(index_ticks: int, rate_bps: int) -> int:
-    """rate of the index, rounded up."""
-    return -(-index_ticks * rate_bps // BPS)
+    def _row(self, instrument: Instrument, value: int, funding: int, band: int, base: Sequence[int], deltas: tuple[int, ...]) -> RiskRow:
+        """`base` charges (long IM, long MM, short IM, short MM) plus concentration; without risk once expired."""
+        if instrument.expiry_ms <= self.inputs.time_ms:
+            return RiskRow(instrument.id, instrument.expiry_ms, instrument.linear, value, funding, 0, 0, 0, 0, 0, deltas)
+        rate = self.rates.get(instrument.expiry_ms, 0)
+        extra = concentration_charges(rate, deltas, self.parameters) if rate else (0, 0, 0, 0)
+        long_im, long_mm, short_im, short_mm = (charge + more for charge, more in zip(base, extra, strict=True))
+        return RiskRow(instrument.id, instrument.expiry_ms, instrument.linear, value, funding, band, long_im, long_mm, short_im, short_mm, deltas)
+
+    def _short_floor(self, maturity: Maturity) -> tuple[int, int]:
+        """(IM, MM) of a short option of the expiry."""
+        p = self.parameters
+        im, mm = (interpolate(p.short_floor_days, heights, maturity.minutes) for heights in (p.short_floor_im_bps, p.short_floor_mm_bps))
+        return self._share(im), self._share(mm)
+
+    def _share(self, rate_bps: int, up: bool = True) -> int:
+        """A rate of the index, rounded up or down."""
+        product = self.inputs.index_ticks * rate_bps
+        return -(-product // BPS) if up else product // BPS
+
+    def _check(self, option: Instrument, vols: Mapping[int, int]) -> None:
+        maturity = self.at[option.expiry_ms]
+        try:
+            if not maturity.expired:  # at expiry the value is intrinsic, whatever the strike
+                check_feed(maturity.forward_ticks, option.strike_ticks, vols[option.id], maturity.minutes)
+        except PricingLimitError as error:
+            raise RiskInputError(f"instrument {option.id}: {error}") from None

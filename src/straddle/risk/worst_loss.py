@@ -14,11 +14,13 @@ import numpy as np
 
 from straddle.core.instruments import Instrument, Kind
 from straddle.core.risk_table import RiskTable
+from straddle.risk.expiry import minutes_to_expiry
 from straddle.risk.inputs import RiskInputs
 from straddle.risk.naming import instrument_name
 from straddle.risk.parameters import BPS, DEFAULT_PARAMETERS, RiskParameters
 from straddle.risk.pricing import Int64Array, black76_vector, root_time
-from straddle.risk.table import build_table, minutes_to_expiry
+from straddle.risk.scaling import scaled
+from straddle.risk.table import build_table
 
 GRID_STEPS = 33
 """Evenly spaced forwards at expiry, besides the strikes: payoffs bend only there."""
@@ -89,7 +91,7 @@ def _both(kind: str, legs: Legs) -> Iterable[tuple[str, Legs]]:
 def search(inputs: RiskInputs, instruments: Sequence[Instrument], parameters: RiskParameters = DEFAULT_PARAMETERS) -> list[Finding]:
     """Every structure over the listed options that have not expired, measured; unordered."""
     table = build_table(inputs, instruments, parameters)
-    options = [instrument for instrument in instruments if instrument.kind is not Kind.PERPETUAL and instrument.expiry_ms > inputs.time_ms]
+    options = [instrument for instrument in instruments if not instrument.linear and instrument.expiry_ms > inputs.time_ms]
     by_id = {option.id: option for option in options}
     names = {option.id: instrument_name(option) for option in options}
     gains = _gains(inputs, options, table, parameters)
@@ -112,7 +114,7 @@ def _gains(inputs: RiskInputs, options: Sequence[Instrument], table: RiskTable, 
     strikes = np.array(sorted({option.strike_ticks for option in options}), dtype=np.int64)
     gains: dict[tuple[int, int], Int64Array] = {}
     for expiry in sorted({option.expiry_ms for option in options}):
-        reach = forwards[expiry] * parameters.range_bps // BPS
+        reach = forwards[expiry] * scaled(parameters, inputs.scale_ppm).range_bps // BPS
         even = np.linspace(forwards[expiry] - reach, forwards[expiry] + reach, GRID_STEPS).astype(np.int64)
         grid = np.concatenate([even, strikes[abs(strikes - forwards[expiry]) <= reach]])
         for option in options:

@@ -1,46 +1,38 @@
-"""Commands as bytes in the journal: versioned JSON, the same bytes for the same command on every machine."""
+"""Commands as bytes in the journal: versioned JSON, the same bytes for the same command on every machine. The interface takes the same form from its users."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
-from typing import Any
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket, L1Deposit, L1SetKey, L2Cancel, L2Protect, L2Trade, L2Withdraw
-from straddle.core.risk_table import RiskRow, RiskTable
+from straddle.core.commands import Command, InternalEpoch
+from straddle.core.risk_table import RiskTable
+from straddle.primitives.plain import to_plain
 
 VERSION = 1
 
 
 class CodecError(ValueError):
-    """Bytes that are no journal entry of this version."""
+    """Something that is no command. The message names the field that does not fit."""
 
 
-OPERATIONS: dict[str, type[Command]] = {
-    "l1_deposit": L1Deposit,
-    "l1_set_key": L1SetKey,
-    "l2_trade": L2Trade,
-    "l2_withdraw": L2Withdraw,
-    "l2_cancel": L2Cancel,
-    "l2_protect": L2Protect,
-    "internal_list": InternalList,
-    "internal_epoch": InternalEpoch,
-    "internal_market": InternalMarket,
-}
+def _operation_of(cls: type) -> str:
+    """L1SetKey -> l1_set_key."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+OPERATIONS: dict[str, type[Command]] = {_operation_of(cls): cls for cls in get_args(Command)}
 """Name of an operation -> its command."""
 
 _NAMES = {cls: name for name, cls in OPERATIONS.items()}
 
-
-class _Table(msgspec.Struct, forbid_unknown_fields=True):
-    """A risk table without what is derived from its rows."""
-
-    epoch: int
-    time_ms: int
-    index_ticks: int
-    rows: tuple[RiskRow, ...]
+_Table = msgspec.defstruct("_Table", [(item.name, get_type_hints(RiskTable)[item.name]) for item in fields(RiskTable) if item.init])
+"""A risk table without what is derived from its rows."""
 
 
 def operation_name(command: Command) -> str:
@@ -50,7 +42,7 @@ def operation_name(command: Command) -> str:
 
 def encode_command(command: Command) -> bytes:
     """The command's bytes."""
-    content = {"v": VERSION, "op": operation_name(command), **_plain(command)}
+    content = {"v": VERSION, "op": operation_name(command), **to_plain(command)}
     return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
 
 
@@ -63,21 +55,37 @@ def decode_command(payload: bytes) -> Command:
         raise CodecError(f"journal entry: {error!r}, expected a JSON object with v and op") from error
     if version != VERSION:
         raise CodecError(f"journal entry: version {version}, expected {VERSION}")
-    if name not in OPERATIONS:
-        raise CodecError(f"journal entry: operation {name!r}, expected one of {', '.join(OPERATIONS)}")
     try:
-        if OPERATIONS[name] is InternalEpoch:
-            table = msgspec.convert(content["table"], _Table, strict=True)
-            return InternalEpoch(RiskTable(table.epoch, table.time_ms, table.index_ticks, table.rows))
-        return msgspec.convert(content, OPERATIONS[name], strict=True)
-    except (msgspec.ValidationError, KeyError) as error:
-        raise CodecError(f"journal entry {name}: {error}") from error
+        return command_of(name, content)
+    except CodecError as error:
+        raise CodecError(f"journal entry: {error}") from error
 
 
-def _plain(value: Any) -> Any:
-    """Dataclasses as objects of their fields, tuples as arrays, integers as they are (of any size)."""
-    if is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value) if item.init}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
+def command_of(operation: object, content: dict[str, Any]) -> Command:
+    """The command whose fields `content` holds: exactly those, each of its type. CodecError names the one that does not fit."""
+    if not isinstance(operation, str) or operation not in OPERATIONS:
+        raise CodecError(f"operation {operation!r}, expected one of {', '.join(OPERATIONS)}")
+    try:
+        command = _convert(OPERATIONS[operation], content)
+    except msgspec.ValidationError as error:
+        raise CodecError(f"{operation}: {error}") from error
+    for path in _unknown_fields(content, to_plain(command)):
+        raise CodecError(f"{operation}: unknown field - at `${path}`")
+    return command
+
+
+def _convert(cls: type[Command], content: dict[str, Any]) -> Command:
+    if cls is InternalEpoch:
+        table = msgspec.convert(content.get("table"), _Table, strict=True)
+        return InternalEpoch(RiskTable(**{name: getattr(table, name) for name in _Table.__struct_fields__}))
+    return msgspec.convert(content, cls, strict=True)
+
+
+def _unknown_fields(found: Any, known: Any, path: str = "") -> Iterator[str]:
+    """Paths of the fields that a conversion left out: msgspec ignores those that a dataclass does not have."""
+    if isinstance(found, dict):
+        for name, value in found.items():
+            yield from _unknown_fields(value, known[name], f"{path}.{name}") if name in known else (f"{path}.{name}",)
+    elif isinstance(found, list):
+        for i, (value, expected) in enumerate(zip(found, known, strict=True)):
+            yield from _unknown_fields(value, expected, f"{path}[{i}]")

@@ -80,6 +80,18 @@ class BatchMark:
 
 
 @dataclass(frozen=True, slots=True)
+class LogPosition:
+    """A place between two entries."""
+
+    sequence: int
+    """Number of the last entry before it, 0 at the beginning."""
+    head: bytes
+    """Hash of that entry; of none, the log's genesis hash."""
+    batches: int
+    """Batches that ended before it."""
+
+
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """A command on disk."""
 
@@ -104,7 +116,8 @@ class Journal:
         self._head_path = path.with_name(path.name + ".head")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+            # Opened and replayed by one thread, then written by another; never by two at a time.
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0, check_same_thread=False)
         except (OSError, sqlite3.DatabaseError) as error:
             raise JournalError(f"journal {path}: cannot be opened: {error}. Expected a file in a folder that this user may write") from error
         try:
@@ -143,24 +156,46 @@ class Journal:
             self._write_head_file()
         return entries
 
-    def items(self) -> Iterator[JournalEntry | BatchMark]:
-        """Every entry and mark in order, each checked against the chain, and the end against the head."""
-        sequence, head = 0, self.identity.genesis_hash
+    @property
+    def genesis(self) -> LogPosition:
+        """The beginning."""
+        return LogPosition(0, self.identity.genesis_hash, 0)
+
+    @property
+    def end(self) -> LogPosition:
+        """Where the next entry goes."""
+        return LogPosition(self.sequence, self.head, self.batches)
+
+    def items(self, start: LogPosition | None = None) -> Iterator[JournalEntry | BatchMark]:
+        """Every entry and mark after `start` (the beginning) in order, each checked against the chain, and the end against the head."""
+        start = start or self.genesis
+        sequence, head, batches = start.sequence, start.head, start.batches
         try:
-            marks = list(self._db.execute("SELECT batch_number, last_sequence, state_root, hash FROM marks ORDER BY batch_number DESC"))
-            batches = len(marks)
-            for row in self._db.execute(f"SELECT {_ENTRY_COLUMNS} FROM log ORDER BY sequence"):
+            select = "SELECT batch_number, last_sequence, state_root, hash FROM marks WHERE batch_number > ? ORDER BY batch_number DESC"
+            marks = list(self._db.execute(select, (batches,)))
+            if marks and marks[-1][1] == sequence:  # the batch ended after the place was taken, with nothing in between
+                batches += 1
+                yield self._checked_mark(marks.pop(), batches, head)
+            for row in self._db.execute(f"SELECT {_ENTRY_COLUMNS} FROM log WHERE sequence > ? ORDER BY sequence", (sequence,)):
                 entry = self._checked(row, sequence + 1, head)
                 sequence, head = entry.place.sequence, entry.hash
                 yield entry
                 if marks and marks[-1][1] == sequence:
-                    yield self._checked_mark(marks.pop(), batches - len(marks), head)
+                    batches += 1
+                    yield self._checked_mark(marks.pop(), batches, head)
         except sqlite3.DatabaseError as error:
             raise JournalError(_explain(self.path, error)) from error
         if (sequence, head) != (self.sequence, self.head):
             raise JournalError(f"journal {self.path}: ends at entry {sequence}, expected entry {self.sequence}: its tail is missing. {_RESTORE}")
         if marks or batches != self.batches:
-            raise JournalError(f"journal {self.path}: {batches - len(marks)} batches end within the log, expected {self.batches}. {_RESTORE}")
+            raise JournalError(f"journal {self.path}: {batches} batches end within the log, expected {self.batches}. {_RESTORE}")
+
+    def batch_root(self, batch_number: int) -> int:
+        """State root after a batch, as its mark has it. KeyError when the batch has not ended."""
+        row = self._db.execute("SELECT batch_number, last_sequence, state_root, hash FROM marks WHERE batch_number = ?", (batch_number,)).fetchone()
+        if row is None:
+            raise KeyError(f"batch {batch_number}: the last one that ended is {self.batches}")
+        return self._checked_mark(row, batch_number, self.entry(row[1]).hash).state_root
 
     def entry(self, sequence: int) -> JournalEntry:
         """One entry, checked by itself. KeyError when there is none."""

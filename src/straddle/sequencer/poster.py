@@ -1,4 +1,4 @@
-"""Takes closed batches to layer 1: data first, so that the table's age never runs out behind a slow prover, then the proof.
+"""Takes closed batches to layer 1: data first, so that the table's age never runs out behind a slow prover, then the proofs, several at a time.
 
 Every step is recorded in SQLite before the next begins, and layer 1 is asked what it already has, so a restart at any point goes on
 without posting or proving twice. Layer 1 may go back: what it forgot in a reorg is posted again, with the proof that was kept.
@@ -8,13 +8,11 @@ without posting or proving twice. Layer 1 may go back: what it forgot in a reorg
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from straddle.commitments.challenge import genesis_header_hash
 from straddle.commitments.preset import Preset
@@ -24,35 +22,15 @@ from straddle.proving.keys import Proof
 from straddle.proving.prover import ProveResult
 from straddle.proving.vector import ChainFacts, PostedBatch
 from straddle.proving.witness import Witness
+from straddle.sequencer.batch_file import BatchFile, BatchRecord, PosterError, SignedEpoch, Status
 from straddle.sequencer.sequencer import ClosedBatch
+
+__all__ = ["BatchProver", "BatchRecord", "Facts", "Landed", "Layer1", "Poster", "PosterError", "SignedEpoch", "Status"]
 
 KEPT_BATCHES = 32
 """Verified batches that stay in memory, in case that a reorg of layer 1 undoes them. A restart has them all."""
-
-
-class PosterError(RuntimeError):
-    """Layer 1 and this node disagree; the message says on what. Nothing was posted."""
-
-
-class Status(StrEnum):
-    """How far a batch is."""
-
-    CLOSED = "closed"
-    PROPOSED = "proposed"
-    PROVED = "proved"
-    VERIFIED = "verified"
-
-
-@dataclass(frozen=True, slots=True)
-class SignedEpoch:
-    """A risk epoch as layer 1 takes it."""
-
-    epoch: int
-    time_ms: int
-    risk_root: int
-    inputs: bytes
-    signatures: tuple[bytes, ...]
-    """65 bytes each (r, s, v), ascending by signer."""
+PROPOSALS_MAX = 255
+"""Unproved proposals that layer 1 holds (Rollup.vy, BATCH_SLOTS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +88,6 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchRecord:
-    """What is known of a batch's way to layer 1."""
-
-    number: int
-    status: Status
-    header_hash: str
-    state_root: str
-    propose_transaction: str = ""
-    propose_gas: int = 0
-    prove_transaction: str = ""
-    prove_gas: int = 0
-    prove_wall_seconds: float = 0.0
-    prove_cpu_seconds: float = 0.0
-    data_bytes: int = 0
-    """Effects and body as posted."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Kept:
     """A batch that may have to go to layer 1 (again)."""
 
@@ -142,40 +102,52 @@ class _Kept:
 
 Report = Callable[[BatchRecord], None]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, header_hash TEXT NOT NULL, record TEXT NOT NULL, proof TEXT NOT NULL DEFAULT '');
-CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, signed TEXT NOT NULL);
-"""
-
 
 class Poster:
-    """One rollup's way to layer 1. Closed batches come in order; `post` takes them as far as they go."""
+    """One rollup's way to layer 1. Closed batches come in order; `post` takes them as far as they go, `advance` only as far as it goes without waiting.
+
+    One thread at a time adds and posts; epochs, records and their reports may come from others.
+    """
 
     def __init__(
-        self, path: Path, facts: Facts, layer1: Layer1, prover: BatchProver, report: Report = lambda record: None, *, kept_batches: int = KEPT_BATCHES
+        self,
+        path: Path,
+        facts: Facts,
+        layer1: Layer1,
+        prover: BatchProver,
+        report: Report = lambda record: None,
+        *,
+        kept_batches: int = KEPT_BATCHES,
+        workers: int = 1,
+        after_batch: int = 0,
     ) -> None:
-        """`path` is the SQLite file of the batches' status. `report` is told of every step. PosterError: the file cannot be used."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """`path` is the SQLite file of the batches' status. `report` is told of every step. `workers` proofs are made at a time, each in a thread.
+
+        Batches up to `after_batch`, which layer 1 has proven, will not be added (a restart from a snapshot). PosterError: the file cannot be used, or does not
+        know that batch.
+        """
         self._facts = facts
         self._layer1 = layer1
         self._prover = prover
-        self._report = report
         self._kept_batches = kept_batches
-        self._path = path
-        self._db = sqlite3.connect(path, isolation_level=None)
-        try:
-            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
-        except sqlite3.DatabaseError as error:
-            self._db.close()
-            raise PosterError(
-                f"poster {path}: cannot be used: {error}. Close the process that has it open, or restore the file; the journal is not affected"
-            ) from error
+        self._workers = workers
+        self._file = BatchFile(path, report)
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="prover")
+        self._proofs: dict[int, Future[None]] = {}
+        """Batch -> its proof in the making."""
         self._kept: list[_Kept] = []
         self._parent = genesis_header_hash(facts.genesis_root)
         self._parent_epoch = 0
-        self._newest = 0
+        self._newest = after_batch
         self._proven: int | None = None
         """Newest proven batch when layer 1 was last asked."""
+        if after_batch:
+            try:
+                known = self._file.known(after_batch)
+            except PosterError:
+                self.close()
+                raise
+            self._parent, self._parent_epoch = bytes.fromhex(known.header_hash), known.epoch
 
     @property
     def kept(self) -> list[PostedBatch]:
@@ -184,8 +156,11 @@ class Poster:
 
     def add_epoch(self, epoch: SignedEpoch) -> None:
         """A signed epoch that batches will use. Kept, so that a restart can still submit it."""
-        signed = {**asdict(epoch), "inputs": epoch.inputs.hex(), "signatures": [signature.hex() for signature in epoch.signatures]}
-        self._db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?)", (epoch.epoch, json.dumps(signed)))
+        self._file.save_epoch(epoch)
+
+    def epochs(self, after: int, last: int) -> list[SignedEpoch]:
+        """Signed epochs after one, up to another, in order."""
+        return self._file.epochs(after, last)
 
     def add(self, closed: ClosedBatch) -> None:
         """The next closed batch (the replayed ones too, after a restart). PosterError when it is not the one that was posted before."""
@@ -198,22 +173,16 @@ class Poster:
             HeaderFacts(facts.domain, closed.log_root),
             ChainFacts(facts.chain_id, facts.rollup, facts.vk_id, self._parent, facts.beneficiary),
         )
-        known = self.record(posted.effects.batch_number)
+        number, epoch = posted.effects.batch_number, posted.effects.epoch
+        known = self.record(number)
         if known is not None and known.header_hash != posted.header_hash.hex():
-            raise PosterError(f"batch {known.number}: header hash {posted.header_hash.hex()}, expected {known.header_hash} as posted before the restart")
+            raise PosterError(f"batch {number}: header hash {posted.header_hash.hex()}, expected {known.header_hash} as posted before the restart")
         self._parent = posted.header_hash
         if known is None:
-            data_bytes = 32 * (len(posted.effects_words) + len(posted.body_words))
-            known = BatchRecord(
-                posted.effects.batch_number,
-                Status.CLOSED,
-                posted.header_hash.hex(),
-                f"{posted.effects.new_state_root:#066x}",
-                data_bytes=data_bytes,
-            )
-            self._save(known)
+            data_bytes, root = 32 * (len(posted.effects_words) + len(posted.body_words)), f"{posted.effects.new_state_root:#066x}"
+            self._file.save(BatchRecord(number, Status.CLOSED, posted.header_hash.hex(), root, data_bytes=data_bytes, epoch=epoch))
         self._kept.append(_Kept(posted, self._parent_epoch))
-        self._newest, self._parent_epoch = known.number, posted.effects.epoch
+        self._newest, self._parent_epoch = number, epoch
         self._forget()
 
     def post(self) -> list[BatchRecord]:
@@ -221,24 +190,46 @@ class Poster:
 
         What layer 1 or the prover raises comes through; call again to go on. PosterError: layer 1 holds other batches than this node's.
         """
+        done = self.advance()
+        while self._proofs:
+            self.wait()
+            done += self.advance()
+        return done
+
+    def advance(self) -> list[BatchRecord]:
+        """As `post`, but proofs that are being made are left alone; the records of those batches that became verified."""
         done = []
+        self._collect_proofs()
         while (proven := self._ask_proven()) < self._newest:
             done += self._note_verified(proven)
-            done.append(self._post_one(self._kept[proven + 1 - self._kept[0].number]))
+            pending = self._kept[proven + 1 - self._kept[0].number :][:PROPOSALS_MAX]
+            for kept in pending:
+                self._propose(kept)
+            self._collect_proofs()
+            self._start_proofs(pending)
+            proof = None if pending[0].number in self._proofs else self._file.proof(pending[0].number)
+            if proof is None:
+                return done
+            landed = self._layer1.prove(pending[0].posted, proof)
+            done.append(self._file.update(pending[0].number, status=Status.VERIFIED, prove_transaction=landed.transaction_hash, prove_gas=landed.gas))
         return done + self._note_verified(self._newest)
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Until one of the proofs in the making is finished, or failed."""
+        wait(self._proofs.values(), timeout_s, FIRST_COMPLETED)
 
     def record(self, number: int) -> BatchRecord | None:
         """What is known of a batch, or None."""
-        row = self._db.execute("SELECT record FROM batches WHERE number = ?", (number,)).fetchone()
-        return None if row is None else _record(json.loads(row[0]))
+        return self._file.record(number)
 
-    def records(self) -> list[BatchRecord]:
-        """Every batch, in order."""
-        return [_record(json.loads(row[0])) for row in self._db.execute("SELECT record FROM batches ORDER BY number")]
+    def records(self, first: int = 1, limit: int = -1) -> list[BatchRecord]:
+        """Batches from `first` on, in order, at most `limit` (-1: all)."""
+        return self._file.records(first, limit)
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file, when no proof is in the making any more: end the prover's processes first."""
+        self._executor.shutdown(cancel_futures=True)
+        self._file.close()
 
     def _ask_proven(self) -> int:
         """Newest batch that layer 1 has proven, one of this node's or the one before the oldest that is kept."""
@@ -249,14 +240,12 @@ class Poster:
                 "Stop, and restore the newest journal"
             )
         self._forget()
-        if not self._kept:
-            return proven
-        oldest = self._kept[0].number
+        oldest = self._kept[0].number if self._kept else self._newest + 1
         if proven + 1 < oldest:
             raise PosterError(
                 f"batch {proven}: the newest that layer 1 still has, and the oldest kept here is {oldest}. Restart the node: it makes all of them again"
             )
-        if proven >= oldest:
+        if oldest <= proven:
             self._check_header(self._kept[proven - oldest])
         return proven
 
@@ -268,22 +257,16 @@ class Poster:
     def _note_verified(self, proven: int) -> list[BatchRecord]:
         """Records of the kept batches that layer 1 turned out to have verified."""
         numbers = [kept.number for kept in self._kept if kept.number <= proven]
-        return [self._update(number, status=Status.VERIFIED) for number in numbers if self._known(number).status is not Status.VERIFIED]
-
-    def _post_one(self, kept: _Kept) -> BatchRecord:
-        number = kept.number
-        if self._known(number).status is Status.VERIFIED:
-            self._update(number, status=Status.PROVED)  # layer 1 went back
-        self._propose(kept)
-        landed = self._layer1.prove(kept.posted, self._prove(number, kept.posted))
-        return self._update(number, status=Status.VERIFIED, prove_transaction=landed.transaction_hash, prove_gas=landed.gas)
+        return [self._file.update(number, status=Status.VERIFIED) for number in numbers if self._file.known(number).status is not Status.VERIFIED]
 
     def _propose(self, kept: _Kept) -> None:
         number = kept.number
+        if self._file.known(number).status is Status.VERIFIED:
+            self._file.update(number, status=Status.PROVED)  # layer 1 went back
         if self._layer1.proposed_batch() < number:
             self._submit_epochs(kept.parent_epoch, kept.posted.effects.epoch)
             landed = self._layer1.propose(kept.posted)
-            self._update(number, status=Status.PROPOSED, propose_transaction=landed.transaction_hash, propose_gas=landed.gas)
+            self._file.update(number, status=Status.PROPOSED, propose_transaction=landed.transaction_hash, propose_gas=landed.gas)
         self._check_header(kept)
 
     def _check_header(self, kept: _Kept) -> None:
@@ -293,45 +276,27 @@ class Poster:
 
     def _submit_epochs(self, parent_epoch: int, epoch: int) -> None:
         """Every signed epoch after the parent's, up to the batch's: funding accrues over those without a batch too, so watchers need them all."""
-        statement = "SELECT epoch, signed FROM epochs WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
-        for number, signed in self._db.execute(statement, (parent_epoch, epoch)).fetchall():
-            if not self._layer1.has_epoch(number):
-                self._layer1.submit_epoch(_epoch(json.loads(signed)))
+        for signed in self._file.epochs(parent_epoch, epoch):
+            if not self._layer1.has_epoch(signed.epoch):
+                self._layer1.submit_epoch(signed)
         if not self._layer1.has_epoch(epoch):
             raise PosterError(f"epoch {epoch}: neither on layer 1 nor signed here, expected it before its first batch")
 
-    def _prove(self, number: int, batch: PostedBatch) -> Proof:
-        """The proof, made once and kept."""
-        kept = self._db.execute("SELECT proof FROM batches WHERE number = ?", (number,)).fetchone()[0]
-        if kept:
-            return Proof(**{name: tuple(int(word, 16) for word in words) for name, words in json.loads(kept).items()})
-        result = self._prover.prove(batch.witness)
-        words = {name: [hex(word) for word in values] for name, values in asdict(result.proof).items()}
-        self._db.execute("UPDATE batches SET proof = ? WHERE number = ?", (json.dumps(words), number))
-        self._update(number, status=Status.PROVED, prove_wall_seconds=result.wall_seconds, prove_cpu_seconds=result.cpu_seconds)
-        return result.proof
+    def _start_proofs(self, pending: Sequence[_Kept]) -> None:
+        """The oldest batches without a proof, as many as there are workers."""
+        for kept in pending:
+            if len(self._proofs) >= self._workers:
+                return
+            if kept.number not in self._proofs and self._file.proof(kept.number) is None:
+                self._proofs[kept.number] = self._executor.submit(self._prove, kept)
 
-    def _update(self, number: int, **changes: Any) -> BatchRecord:
-        record = _record(asdict(self._known(number)) | changes)
-        self._save(record)
-        return record
+    def _collect_proofs(self) -> None:
+        """Those that are finished are kept already; what the prover raised comes through."""
+        for batch in [batch for batch, future in self._proofs.items() if future.done()]:
+            self._proofs.pop(batch).result()
 
-    def _known(self, number: int) -> BatchRecord:
-        known = self.record(number)
-        if known is None:
-            raise PosterError(f"batch {number}: not known")
-        return known
-
-    def _save(self, record: BatchRecord) -> None:
-        statement = "INSERT INTO batches (number, header_hash, record) VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET record = excluded.record"
-        self._db.execute(statement, (record.number, record.header_hash, json.dumps(asdict(record))))
-        self._report(record)
-
-
-def _record(raw: dict[str, Any]) -> BatchRecord:
-    return BatchRecord(**{**raw, "status": Status(raw["status"])})
-
-
-def _epoch(raw: dict[str, Any]) -> SignedEpoch:
-    signatures: Sequence[str] = raw["signatures"]
-    return SignedEpoch(raw["epoch"], raw["time_ms"], raw["risk_root"], bytes.fromhex(raw["inputs"]), tuple(bytes.fromhex(item) for item in signatures))
+    def _prove(self, kept: _Kept) -> None:
+        """The proof, made once and kept (in a worker's thread)."""
+        result = self._prover.prove(kept.posted.witness)
+        self._file.save_proof(kept.number, result.proof)
+        self._file.update(kept.number, status=Status.PROVED, prove_wall_seconds=result.wall_seconds, prove_cpu_seconds=result.cpu_seconds)

@@ -19,7 +19,7 @@ from straddle.core.events import Event
 from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
 from straddle.core.state import Exchange, close_batch
 from straddle.sequencer.codec import CodecError, decode_command, encode_command, operation_name
-from straddle.sequencer.journal import BatchMark, Journal, JournalEntry, JournalError, Pending
+from straddle.sequencer.journal import BatchMark, Journal, JournalEntry, JournalError, LogPosition, Pending
 from straddle.sequencer.receipts import LogPlace, Receipt, ReceiptSigner, log_root
 from straddle.transition import transition
 
@@ -32,6 +32,15 @@ class Accepted:
     """The command changed the state, is on disk, and stands at the receipt's place in the log."""
 
     receipt: Receipt
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry of the log that is on disk, with what it did."""
+
+    sequence: int
+    command: Command
     events: tuple[Event, ...]
 
 
@@ -66,11 +75,13 @@ class Sequencer:
         clock_ms: Callable[[], int],
         inclusion_ms: int,
         on_batch: Callable[[ClosedBatch], None],
+        on_logged: Callable[[Sequence[Logged]], None] = lambda entries: None,
+        start: LogPosition | None = None,
     ) -> None:
-        """`exchange` and `committed` are at genesis; the journal is replayed before the constructor returns.
+        """`exchange` and `committed` are at `start` (genesis when None); the journal after it is replayed before the constructor returns.
 
-        `clock_ms` gives the time from which a receipt's deadline is `inclusion_ms` away. `on_batch` is told of every closed batch,
-        the replayed ones too, in order.
+        `clock_ms` gives the time from which a receipt's deadline is `inclusion_ms` away. `on_batch` is told of every closed batch and
+        `on_logged` of the entries of each group, once they are on disk; the replayed ones too, in order.
         ReplayError, JournalError: see there.
         """
         self.exchange = exchange
@@ -80,8 +91,9 @@ class Sequencer:
         self._clock_ms = clock_ms
         self._inclusion_ms = inclusion_ms
         self._on_batch = on_batch
+        self._on_logged = on_logged
         self._stopped: str | None = None
-        self._replay()
+        self._replay(start or journal.genesis)
 
     @property
     def state_root(self) -> int:
@@ -92,6 +104,11 @@ class Sequencer:
     def sequence(self) -> int:
         """Number of the last entry in the log."""
         return self._journal.sequence
+
+    @property
+    def position(self) -> LogPosition:
+        """Where exchange and committed state stand in the log."""
+        return self._journal.end
 
     def submit(self, command: Command) -> Accepted | Rejection:
         """Run one command. A rejection changed nothing and takes no place in the log; the batch may have been cut before the command was tried again."""
@@ -108,6 +125,8 @@ class Sequencer:
             places = iter(entries)
             answers = [outcome if isinstance(outcome, Rejection) else Accepted(self._receipt(next(places).place), outcome) for outcome in outcomes]
             self._announce(closed)
+            accepted = [(command, answer) for command, answer in zip(commands, answers, strict=True) if isinstance(answer, Accepted)]
+            self._on_logged([Logged(answer.receipt.place.sequence, command, answer.events) for command, answer in accepted])
         return answers
 
     def close_batch(self) -> ClosedBatch:
@@ -170,9 +189,9 @@ class Sequencer:
     def _receipt(self, place: LogPlace) -> Receipt:
         return self._signer.sign(place)
 
-    def _replay(self) -> None:
-        head = b""
-        for item in self._journal.items():
+    def _replay(self, start: LogPosition) -> None:
+        head = start.head
+        for item in self._journal.items(start):
             if isinstance(item, BatchMark):
                 self._replay_cut(item, head)
             else:
@@ -182,13 +201,15 @@ class Sequencer:
     def _replay_entry(self, entry: JournalEntry) -> None:
         where = f"journal {self._journal.path}: entry {entry.place.sequence}"
         try:
-            outcome = transition(self.exchange, decode_command(entry.command))
+            command = decode_command(entry.command)
+            outcome = transition(self.exchange, command)
         except CodecError as error:
             raise ReplayError(f"{where}: {error}") from error
         if outcome.rejection is not None:
             raise ReplayError(f"{where} was accepted once and is refused now: {outcome.rejection.code.value}, {outcome.rejection.message}")
         if outcome.sequence != entry.place.sequence:
             raise ReplayError(f"{where}: the engine says {outcome.sequence}")
+        self._on_logged([Logged(entry.place.sequence, command, outcome.events)])
 
     def _replay_cut(self, mark: BatchMark, head: bytes) -> None:
         finished = close_batch(self.exchange)
@@ -235,4 +256,4 @@ class _StopOnError:
             self._sequencer._stopped = f"{type(error).__name__}: {error}"
 
 
-__all__ = ["MAX_COMMANDS", "Accepted", "ClosedBatch", "JournalError", "ReplayError", "Sequencer", "SequencerStopped"]
+__all__ = ["MAX_COMMANDS", "Accepted", "ClosedBatch", "JournalError", "Logged", "ReplayError", "Sequencer", "SequencerStopped"]

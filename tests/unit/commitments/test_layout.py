@@ -7,6 +7,13 @@ from straddle.commitments.layout import DataError, Layout, signed, unsigned
 LAYOUT = Layout(unsigned("count", 8), signed("size", 5), unsigned("band", 4, bits=3))
 
 
+def test_a_field_of_no_bits_holds_only_zero() -> None:
+    layout = Layout(unsigned("spare", 8, bits=0), unsigned("count", 8))
+    assert layout.unpack("word", layout.pack("word", (0, 5))) == (0, 5)
+    with pytest.raises(DataError, match=r"word\.spare: 1, expected 0 to 0"):
+        layout.unpack("word", 1)
+
+
 @pytest.mark.parametrize("values", [(0, 0, 0), (255, 15, 7), (3, -15, 1)])
 def test_round_trip(values: tuple[int, ...]) -> None:
     assert LAYOUT.unpack("word", LAYOUT.pack("word", values)) == values

@@ -6,20 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from straddle.commitments.accounts import AccountLeaf, empty_account, positions_digest, slot_leaf
+from straddle.commitments.accounts import AccountLeaf, auction_word, empty_account, positions_digest, slot_leaf
+from straddle.commitments.committed import empty_committed_account
 from straddle.commitments.layout import DataError
 from straddle.commitments.ledger import CommittedState
-from straddle.commitments.listings import decode_listing, extend_listings_root, listing_word
+from straddle.commitments.listings import Listings, decode_listing, extend_listings_root, listing_word
 from straddle.commitments.params import params_hash
 from straddle.commitments.risk import risk_root, row_words
-from straddle.core.accounts import Slot
-from straddle.core.instruments import NEVER_MS, Instrument, Kind
+from straddle.core.accounts import Account, Auction, Slot
+from straddle.core.instruments import NEVER_MS, Instrument, Kind, Retirement, Settlement
 from straddle.core.params import Params
 from straddle.core.risk_table import SCENARIOS, RiskRow
 from straddle.primitives.field import MODULUS
 from straddle.primitives.hashing import compress, sponge
 
-PARAMS = Params(3, 2, 10_000, 8_000, 77)
+PARAMS = Params(3, 2, 10_000, 8_000, 77, discount_bps=2_500, auction_ms=1_800_000)
 OPERATOR = 0xFEE
 PERPETUAL = Instrument(1, Kind.PERPETUAL, 1, NEVER_MS, 0, 50, 10, 10**9)
 ROW = RiskRow(1, 5, True, -6, 7, 8, 9, 10, 11, 12, tuple(range(-24, 24)))
@@ -42,7 +43,7 @@ def test_genesis_root_by_hand() -> None:
         return sponge("straddle.account", [owner, 0, 0, 0, 0, 0, 0, ascii_word("straddle.positions"), empty_orders, 0, 0, 0, 0])
 
     accounts = tree_root([leaf(0), leaf(OPERATOR), leaf(OPERATOR), *[leaf(0)] * 5])
-    hashed = sponge("straddle.params", [3, 2, 10_000, 8_000, 77])
+    hashed = sponge("straddle.params", [3, 2, 10_000, 8_000, 2_500, 1_800_000, 77])
     expected = sponge("straddle.state", [accounts, ascii_word("straddle.listings"), 0, 0, 0, hashed])
     assert CommittedState.genesis(PARAMS, OPERATOR).root == expected
 
@@ -75,9 +76,47 @@ def test_listings_chain() -> None:
     word = 1 | 3 << 32 | 1 << 40 | NEVER_MS << 48 | 50 << 136 | 10 << 160 | 10**9 << 192
     assert listing_word(PERPETUAL) == word
     assert decode_listing(word) == PERPETUAL
-    assert extend_listings_root(9, [PERPETUAL, PERPETUAL]) == compress(compress(9, word), word)
+    assert extend_listings_root(9, []) == 9
+    assert extend_listings_root(9, [PERPETUAL, PERPETUAL]) == sponge("straddle.listings", [9, word, word, *[0] * 12])
+    once = sponge("straddle.listings", [9, *[word] * 14])
+    assert extend_listings_root(9, [PERPETUAL] * 14) == once
+    assert extend_listings_root(9, [PERPETUAL] * 15) == sponge("straddle.listings", [once, word, *[0] * 13])
     with pytest.raises(DataError, match=r"listing\.underlying: 2"):
         listing_word(replace(PERPETUAL, underlying=2))
+
+
+def test_settlements_and_retirements() -> None:
+    settled, retired = 7 | 5 << 32 | 1 << 40 | 12_345 << 96, 7 | 6 << 32 | 1 << 40
+    assert [listing_word(item) for item in (Settlement(7, 1, 12_345), Retirement(7, 1))] == [settled, retired]
+    assert [decode_listing(word) for word in (settled, retired)] == [Settlement(7, 1, 12_345), Retirement(7, 1)]
+    for item in (Settlement(0, 1, 1), Retirement(1, 2), Settlement(1, 1, -1), Settlement(1, 1, 2**39)):
+        with pytest.raises(DataError, match=r"listing\.(id|underlying|value): "):
+            listing_word(item)
+
+
+def ids(listed: Listings) -> tuple[int, ...]:
+    return tuple(item.id for item in listed.tabled)
+
+
+def test_listings_add_up() -> None:
+    listed = Listings().extended([PERPETUAL, replace(PERPETUAL, id=2), Settlement(1, 1, 5)])
+    assert (ids(listed), listed.settled, listed.retired) == ((1, 2), {1: 5}, set())
+    later = listed.extended([Retirement(1, 1), replace(PERPETUAL, id=3)])
+    assert (ids(later), later.retired, len(later.instruments)) == ((2, 3), {1}, 3)
+    assert ids(listed) == (1, 2)
+    assert later.root == extend_listings_root(listed.root, [Retirement(1, 1), replace(PERPETUAL, id=3)])
+    with pytest.raises(DataError, match=r"listings\[0\]\.id: 4, expected 3"):
+        listed.extended([replace(PERPETUAL, id=4)])
+
+
+def test_auction_word() -> None:
+    assert auction_word(None) == 0
+    assert auction_word(Auction(9, False, 0)) == 9
+    assert auction_word(Auction(2**48 - 1, True, 2**14 - 1)) == 2**63 - 1
+    with pytest.raises(DataError, match=r"auction\.limit_bps: 16384"):
+        auction_word(Auction(1, True, 2**14))
+    committed = empty_committed_account(3, 2)
+    assert committed.updated(Account(3, auction=Auction(9, True, 5)), committed.orders).leaf.auction == 9 | 1 << 48 | 5 << 49
 
 
 def test_risk_root_starts_at_the_listings() -> None:
@@ -89,6 +128,8 @@ def test_risk_root_starts_at_the_listings() -> None:
     assert row_words(ROW) == words
     assert risk_root(123, []) == 123
     assert risk_root(123, [ROW]) == sponge("straddle.risk", [123, *words])
+    assert row_words(replace(ROW, settled=True))[0] == words[0] + (2 << 80)
+    assert row_words(replace(ROW, settled=True, linear=False))[0] == words[0] + (1 << 80)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +154,14 @@ def test_risk_rows_ascend() -> None:
         risk_root(1, [ROW, ROW])
 
 
-@pytest.mark.parametrize("field", ["account_depth", "slot_depth", "k_im_bps", "k_mm_bps", "risk_digest"])
+@pytest.mark.parametrize("field", ["account_depth", "slot_depth", "k_im_bps", "k_mm_bps", "discount_bps", "auction_ms", "risk_digest"])
 def test_every_parameter_is_hashed(field: str) -> None:
     assert params_hash(replace(PARAMS, **{field: getattr(PARAMS, field) + 1})) != params_hash(PARAMS)
 
 
-@pytest.mark.parametrize("change", [{"account_depth": 25}, {"slot_depth": 0}, {"k_im_bps": 2**16}, {"risk_digest": 2**248}])
+@pytest.mark.parametrize(
+    "change", [{"account_depth": 25}, {"slot_depth": 0}, {"k_im_bps": 2**16}, {"auction_ms": 2**32}, {"discount_bps": 0}, {"risk_digest": 2**248}]
+)
 def test_parameters_out_of_range_are_named(change: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=rf"params\.{next(iter(change))}"):
         params_hash(replace(PARAMS, **change))

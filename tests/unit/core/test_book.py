@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from straddle.core.book import Book, BookSide, RestingOrder
-from straddle.core.orders import Order, OrderSet, Side, Signature
+from straddle.core.orders import OrderSet, Side, Signature, outright
 
 
 def resting(account: int, nonce: int, limit_ticks: int, left_lots: int = 10, side: Side = Side.SELL) -> RestingOrder:
-    order = Order(nonce, 0, 1, left_lots, limit_ticks, 1, side, 0)
+    order = outright(nonce, 0, 1, left_lots, limit_ticks, 1, side, 0)
     return RestingOrder(account, order, OrderSet(account, 1, (order,), Signature(0, 0, 0)), 0, 0, left_lots)
 
 
@@ -46,3 +46,19 @@ def test_depth_adds_up_levels() -> None:
         book.side(Side.BUY).add(resting(3, nonce, price, nonce))
     assert book.bids.depth(2) == [(30, 4), (20, 1)] and book.bids.depth(9) == [(30, 4), (20, 1), (10, 5)]
     assert book.asks.depth(9) == []
+
+
+def test_an_order_that_is_put_back_has_its_old_turn() -> None:
+    side = Book().side(Side.BUY)
+    first, second, third = (resting(3, nonce, 100, side=Side.BUY) for nonce in (1, 2, 3))
+    for turn, order in enumerate((first, second, third), 1):
+        order.turn = turn
+        side.add(order)
+    side.remove(second)
+    side.restore(second)
+    assert [order.turn for order in side] == [1, 2, 3] and side.best() is first
+    for order in (first, second, third):
+        side.remove(order)
+    assert side.best() is None and side.best_ticks() is None
+    side.restore(third)
+    assert list(side) == [third]

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.market import INSTRUMENTS, row
 
-from straddle.core.fees import FeeSchedule, fill_fee, worst_fee_per_lot
-from straddle.core.orders import Side
+from straddle.core.fees import FeeSchedule, fill_fee, worst_unit_fee
+from straddle.core.orders import Leg, Order, Side, outright
+from straddle.core.risk_table import RiskTable
 
-CALL_ROW, _, PERPETUAL_ROW = (row(instrument) for instrument in INSTRUMENTS)
+CALL_ROW, PUT_ROW, PERPETUAL_ROW = (row(instrument) for instrument in INSTRUMENTS)
 SCHEDULE = FeeSchedule()
 
 
@@ -32,8 +33,20 @@ def test_fill_fee(bps: int, index: int, row_: object, price: int, size: int, fee
 @given(st.integers(1, 10**7), st.integers(14_000, 26_000), st.integers(0, 6_000), st.integers(1, 10**6), st.sampled_from(Side), st.sampled_from([1, 3]))
 def test_no_fill_costs_more_than_the_worst_fee(index: int, limit: int, better: int, size: int, side: Side, bps: int) -> None:
     price = max(limit - better, 0) if side is Side.BUY else min(limit + better, CALL_ROW.mark + CALL_ROW.band)
-    worst = worst_fee_per_lot(SCHEDULE, index, CALL_ROW, side, limit)
+    order = outright(1, 0, 1, size, limit, CALL_ROW.instrument, side, 0)
+    worst = worst_unit_fee(SCHEDULE, RiskTable(1, 1, index, (CALL_ROW,)), order)
     assert fill_fee(bps, SCHEDULE, index, CALL_ROW, price, size) <= worst * size
+
+
+@given(
+    st.integers(1, 10**7), st.tuples(st.integers(14_000, 26_000), st.integers(9_000, 21_000)), st.integers(1, 10**6), st.sampled_from(Side), st.integers(1, 127)
+)
+def test_no_execution_of_a_combination_costs_more_than_the_worst_fee(index: int, prices: tuple[int, int], units: int, side: Side, ratio: int) -> None:
+    rows = (CALL_ROW, PUT_ROW)
+    order = Order(1, 0, 1, units, 0, (Leg(1, 1), Leg(2, -ratio)), side, 0)
+    worst = worst_unit_fee(SCHEDULE, RiskTable(1, 1, index, rows), order)
+    paid = sum(fill_fee(3, SCHEDULE, index, row_, price, units * lots) for row_, price, lots in zip(rows, prices, (1, ratio), strict=True))
+    assert paid <= worst * units
 
 
 def test_rates_are_checked() -> None:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from support.market import CALL, PERPETUAL, scenarios, table
+from support.market import CALL, PERPETUAL, PUT, scenarios, table
 
-from straddle.core.margin import Requirement, Rule, check_rule, requirement, rule_met, scan_loss, withdrawable
+from straddle.core.margin import Requirement, Rule, check_rule, requirement, rule_met, sweep, withdrawable
 from straddle.core.params import Params
 
 PARAMS = Params(20, 12, 10_000, 8_000)
@@ -26,11 +26,32 @@ def test_linear_value_is_settled() -> None:
     assert valued.equity == valued.settled == 10 * 899_000
 
 
-def test_scenarios_add_across_instruments() -> None:
-    assert scan_loss({CALL: 100, PERPETUAL: 50}, TABLE) == 700_000 - 450_000
-    assert scan_loss({CALL: 100, PERPETUAL: 70}, TABLE) == 700_000 - 630_000
-    assert scan_loss({CALL: 100, PERPETUAL: 100}, TABLE) == 100_000
-    assert scan_loss({}, TABLE) == 0
+@pytest.mark.parametrize(
+    ("positions", "loss", "charges"),
+    [
+        ({CALL: 100, PERPETUAL: 50}, 700_000 - 450_000, 1_000 + 100_000),
+        ({CALL: 100, PERPETUAL: 70}, 700_000 - 630_000, 1_000 + 140_000),
+        ({CALL: 100, PERPETUAL: 100}, 100_000, 1_000 + 200_000),
+        ({}, 0, 0),
+    ],
+)
+def test_scenarios_add_across_instruments(positions: dict[int, int], loss: int, charges: int) -> None:
+    assert requirement(0, positions, TABLE, PARAMS).im_scaled == 10_000 * (loss + charges)
+
+
+def test_sweep_values_each_account() -> None:
+    accounts = [(5, {CALL: 100}), (-7, {}), (10**12, {PUT: -3, PERPETUAL: 4})]
+    valued = sweep(accounts, TABLE, PARAMS)
+    assert valued == [requirement(*account, TABLE, PARAMS) for account in accounts] and {type(item) for item in valued} == {Requirement}
+    assert [item.surplus_scaled for item in valued[:2]] == [10_000 * 2_000_005 - 10_000 * 701_000, -70_000]
+    assert [item.maintenance_surplus_scaled for item in valued[:2]] == [10_000 * 2_000_005 - 8_000 * 700_000 - 10_000 * 500, -70_000]
+
+
+def test_an_instrument_that_the_table_lacks_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="99"):
+        requirement(0, {99: 1}, TABLE, PARAMS)
+    with pytest.raises(ValueError, match=r"size: 1099511627776, expected -1099511627775 to 1099511627775"):
+        requirement(0, {CALL: 2**40}, TABLE, PARAMS)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from straddle.core import messages
 from straddle.core.accounts import PublicKey
 from straddle.core.commands import L1Deposit, L1SetKey
-from straddle.core.orders import Order, Side
+from straddle.core.orders import Side, outright
 from straddle.l1.history import QueueEntryAdded
 from straddle.node.config import ConfigError, DemoConfig
 from straddle.node.demo import SHOWN_REFUSALS, show_refusals
@@ -43,7 +43,7 @@ def test_traders_follow_from_seed_and_name() -> None:
 def test_messages_are_signed_for_the_domain_and_nonces_are_used_up() -> None:
     trader = Trader.create(1, "taker", DOMAIN)
     trader.account = 7
-    orders = [Order(nonce, 0, 100, 10, 50, 1, Side.BUY, 3) for nonce in (5, 6)]
+    orders = [outright(nonce, 0, 100, 10, 50, 1, Side.BUY, 3) for nonce in (5, 6)]
     order_set = trader.sign_orders(orders).order_set
     assert verify(trader.key.public, messages.order_set_words(DOMAIN, order_set), order_set.signature)
     assert not verify(trader.key.public, messages.order_set_words(DOMAIN + 1, order_set), order_set.signature)

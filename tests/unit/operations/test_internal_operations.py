@@ -7,7 +7,7 @@ from support.market import BUY, CALL, HOUR_MS, INSTRUMENTS, NANO, PERPETUAL, PUT
 
 from straddle.core.commands import InternalEpoch, InternalList
 from straddle.core.events import CancelReason, EpochStarted, Listed, OrderCancelled
-from straddle.core.exposure import Exposure
+from straddle.core.exposure import build_exposure
 from straddle.core.instruments import Instrument, Kind
 from straddle.core.rejections import RejectionCode
 
@@ -103,5 +103,5 @@ def test_exposures_are_those_of_the_new_table(market: Market) -> None:
     market.ok(InternalEpoch(table(2, row_1={"value": 21_000, "short_im": 1_000}, row_2={"value": 16_000})))
     exchange = market.exchange
     for account in (3, 4):
-        built = Exposure.build(exchange.context, exchange.positions_of(account), exchange.open_orders.get(account, {}).values())
+        built = build_exposure(exchange.context, exchange.positions_of(account), exchange.open_orders.get(account, {}).values())
         assert exchange.exposures[account] == built

@@ -36,7 +36,7 @@ def test_cash_positions_fees_and_slots_of_a_fill(market: Market) -> None:
     market.submit(3, CALL, SELL, 20_500, 1_000)
     events = market.submit(4, CALL, BUY, 21_000, 400)
     maker_fee, taker_fee = 400 * INDEX_TICKS // 10_000, 3 * 400 * INDEX_TICKS // 10_000
-    assert events == (Trade(CALL, 20_500, 400, BUY, 4, 1, 0, 0, taker_fee, 3, 1, 0, 600, maker_fee),)
+    assert events == (Trade(CALL, 20_500, 400, BUY, 4, 1, 0, 0, taker_fee, 3, 1, 0, 600, maker_fee, 1),)
     accounts = market.exchange.accounts
     assert accounts[3].cash == 10_000 * DOLLARS + 400 * 20_500 - maker_fee
     assert accounts[4].cash == 10_000 * DOLLARS - 400 * 20_500 - taker_fee

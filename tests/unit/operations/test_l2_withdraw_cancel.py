@@ -19,7 +19,7 @@ def market() -> Market:
 def test_a_withdrawal_lowers_cash_and_takes_its_nonce(market: Market) -> None:
     assert market.ok(market.withdraw(3, 10_000 * DOLLARS, nonce=77)) == (Withdrawn(3, 0x1003, 10_000 * DOLLARS, 77),)
     account = market.exchange.accounts[3]
-    assert (account.cash, account.withdrawal_nonce) == (0, 77)
+    assert (account.cash, account.action_nonce) == (0, 77)
     batch = market.cut()
     assert batch.withdrawals[3].nonce == 77 and batch.start[3].cash - batch.end[3].cash == 10_000 * DOLLARS
 

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from support.market import BUY, CALL, DOLLARS, HOUR_MS, INSTRUMENTS, NANO, PERPETUAL, PUT, ROOMY, SELL, TIME_MS, Market, picture, row, table
+from support.emergencies import BANKRUPT, SOLVENT, auctioned, bid
+from support.market import BUY, CALL, DOLLARS, HOUR_MS, INSTRUMENTS, NANO, OPERATOR, PERPETUAL, PUT, ROOMY, SELL, TIME_MS, Market, picture, row, table
 
 from straddle.core.accounts import NO_KEY, PublicKey
-from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket
+from straddle.core.commands import Command, InternalDeleverage, InternalEpoch, InternalLiquidate, InternalList, InternalMarket, InternalSettle
 from straddle.core.events import OrderRejected
-from straddle.core.instruments import Instrument, Kind
+from straddle.core.instruments import BTC, Instrument, Kind, Retirement, Settlement
 from straddle.core.market_state import MarketState
-from straddle.core.orders import Order, Side
+from straddle.core.orders import Leg, Order, Side
 from straddle.core.params import CASH_MAX, Limits
 from straddle.core.protection import ProtectionLimits
 from straddle.core.rejections import RejectionCode
@@ -93,7 +94,7 @@ def closed() -> Market:
 
 
 def epoch_required() -> tuple[Market, Command]:
-    market = closed()
+    market = Market(replace(ROOMY, listings=3), open_=False)
     market.ok(InternalList(INSTRUMENTS))
     return market, InternalList((NEW,))
 
@@ -157,7 +158,7 @@ def duplicate_nonce() -> tuple[Market, Command]:
     return market, market.trade(3, market.order(3, CALL, BUY, 20_000, 10, nonce=7), market.order(3, PUT, BUY, 15_000, 10, nonce=7))
 
 
-def used_withdrawal_nonce() -> tuple[Market, Command]:
+def used_action_nonce() -> tuple[Market, Command]:
     market = ready()
     market.ok(market.withdraw(3, DOLLARS, nonce=5))
     return market, market.withdraw(3, DOLLARS, nonce=5)
@@ -204,6 +205,37 @@ def rich(amount: int) -> Callable[[], tuple[Market, Command]]:
     return case
 
 
+def sold(make: Callable[[Market], Command], **row_1: int) -> Callable[[], tuple[Market, Command]]:
+    """On a market with an auction since an earlier batch (support.emergencies.auctioned)."""
+
+    def case() -> tuple[Market, Command]:
+        market = auctioned(row_1 or SOLVENT)
+        return market, make(market)
+
+    return case
+
+
+def outpriced(market: Market) -> Command:
+    return bid(market, 5, 3, 10_000, -10_000 * DOLLARS)
+
+
+def deleveraged_out(market: Market) -> Command:
+    market.ok(InternalDeleverage(3))
+    market.cut()
+    return InternalDeleverage(3)
+
+
+def stale(market: Market) -> Command:
+    market.ok(market.state(later_ms=15 * 60_000 + 1))
+    return InternalLiquidate(3)
+
+
+def funded(market: Market) -> Command:
+    market.ok(market.deposit(2, 100_000, owner=OPERATOR))
+    market.cut()
+    return InternalDeleverage(3)
+
+
 def plain(code: Code, make: Callable[[Market], Command]) -> tuple[Code, Callable[[], tuple[Market, Command]]]:
     def case() -> tuple[Market, Command]:
         market = ready()
@@ -217,6 +249,17 @@ def listing(**changes: object) -> Callable[[Market], Command]:
 
 
 COMMANDS: list[tuple[Code, Callable[[], tuple[Market, Command]]]] = [
+    (Code.IN_AUCTION, sold(lambda market: market.withdraw(3, 1))),
+    (Code.NOT_IN_AUCTION, sold(lambda market: bid(market, 5, 4, 10_000))),
+    (Code.NOT_LIQUIDATABLE, sold(lambda market: InternalLiquidate(4))),
+    (Code.BANKRUPT, sold(lambda market: bid(market, 5, 3, 10_000), **BANKRUPT)),
+    (Code.FUND_FIRST, sold(funded, **BANKRUPT)),
+    (Code.FRACTION, sold(lambda market: bid(market, 5, 3, 0))),
+    (Code.BID_LIMIT, sold(outpriced)),
+    (Code.NO_COUNTERPARTY, sold(deleveraged_out, value=400_000, band=10_000)),
+    (Code.STALE_TABLE, sold(stale)),
+    plain(Code.SETTLEMENT_TERMS, lambda market: InternalSettle((Settlement(CALL, BTC, 1),), ())),
+    plain(Code.RETIREMENT_TERMS, lambda market: InternalSettle((), (Retirement(CALL, BTC),))),
     (Code.EXCEEDS_CAPACITY, too_many_listings),
     (Code.TRADING_HALTED, lambda: (closed(), closed().deposit(3, 1))),
     (Code.TRADING_HALTED, lambda: (closed(), closed().set_key(3))),
@@ -246,7 +289,7 @@ COMMANDS: list[tuple[Code, Callable[[], tuple[Market, Command]]]] = [
     (Code.SET_SIZE, oversized_set),
     (Code.MALFORMED, malformed),
     (Code.DUPLICATE_NONCE, duplicate_nonce),
-    (Code.WITHDRAWAL_NONCE, used_withdrawal_nonce),
+    (Code.ACTION_NONCE, used_action_nonce),
     plain(Code.WITHDRAWABLE, lambda market: market.withdraw(3, 10_000 * DOLLARS + 1)),
     (Code.MIN_NONCE, used_min_nonce),
     (Code.TRADING_HALTED, lambda: (closed(), closed().protect(1, 1, 1, 1))),
@@ -278,7 +321,7 @@ COMMANDS: list[tuple[Code, Callable[[], tuple[Market, Command]]]] = [
     plain(Code.LISTING_TERMS, listing(tick_ticks=0)),
     plain(Code.LISTING_TERMS, listing(min_lots=0)),
     plain(Code.LISTING_TERMS, listing(position_cap_lots=1 << 40)),
-    plain(Code.LISTINGS_MAX, lambda market: InternalList(tuple(replace(NEW, id=4 + i) for i in range(110)))),
+    plain(Code.LISTINGS_MAX, lambda market: InternalList(tuple(replace(NEW, id=4 + i) for i in range(ROOMY.instruments - 2)))),
     (Code.EPOCH_REQUIRED, epoch_required),
     plain(Code.EPOCH_ORDER, lambda market: InternalEpoch(table(1))),
     plain(Code.EPOCH_ORDER, lambda market: InternalEpoch(table(2, time_ms=TIME_MS - 1))),
@@ -396,13 +439,60 @@ def in_reduce_only(side: Side, size_lots: int, flags: int = 0, resting_lots: int
     return make
 
 
-def when_long(side: Side, size_lots: int) -> Callable[[Market], Order]:
-    """The account is long 100 calls."""
+def when_long(side: Side, size_lots: int, flags: int = 0, resting_lots: int = 0) -> Callable[[Market], Order]:
+    """The account is long 100 calls, `resting_lots` being sold by a reduce-only order already."""
 
     def make(market: Market) -> Order:
         market.submit(4, CALL, SELL, 20_000, 100)
         market.submit(3, CALL, BUY, 20_000, 100)
-        return market.order(3, CALL, side, 20_000, size_lots)
+        if resting_lots:
+            market.submit(3, CALL, SELL, 20_100, resting_lots, flags=8)
+        return market.order(3, CALL, side, 20_000, size_lots, flags=flags)
+
+    return make
+
+
+BAD_LEGS: list[tuple[tuple[int, int], ...]] = [
+    ((CALL, 2),),
+    ((CALL, -1),),
+    ((PUT, 1), (CALL, 1)),
+    ((CALL, 1), (CALL, -1)),
+    ((CALL, -1), (PUT, 1)),
+    ((CALL, 2), (PUT, -4)),
+]
+
+
+def combination(*legs: tuple[int, int], limit_ticks: int = 5_000, size_lots: int = 10, **changes: int) -> Callable[[Market], Order]:
+    """A combination of (instrument, signed ratio)."""
+    made = tuple(Leg(*leg) for leg in legs)
+    return lambda market: replace(market.order(3, CALL, BUY, limit_ticks, size_lots, **{"fee_cap": 10**6, **changes}), legs=made)
+
+
+def would_trade(limit_ticks: int) -> Callable[[Market], Order]:
+    """Post only, with an order on the other side at 20,000."""
+
+    def make(market: Market) -> Order:
+        market.submit(4, CALL, SELL, 20_000, 10)
+        return market.order(3, CALL, BUY, limit_ticks, 10, flags=4)
+
+    return make
+
+
+def combination_would_trade(market: Market) -> Order:
+    """Post only; the books of the legs imply the limit."""
+    market.submit(4, CALL, SELL, 20_500, 10)
+    market.submit(4, PUT, BUY, 15_000, 10)
+    return combination((CALL, 1), (PUT, -1), limit_ticks=5_500, flags=4)(market)
+
+
+def would_fill_in_part(flags: int) -> Callable[[Market], Order]:
+    """90 of 100 lots could fill, some against an order of its own that would be cancelled first."""
+
+    def make(market: Market) -> Order:
+        market.submit(3, CALL, SELL, 20_000, 10)
+        market.submit(4, CALL, SELL, 20_000, 60)
+        market.submit(4, CALL, SELL, 20_050, 30)
+        return market.order(3, CALL, BUY, 20_050, 100, flags=flags)
 
     return make
 
@@ -417,7 +507,28 @@ def while_frozen(market: Market) -> Order:
 
 
 ORDERS: list[tuple[Code, Callable[[Market], Order]]] = [
-    *((Code.FLAGS, order(CALL, BUY, 20_000, 10, flags=flags)) for flags in (2, 3, 4, 5, 6, 128, 255)),
+    *((Code.FLAGS, order(CALL, BUY, 20_000, 10, flags=flags)) for flags in (5, 6, 7, 16, 127)),
+    *((Code.LEGS, combination(*legs)) for legs in BAD_LEGS),
+    (Code.INSTRUMENT, combination((CALL, 1), (4, -1))),
+    (Code.LIMIT, combination((CALL, 1), (PUT, -1), limit_ticks=5_025)),
+    (Code.LIMIT, combination((CALL, 1), (PUT, -1), limit_ticks=-(1 << 39))),
+    (Code.PRICE_BAND, combination((CALL, 1), (PUT, -1), limit_ticks=17_050)),
+    (Code.PRICE_BAND, combination((CALL, 1), (PUT, -2), limit_ticks=-28_050)),
+    (Code.SIZE, combination((CALL, 3), (PUT, -1), size_lots=5)),
+    (Code.SIZE, combination((CALL, 4), (PUT, -2), (PERPETUAL, 1), size_lots=5)),
+    (Code.FEE_CAP, combination((CALL, 2), (PUT, -1), limit_ticks=25_000, fee_cap=3 * 270 - 1)),
+    (Code.POSITION_CAP, combination((CALL, 1), (PUT, -100), limit_ticks=-1_480_000, size_lots=100_010)),
+    (Code.MARGIN, combination((CALL, 1), (PUT, -1), size_lots=1_000_000)),
+    (Code.POST_ONLY, would_trade(20_000)),
+    (Code.POST_ONLY, would_trade(20_050)),
+    (Code.POST_ONLY, combination_would_trade),
+    (Code.FILL_OR_KILL, order(CALL, BUY, 20_000, 10, flags=2)),
+    (Code.FILL_OR_KILL, would_fill_in_part(2)),
+    (Code.FILL_OR_KILL, would_fill_in_part(3)),
+    (Code.REDUCE_ONLY, order(CALL, BUY, 20_000, 10, flags=8)),
+    (Code.REDUCE_ONLY, when_long(BUY, 10, flags=8)),
+    (Code.REDUCE_ONLY, when_long(SELL, 110, flags=8)),
+    (Code.REDUCE_ONLY, when_long(SELL, 60, flags=8, resting_lots=50)),
     (Code.CANCEL_ONLY, in_cancel_only),
     (Code.CANCEL_ONLY, on_a_stale_table),
     (Code.CANCEL_ONLY, smaller_in_cancel_only),

@@ -74,7 +74,7 @@ def test_missing_library_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_another_interface_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "ABI_VERSION", 999)
-    with pytest.raises(native.NativeLibraryError, match="interface version 1, expected 999"):
+    with pytest.raises(native.NativeLibraryError, match="interface version 2, expected 999"):
         native._library.__wrapped__()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,13 @@ from straddle.proving.build import HeaderFacts, build_witness, post_change
 from straddle.proving.presets import all_presets, load_preset
 from straddle.proving.vector import bind
 from straddle.proving.witness import WitnessError
-from tests.differential.histories import BENEFICIARY, CHAIN_ID, PRESET, ROLLUP, VK_ID, ClosedBatch, History
+from tests.differential.scenes import BENEFICIARY, CHAIN_ID, PRESET, ROLLUP, VK_ID, ClosedBatch
+from tests.differential.stories import STORIES, told
 
 
 @pytest.fixture(scope="module")
 def closed() -> list[ClosedBatch]:
-    return [item for seed in range(3) for item in History(seed).batches(15)]
+    return told()
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,7 @@ def test_rows_are_sorted_as_the_statement_wants(closed: list[ClosedBatch]) -> No
             [row.id for row in witness.accounts],
             [(row.account, row.instrument) for row in witness.positions],
             [(row.account, row.step) for row in witness.orders],
+            [(row.order, row.place) for row in witness.legs],
             [row.account for row in witness.withdrawals],
         ):
             assert keys == sorted(set(keys))
@@ -41,8 +44,10 @@ def test_rows_are_sorted_as_the_statement_wants(closed: list[ClosedBatch]) -> No
 def test_fills_point_at_the_rows_of_their_orders(busy: ClosedBatch) -> None:
     witness, batch = busy.posted.witness, busy.batch
     for row, fill in zip(witness.fills, batch.fills, strict=True):
-        for place, use in ((row.taker, batch.order_uses[fill.taker]), (row.maker, batch.order_uses[fill.maker])):
-            assert (witness.orders[place].account, witness.orders[place].nonce) == (use.account, use.order.nonce)
+        for leg, use, place in ((row.taker, batch.order_uses[fill.taker], fill.taker_leg), (row.maker, batch.order_uses[fill.maker], fill.maker_leg)):
+            order = witness.orders[witness.legs[leg].order]
+            assert (order.account, order.nonce) == (use.account, use.order.nonce)
+            assert (witness.legs[leg].instrument, witness.legs[leg].place) == (use.order.legs[place].instrument, place)
     assert [row.account for row in witness.orders] != [use.account for use in batch.order_uses], "the test needs rows that were reordered"
 
 
@@ -51,17 +56,37 @@ def test_signatures_of_one_set_share_a_row(closed: list[ClosedBatch]) -> None:
     for item in closed:
         witness = item.posted.witness
         assert len(set(witness.signatures)) == len(witness.signatures)
-        named = {row.signature for row in (*witness.orders, *witness.withdrawals)} | {row.cancel_signature for row in witness.accounts} - {-1}
-        assert named == set(range(len(witness.signatures)))
+        rows = (*witness.orders, *witness.withdrawals, *witness.transfers, *witness.takeovers)
+        named = {row.signature for row in rows} | {row.cancel_signature for row in witness.accounts}
+        assert named - {-1} == set(range(len(witness.signatures)))
         shared += len(witness.orders) - len({row.signature for row in witness.orders})
     assert shared > 0
 
 
-def test_every_position_of_a_touched_account_has_a_row(closed: list[ClosedBatch]) -> None:
+def test_every_position_of_an_opened_account_has_a_row_and_no_other(closed: list[ClosedBatch]) -> None:
+    unopened = 0
     for item in closed:
         for row in item.posted.witness.accounts:
+            rows = {position.instrument for position in item.posted.witness.positions if position.account == row.id}
             held = item.before.account(row.id).account.positions.keys() | item.after.account(row.id).account.positions.keys()
-            assert held == {position.instrument for position in item.posted.witness.positions if position.account == row.id}
+            assert rows == (held if row.id in item.batch.opened else set())
+            unopened += bool(held) and row.id not in item.batch.opened
+    assert unopened > 3
+
+
+def test_every_execution_of_a_combination_has_a_row_of_its_own() -> None:
+    witness = STORIES["combinations"]().closed[1].posted.witness
+    rows = [i for i, row in enumerate(witness.orders) if len([leg for leg in witness.legs if leg.order == i]) == 2]
+    assert [(witness.orders[i].nonce, witness.orders[i].fill, witness.orders[i].slot_new.filled) for i in rows] == [(1, 10, 10), (1, 20, 30)]
+    assert [(leg.place, leg.ratio, leg.sell) for leg in witness.legs if leg.order == rows[0]] == [(0, 2, 0), (1, 1, 1)]
+
+
+def test_requests_keep_what_was_signed() -> None:
+    bid, fund = (next(row for item in STORIES[name]().closed for row in item.posted.witness.takeovers) for name in ("takeovers", "fund_takeover"))
+    assert (bid.limit, bid.nonce) == (bid.payment + 5, 1) and bid.signature >= 0
+    assert (fund.winner, fund.limit, fund.nonce, fund.signature) == (2, 0, 0, -1)
+    paid = [(row.amount, row.paid) for item in STORIES["forced_withdrawals"]().closed for row in item.posted.witness.queue if row.kind == 3]
+    assert paid[0] == (5_000_000, 5_000_000) and paid[1][0] > paid[1][1] > 0 and paid[-1] == (1, 0)
 
 
 def test_public_inputs_and_header_hash(busy: ClosedBatch) -> None:
@@ -114,8 +139,18 @@ def test_a_position_without_a_risk_row_is_named(busy: ClosedBatch) -> None:
 
 
 def test_presets() -> None:
-    assert {"nano", "demo"} <= all_presets().keys()
-    assert load_preset("nano").effects_words == 10 + 3 * 4 + 2
-    assert load_preset("demo").body_words == 16 + 64 + 96 + 112
-    with pytest.raises(ValueError, match="'huge', expected one of nano, demo"):
+    assert {"nano", "demo", "standard"} <= all_presets().keys()
+    for preset in all_presets().values():
+        assert preset.effects_words == 10 + 3 * preset.queue + preset.withdrawals
+        assert preset.body_words == preset.accounts + 2 * ((preset.orders + 2) // 3) + (preset.positions + 3) // 4 + preset.listings
+        assert preset.instruments <= 1023
+    with pytest.raises(ValueError, match="'huge', expected one of nano, demo, standard"):
         load_preset("huge")
+
+
+def test_the_reference_lists_the_presets() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "witness.md").read_text()
+    columns = ("account_depth", "slot_depth", "accounts", "positions", "instruments", "listings", "signatures", "orders", "legs", "fills", "queue",
+               "withdrawals", "transfers", "takeovers", "deleverages")  # fmt: skip
+    for name, preset in all_presets().items():
+        assert f"| `{name}` | " + " | ".join(str(getattr(preset, column)) for column in columns) + " |" in text

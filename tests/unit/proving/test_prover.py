@@ -13,7 +13,7 @@ from straddle.primitives.hashing import keccak256
 from straddle.proving.keys import Proof, ProverOutputError, VerifyingKey
 from straddle.proving.prover import Progress, Prover, ProverError, default_cache
 from straddle.proving.witness import Witness
-from tests.differential.histories import History
+from tests.differential.stories import STORIES
 
 
 def words(count: int, start: int) -> list[str]:
@@ -29,7 +29,7 @@ PROOF = {"a": words(2, 1), "b": words(4, 3), "c": words(2, 7), "commitment": wor
 
 @pytest.fixture(scope="module")
 def witness() -> Witness:
-    return next(History(0).batches(1)).posted.witness
+    return STORIES["reduce_only"]().closed[1].posted.witness
 
 
 def stand_in(directory: Path, output: Any, *, code: int = 0, log: str = "") -> Prover:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from straddle.risk.funding import accrue, check_successor, funding_rate, perpetual_mark
-from straddle.risk.inputs import MAX_FUNDING_TICKS, RiskInputError, RiskInputs
+from straddle.risk.funding import accrue, funding_rate, perpetual_mark
+from straddle.risk.inputs import MAX_FUNDING_TICKS, RiskInputs
 from straddle.risk.parameters import DEFAULT_PARAMETERS as PARAMETERS
 
 HOUR = 3_600_000
@@ -55,21 +55,6 @@ def test_cumulative_funding_is_clamped():
     for sign in (1, -1):
         inputs = replace(BASE, perpetual_mark_ticks=1_000_000 + sign * 50_000, cumulative_funding=sign * MAX_FUNDING_TICKS)
         assert accrue(inputs, BASE.time_ms + HOUR, PARAMETERS) == (sign * MAX_FUNDING_TICKS, 0)
-
-
-def test_successor():
-    first = replace(BASE, perpetual_mark_ticks=1_001_000)
-    cumulative, remainder = accrue(first, BASE.time_ms + 60_000, PARAMETERS)
-    second = replace(first, epoch=2, time_ms=BASE.time_ms + 60_000, cumulative_funding=cumulative, funding_remainder=remainder)
-    check_successor(first, second, PARAMETERS)
-    for bad, match in (
-        (replace(second, cumulative_funding=cumulative + 1), "funding"),
-        (replace(second, funding_remainder=remainder + 1), "funding"),
-        (replace(second, epoch=1), "epoch"),
-        (replace(second, time_ms=BASE.time_ms - 1), "time_ms"),
-    ):
-        with pytest.raises(RiskInputError, match=match):
-            check_successor(first, bad, PARAMETERS)
 
 
 def test_perpetual_mark():

@@ -8,17 +8,26 @@ import pytest
 from straddle.core.instruments import Kind
 from straddle.risk.candles import Candle, Candles
 from straddle.risk.csv_rows import Report
-from straddle.risk.funding import check_successor
+from straddle.risk.inputs import encode_inputs
 from straddle.risk.listing import choose_options, list_chain, perpetual_terms, position_cap_lots
 from straddle.risk.market_path import MarketPath, PathError, minute_prices
 from straddle.risk.naming import format_name
 from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.recording import load_chain
+from straddle.risk.settlement import settlement_value
+from straddle.risk.successor import check_successor
 from straddle.risk.surface import fit_surface
-from straddle.risk.table import EXPOSURE_LIMIT, build_table
+from straddle.risk.table import EXPOSURE_LIMIT, build_table, table_from_bytes
 from tests.unit.conftest import CHAIN
 
 HOUR = 3_600_000
+MINUTE = 60_000
+
+
+@pytest.fixture(scope="module")
+def night(path):
+    """Everything that the recorded night lists."""
+    return [instrument for instrument, _ in list_chain(path.recording, path.recording.options, futures=True).values()]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -64,7 +73,7 @@ def test_forwards_keep_their_basis_until_expiry(path, recording):
 def test_settlement_is_the_average_of_the_last_half_hour(path):
     expiry = 1_590_134_400_000
     minutes = [path.index_ticks(expiry - minute * 60_000) for minute in range(30, 0, -1)]
-    assert path.settlement_ticks(expiry) == sum(minutes) // 30
+    assert path.settlement_ticks(expiry) == (sum(minutes) + 15) // 30
 
 
 def test_gaps_and_other_days_are_refused(recording, surface, candles):
@@ -100,6 +109,44 @@ def test_epochs_follow_each_other_through_an_expiry(path, instruments):
     for instrument in settled:
         gap = price - instrument.strike_ticks
         assert table[instrument.id].value == max(gap if instrument.kind is Kind.CALL else -gap, 0) and not any(table[instrument.id].deltas)
+
+
+def test_the_recorded_night(path, recording, night):
+    """The demo's market: every option, a future an expiry and the perpetual, each quarter of an hour from the snapshot and each minute of the last half
+    hour; all epochs follow from one another, and what settles is the average of the minutes."""
+    expiry = 1_590_134_400_000
+    assert len(night) == 326 + 7 + 1 and path.end_ms > expiry and path.recording == recording
+    (future_id,) = [future.id for future in night if future.kind is Kind.FUTURE and future.expiry_ms == expiry]
+    moments = [*range(path.start_ms, expiry - 30 * MINUTE, 15 * MINUTE), *range(expiry - 30 * MINUTE, expiry + 2 * MINUTE, MINUTE)]
+    previous = None
+    for epoch, time_ms in enumerate(moments, start=1):
+        inputs = path.inputs(epoch, time_ms, night, previous)
+        if previous is not None:
+            check_successor(previous, inputs, DEFAULT_PARAMETERS)
+        table, previous = table_from_bytes(encode_inputs(inputs), night), inputs
+        assert bool(inputs.windows) == (expiry - 30 * MINUTE <= time_ms < expiry)
+        if inputs.windows:
+            seen = [path.index_ticks(moment) for moment in range(expiry - 30 * MINUTE, time_ms, MINUTE)]
+            assert inputs.windows == ((expiry, len(seen) * MINUTE, sum(seen) * MINUTE),)
+            assert abs(table[future_id].value - (sum(seen) + (30 - len(seen)) * path.forward_ticks(expiry, time_ms)) / 30) <= 0.5
+    price = path.settlement_ticks(expiry)
+    assert inputs.settlements == ((expiry, price),) and table[future_id].value == price
+    declared = {instrument.id: settlement_value(instrument, price) for instrument in night if instrument.expiry_ms == expiry}
+    settled = build_table(inputs, night, DEFAULT_PARAMETERS, declared)
+    assert {row.instrument: row.value for row in settled if row.settled} == declared and len(declared) == 59
+    assert [row.value for row in settled] == [row.value for row in table]
+
+
+def test_hours_before_the_snapshot_seed_realised_volatility(path, candles, recording, surface):
+    first = path.inputs(1, path.start_ms, [])
+    hour = path.start_ms // HOUR * HOUR
+    opens = [candle.open_ticks for candle in candles.hours if hour - 24 * HOUR <= candle.open_ms <= hour]
+    assert len(first.hours) == 25
+    assert all(abs(found - recording.index_ticks * recorded / path._anchor_ticks) < 1 for found, recorded in zip(first.hours, opens, strict=True))
+    lone = MarketPath(recording, surface, Candles(tuple(candle for candle in candles.hours if candle.open_ms >= hour), candles.report))
+    assert len(lone.inputs(1, lone.start_ms, []).hours) == 1
+    later = path.hours(path.start_ms + 5 * HOUR, 25)
+    assert later[:20] == first.hours[5:] and later[-1] == path.index_ticks(hour + 5 * HOUR)
 
 
 def test_vols_are_sticky_in_moneyness(path, recording, surface, instruments):
@@ -161,9 +208,11 @@ def test_another_recording_through_the_crash_of_march_2020(tmp_path, candles):
     assert len(recording.options) > 320 and recording.report.refused_rows == []
     path = MarketPath(recording, fit_surface(recording), candles)
     instruments = [instrument for instrument, _ in list_chain(path.recording, choose_options(path.recording, 111)).values()]
-    indices = []
+    indices, scales = [], []
     for epoch in range(1, 40):
         inputs = path.inputs(epoch, path.start_ms + epoch * HOUR, instruments)
         indices.append(inputs.index_ticks)
+        scales.append(inputs.scale_ppm)
         assert len(build_table(inputs, instruments).rows) == 112
     assert min(indices) < 0.65 * recording.index_ticks
+    assert scales[0] == 1_000_000 and max(scales) == 2_500_000

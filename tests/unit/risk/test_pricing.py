@@ -149,9 +149,9 @@ def test_monotone_to_a_tick():
 
 
 def test_total_vol_is_capped():
-    assert half_total_vol(2**18 - 1, MAX_MINUTES) == MAX_HALF_VOL
-    assert half_total_vol(10_000, 525_600) == 1 << 23
-    assert half_total_vol(MAX_VOL_BPS, MAX_MINUTES) < MAX_HALF_VOL
+    assert half_total_vol(2**18 - 1, root_time(MAX_MINUTES)) == MAX_HALF_VOL
+    assert half_total_vol(10_000, root_time(525_600)) == 1 << 23
+    assert half_total_vol(MAX_VOL_BPS, root_time(MAX_MINUTES)) < MAX_HALF_VOL
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,10 @@ def test_bad_candles_are_refused_and_the_rest_goes_on(tmp_path, row, column):
     assert (refusal.line, refusal.column) == (3, column)
 
 
-@pytest.mark.parametrize("name", ["BTC_USDC-22MAY20-9000-C", "BTC_USDC-3JAN25-123500-P", "BTC_USDC-26JUN20-7250d5-C", "BTC_USDC-PERPETUAL"])
+@pytest.mark.parametrize(
+    "name",
+    ["BTC_USDC-22MAY20-9000-C", "BTC_USDC-3JAN25-123500-P", "BTC_USDC-26JUN20-7250d5-C", "BTC_USDC-22MAY20-0d01-P", "BTC_USDC-22MAY20", "BTC_USDC-PERPETUAL"],
+)
 def test_names_round_trip(name):
     parsed = parse_name(name)
     assert format_name(parsed.kind, parsed.expiry_ms, parsed.strike_ticks) == name and not parsed.recorded
@@ -260,6 +263,8 @@ def test_names():
     parsed = parse_name("BTC-22MAY20-9000-C")
     assert (parsed.kind, parsed.expiry_ms, parsed.strike_ticks, parsed.recorded) == (Kind.CALL, 1_590_134_400_000, 900_000, True)
     assert parse_name("BTC_USDC-PERPETUAL").expiry_ms == NEVER_MS
+    future = parse_name("BTC_USDC-22MAY20")
+    assert (future.kind, future.expiry_ms, future.strike_ticks) == (Kind.FUTURE, 1_590_134_400_000, 0)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,18 @@ def test_json_round_trip():
         ({"tail_moves_bps": [0] * 13}, "tail_moves_bps"),
         ({"profile_days": [3, 2, 1, 4, 5, 6]}, "profile_days"),
         ({"vol_term_days": [1]}, "vol_term_days"),
+        ({"short_floor_days": [0, 8, 15, 36]}, "short_floor_days"),
+        ({"short_floor_im_bps": [150, 175, 245, 10_001]}, "short_floor_im_bps"),
+        ({"concentration_bps": [-1, 1_000, 3_000]}, "concentration_bps"),
+        ({"concentration_bps": [0, 1_000, 10_001]}, "concentration_bps"),
+        ({"scaling_bps": [10_000, 17_500, 63_000]}, "scaling_bps"),
+        ({"scaling_bps": [999, 17_500, 25_000]}, "scaling_bps"),
+        ({"vol_up_bps": 6_300}, "vol_up_bps = 6300: a volatility of"),
+        ({"realised_hours": 0}, "realised_hours"),
+        ({"settlement_hold_seconds": 0}, "settlement_hold_seconds"),
+        ({"settlement_window_minutes": 0}, "settlement_window_minutes"),
+        ({"concentration_mm_part_bps": 10_001}, "concentration_mm_part_bps"),
+        ({"scaling_decay_bps": 0}, "scaling_decay_bps"),
     ],
 )
 def test_bad_parameters_are_refused(change, match):

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from straddle.core.instruments import BTC, NEVER_MS, Instrument, Kind
+from straddle.risk.expiry import maturities, minutes_to_expiry
 from straddle.risk.implied import option_price_ticks
 from straddle.risk.inputs import RiskInputError, RiskInputs, decode_inputs, encode_inputs
 from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_VOL_BPS
+from straddle.risk.scaling import scaled
 from straddle.risk.scenarios import forward_multiplier, moneyness_bps, scenarios, shocked_vol_bps
-from straddle.risk.table import EXPOSURE_LIMIT, build_table, check_exposure, minutes_to_expiry, table_from_bytes
+from straddle.risk.table import EXPOSURE_LIMIT, build_table, check_exposure, table_from_bytes
 
 NOW = 1_590_103_380_000
 DAY_MS = 86_400_000
@@ -95,7 +98,7 @@ def test_put_call_parity_holds_in_every_scenario_of_equal_weight():
 
 def test_expired_option_is_worth_its_settlement_value_without_risk():
     instruments, inputs = small_market()
-    later = replace(inputs, time_ms=NOW + DAY_MS)
+    later = replace(inputs, time_ms=NOW + DAY_MS, vols=inputs.vols[2:])
     row = build_table(later, instruments)[2]
     assert (row.value, row.band, row.short_im, row.short_mm, set(row.deltas)) == (8_600, 0, 0, 0, {0})
     assert build_table(later, instruments)[3].value == 0
@@ -107,6 +110,140 @@ def test_expired_option_is_worth_its_settlement_value_without_risk():
 )
 def test_minutes_to_expiry(left_ms, minutes):
     assert minutes_to_expiry(NOW + left_ms, NOW, DEFAULT_PARAMETERS) == minutes
+
+
+def night_market():
+    """Ten minutes before an expiry: its call, put and future, a far option and future, the perpetual, and an expiry of the day before."""
+    soon, far, gone = NOW + 600_000, NOW + 90 * DAY_MS, NOW - DAY_MS
+    instruments = [
+        Instrument(1, Kind.PERPETUAL, BTC, NEVER_MS, 0, 50, 10, 10**7),
+        Instrument(2, Kind.CALL, BTC, soon, 900_000, 50, 100, 10**7),
+        Instrument(3, Kind.PUT, BTC, soon, 900_000, 50, 100, 10**7),
+        Instrument(4, Kind.FUTURE, BTC, soon, 0, 50, 100, 10**7),
+        Instrument(5, Kind.CALL, BTC, far, 1_000_000, 50, 100, 10**7),
+        Instrument(6, Kind.FUTURE, BTC, far, 0, 50, 100, 10**7),
+        Instrument(7, Kind.CALL, BTC, gone, 880_000, 50, 100, 10**7),
+        Instrument(8, Kind.PUT, BTC, gone, 880_000, 50, 100, 10**7),
+        Instrument(9, Kind.FUTURE, BTC, gone, 0, 50, 100, 10**7),
+    ]
+    inputs = RiskInputs(
+        epoch=5,
+        time_ms=NOW,
+        index_ticks=908_500,
+        perpetual_mark_ticks=909_000,
+        cumulative_funding=-1_250,
+        funding_remainder=77,
+        forwards=((soon, 908_600), (far, 920_000)),
+        vols=((2, 7_400), (3, 7_400), (5, 9_000)),
+        scale_ppm=1_500_000,
+        hours=(900_000, 905_000),
+        windows=((soon, 1_200_000, 1_200_000 * 890_000),),
+        settlements=((gone, 879_000),),
+        activity=((soon, 100, 50), (far, 1_000, 100), (NEVER_MS, 5, 0)),
+    )
+    return instruments, inputs
+
+
+def test_a_future_is_the_forward_and_moves_with_it():
+    instruments, inputs = night_market()
+    table, parameters = build_table(inputs, instruments), scaled(DEFAULT_PARAMETERS, 1_500_000)
+    far, minutes = table[6], minutes_to_expiry(NOW + 90 * DAY_MS, NOW, DEFAULT_PARAMETERS)
+    assert far.linear and far.value == far.mark == 920_000 and far.funding == 0
+    for shock, delta in zip(scenarios(parameters), far.deltas, strict=True):
+        moved = (920_000 * forward_multiplier(shock, parameters, minutes) + 2**13) >> 14
+        assert delta == ((moved - 920_000) * shock.weight_bps + 5_000) // 10_000
+    calm = build_table(replace(inputs, activity=()), instruments)[6]
+    assert (calm.long_im, calm.long_mm, calm.short_im, calm.short_mm) == (9_085, 4_543, 9_085, 4_543)
+    assert far.band == 908_500 * 200 // 10_000
+
+
+def test_inside_the_window_only_a_third_of_the_average_is_left_to_move():
+    """Twenty of thirty minutes are fixed at 890,000."""
+    instruments, inputs = night_market()
+    table, parameters = build_table(inputs, instruments), scaled(DEFAULT_PARAMETERS, 1_500_000)
+    future, maturity = table[4], maturities(inputs, parameters)[NOW + 600_000]
+    assert future.value == round((2 * 890_000 + 908_600) / 3)
+    moves = {(shock.move_bps, shock.vol): delta for shock, delta in zip(scenarios(parameters)[:27], future.deltas[:27], strict=True)}
+    assert moves[2_400, 0] == pytest.approx(908_600 * 0.24 / 3, abs=10) and moves[-2_400, 1] == pytest.approx(-908_600 * 0.24 / 3, abs=10)
+    for kind, row in ((Kind.CALL, table[2]), (Kind.PUT, table[3])):
+        assert row.value == maturity.option_value(kind, 900_000, 7_400)
+        for shock, delta in zip(scenarios(parameters), row.deltas, strict=True):
+            moved = (908_600 * forward_multiplier(shock, parameters, maturity.minutes) + 2**13) >> 14
+            moneyness = moneyness_bps(908_600, 900_000, maturity.minutes, parameters.skew_full_moneyness_bps)
+            vol = shocked_vol_bps(shock, parameters, 7_400, maturity.minutes, moneyness)
+            assert delta == ((maturity.option_value(kind, 900_000, vol, moved) - row.value) * shock.weight_bps + 5_000) // 10_000
+    assert abs(table[2].value - table[3].value - (future.value - 900_000)) <= 1
+
+
+def test_a_settled_row_is_its_settlement_value_and_nothing_else():
+    instruments, inputs = night_market()
+    before, after = build_table(inputs, instruments), build_table(inputs, instruments, DEFAULT_PARAMETERS, {7: 0, 8: 1_000, 9: 879_000})
+    for id_, value in ((7, 0), (8, 1_000), (9, 879_000)):
+        row = after[id_]
+        assert row.settled and row.value == row.mark == value and row.linear == (id_ == 9)
+        assert row.deltas == (0,) * 48 and not any((row.funding, row.band, row.long_im, row.long_mm, row.short_im, row.short_mm))
+        assert before[id_] == replace(row, settled=False)
+    assert [row for row in after if not row.settled] == list(before.rows[:6])
+
+
+def test_the_algorithm_is_frozen():
+    """Every number of one table with all kinds of rows. Another digest is another algorithm: watchers would no longer recompute older epochs."""
+    instruments, inputs = night_market()
+    table = build_table(inputs, instruments, DEFAULT_PARAMETERS, {7: 0, 8: 1_000, 9: 879_000})
+    rows = [(row.instrument, row.value, row.band, row.long_im, row.long_mm, row.short_im, row.short_mm, *row.deltas) for row in table]
+    assert sha256(repr(rows).encode()).hexdigest() == "1ee518a1fe82188f2adaa2f45b04ac6d99356892123508c005fc8d0772bb0950"
+
+
+def test_settlements_that_the_feeds_contradict_are_refused():
+    instruments, inputs = night_market()
+    with pytest.raises(RiskInputError, match="instrument 8: settled at 999: expected 1000"):
+        build_table(inputs, instruments, DEFAULT_PARAMETERS, {8: 999})
+    with pytest.raises(RiskInputError, match="since instrument 2 is settled"):
+        build_table(inputs, instruments, DEFAULT_PARAMETERS, {2: 5})
+
+
+def test_an_expired_strike_far_from_the_settlement_price_stops_nothing():
+    instruments, inputs = night_market()
+    row = build_table(replace(inputs, settlements=((NOW - DAY_MS, 1),)), instruments)[8]
+    assert row.value == 879_999
+
+
+def test_concentration_is_charged_by_expiry():
+    """Days of volume: 2 (free), 10 (a tenth of the unit's own worst loss), and no volume at all (the cap)."""
+    instruments, inputs = night_market()
+    calm = build_table(replace(inputs, activity=()), instruments)
+    table = build_table(inputs, instruments)
+    assert table[2] == calm[2] and table[4] == calm[4]
+    for id_, part in ((5, 10), (6, 10), (1, 3.3333333333333335)):
+        for side, worst in (("long", -min(table[id_].deltas)), ("short", max(table[id_].deltas))):
+            added = getattr(table[id_], f"{side}_im") - getattr(calm[id_], f"{side}_im")
+            assert added == pytest.approx(worst / part, abs=1.0) and added >= worst / part - 1e-6
+            assert getattr(table[id_], f"{side}_mm") - getattr(calm[id_], f"{side}_mm") == -(-added * 4 // 5)
+
+
+def test_scaling_widens_the_table():
+    instruments, inputs = night_market()
+    table, base = build_table(inputs, instruments), build_table(replace(inputs, scale_ppm=1_000_000), instruments)
+    assert min(table[1].deltas[:27]) == pytest.approx(1.5 * min(base[1].deltas[:27]), abs=60)
+    assert max(table[5].deltas[:27]) > 1.2 * max(base[5].deltas[:27])
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"windows": ()}, r"windows: .*missing"),
+        ({"windows": ((NOW + 600_000, 1_200_001, 1_200_001 * 890_000),)}, "observed_ms of expiry .* = 1200001: expected at most the 1200000"),
+        ({"settlements": ()}, "settlements and forwards: .*missing"),
+        ({"forwards": ((NOW - DAY_MS, 5), (NOW + 600_000, 908_600), (NOW + 90 * DAY_MS, 920_000))}, "each once"),
+        ({"vols": ((2, 7_400), (3, 7_400), (5, 9_000), (7, 7_400))}, r"vols: .*too many \[7\]"),
+        ({"activity": ((NOW, 1, 1),)}, "activity: expiry"),
+        ({"scale_ppm": 999_999}, "scale_ppm"),
+    ],
+)
+def test_night_feeds_that_do_not_fit_are_refused(change, match):
+    instruments, inputs = night_market()
+    with pytest.raises(RiskInputError, match=match):
+        build_table(replace(inputs, **change), instruments)
 
 
 def test_bytes_rebuild_the_table(inputs, instruments):
@@ -157,7 +294,7 @@ def test_the_exposure_limit_is_exact(id_):
 
 
 def test_trailing_and_missing_bytes_are_refused():
-    encoded = encode_inputs(small_market()[1])
+    encoded = encode_inputs(night_market()[1])
     for bad in (encoded + b"\0", encoded + bytes(6), encoded[:-1], encoded[:-6], b"", encoded[:4]):
         with pytest.raises(RiskInputError, match="bytes"):
             decode_inputs(bad)
@@ -179,30 +316,41 @@ def test_the_emptiest_market():
 def test_every_admitted_feed_is_priced(forward, strike, vol, left_ms, kind):
     """Margin is total: extreme forwards, strikes and vols give a table that fits, or a refusal that names the instrument."""
     option = Instrument(1, kind, BTC, NOW + left_ms, strike, 1, 1, 1)
-    inputs = RiskInputs(1, NOW, forward, forward, 0, 0, ((option.expiry_ms, forward),), ((1, vol),))
+    windows = ((option.expiry_ms, 0, 0),) if 0 < left_ms <= 30 * 60_000 else ()
+    inputs = RiskInputs(1, NOW, forward, forward, 0, 0, ((option.expiry_ms, forward),), ((1, vol),) if left_ms > 0 else (), windows=windows)
     try:
         row = build_table(inputs, [option])[1]
     except RiskInputError as error:
-        assert strike > 1_000 * forward and "instrument 1" in str(error)
+        assert left_ms > 0 and strike > 1_000 * forward and "instrument 1" in str(error)
         return
-    assert (row.value, row.deltas) == scalar_deltas(inputs, option) or left_ms <= 0
+    assert left_ms <= 0 or windows or (row.value, row.deltas) == scalar_deltas(inputs, option)
     assert row.value >= 0 and row.band >= 0
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_inputs_round_trip(data):
+    expiries = st.integers(1, 2**48 - 1)
+    observed = st.integers(0, 2**31 - 1).flatmap(lambda ms: st.tuples(st.just(ms), st.integers(ms, ms * MAX_FEED_PRICE_TICKS)))
+    windows = data.draw(st.dictionaries(expiries, observed, max_size=3))
+    settlements = data.draw(st.dictionaries(st.integers(1, 99), st.integers(1, MAX_FEED_PRICE_TICKS), max_size=3))
+    activity = data.draw(st.dictionaries(expiries, st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1)), max_size=3))
     forwards = data.draw(st.dictionaries(st.integers(1, 2**48 - 1), st.integers(1, MAX_FEED_PRICE_TICKS), max_size=5))
     vols = data.draw(st.dictionaries(st.integers(1, 2**32 - 1), st.integers(1, MAX_VOL_BPS), max_size=9))
     inputs = RiskInputs(
         data.draw(st.integers(0, 2**64 - 1)),
-        data.draw(st.integers(0, 2**48 - 1)),
+        data.draw(st.integers(99, 2**48 - 1)),
         data.draw(st.integers(1, MAX_FEED_PRICE_TICKS)),
         5,
         data.draw(st.integers(-(2**38), 2**38)),
         data.draw(st.integers(0, 2**64 - 1)),
         tuple(sorted(forwards.items())),
         tuple(sorted(vols.items())),
+        data.draw(st.integers(1, 10**7)),
+        tuple(data.draw(st.lists(st.integers(1, MAX_FEED_PRICE_TICKS), max_size=26))),
+        tuple((expiry, *entry) for expiry, entry in sorted(windows.items())),
+        tuple(sorted(settlements.items())),
+        tuple((expiry, *entry) for expiry, entry in sorted(activity.items())),
     )
     assert decode_inputs(encode_inputs(inputs)) == inputs
 
@@ -211,12 +359,12 @@ def test_inputs_round_trip(data):
 @given(st.data())
 def test_decoding_is_total_and_canonical(data):
     """Random and mutated bytes: a refusal, or inputs that encode to exactly these bytes; never another error."""
-    encoded = bytearray(encode_inputs(small_market()[1]))
+    encoded = bytearray(encode_inputs(night_market()[1]))
     if data.draw(st.booleans()):
         for _ in range(data.draw(st.integers(1, 3))):
             encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
     else:
-        encoded = bytearray(b"SRI1" + data.draw(st.binary(max_size=120)))
+        encoded = bytearray(b"SRI2" + data.draw(st.binary(max_size=120)))
     encoded = encoded[: data.draw(st.integers(0, len(encoded)))] if data.draw(st.booleans()) else encoded
     try:
         inputs = decode_inputs(bytes(encoded))
@@ -237,6 +385,15 @@ def test_decoding_is_total_and_canonical(data):
         ({"vols": ((2, 1), (2, 1))}, "vols"),
         ({"forwards": ((5, 1), (4, 1))}, "forwards"),
         ({"index_ticks": 5.0}, "index_ticks"),
+        ({"scale_ppm": 0}, "scale_ppm"),
+        ({"hours": (5, 0)}, "hours"),
+        ({"windows": ((9, 5, 4),)}, "fixed part of expiry 9"),
+        ({"windows": ((9, -1, 4),)}, "observed_ms of expiry 9"),
+        ({"settlements": ((NOW + 1, 5),)}, f"settlements: expiry {NOW + 1}: expected at most"),
+        ({"settlements": ((9, 0),)}, "settlement of expiry 9"),
+        ({"activity": ((9, -1, 0),)}, "open interest of expiry 9"),
+        ({"activity": ((9, 0, 2**63),)}, "traded lots of expiry 9"),
+        ({"activity": ((9, 0, 0), (9, 1, 1))}, "activity"),
     ],
 )
 def test_bad_inputs_are_refused(change, match):

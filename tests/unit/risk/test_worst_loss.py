@@ -28,16 +28,16 @@ def test_all_kinds_are_searched(findings):
 
 
 def test_the_default_floor_keeps_what_its_reason_says(findings, instruments, inputs):
-    """The reason of short_option_floor_im_bps in `parameters.REASONS`."""
-    assert max(finding.ratio for finding in within(findings, instruments, inputs, 1)) <= 1.0
-    assert max(finding.ratio for finding in within(findings, instruments, inputs, 15)) <= 2.1
-    assert floor_for(within(findings, instruments, inputs, 1), 1.0, inputs.index_ticks) < DEFAULT_PARAMETERS.short_option_floor_im_bps
+    """The reason of short_floor_im_bps in `parameters.REASONS`, and the table of docs/reference/risk-table.md."""
+    for days, ratio in ((1.5, 1.0), (15, 1.5), (36, 2.0), (300, 4.0)):
+        assert 0.9 * ratio < max(finding.ratio for finding in within(findings, instruments, inputs, days)) <= ratio
+    assert floor_for(within(findings, instruments, inputs, 1), 1.0, inputs.index_ticks) < DEFAULT_PARAMETERS.short_floor_im_bps[0]
 
 
 def test_without_the_floor_narrow_spreads_scan_to_nothing(inputs, instruments, findings):
-    bare = search(inputs, instruments, replace(DEFAULT_PARAMETERS, short_option_floor_im_bps=0))
+    bare = search(inputs, instruments, replace(DEFAULT_PARAMETERS, short_floor_im_bps=(0, 0, 0, 0)))
     assert max(finding.ratio for finding in bare) > 50
-    assert max(finding.ratio for finding in findings) < 7
+    assert max(finding.ratio for finding in findings) < 4
 
 
 def test_a_vertical_by_hand(findings, inputs, instruments):
@@ -50,7 +50,7 @@ def test_a_vertical_by_hand(findings, inputs, instruments):
     low, high = (table[leg] for leg, _ in finding.legs)
     assert finding.loss_ticks == 50_000 - (low.value - high.value)
     assert finding.scan_ticks == max(a - b for a, b in zip(low.deltas, high.deltas, strict=True))
-    assert finding.floor_ticks == 13_628 and finding.short_options == 1
+    assert finding.floor_ticks == -(-inputs.index_ticks * 172 // 10_000) and finding.short_options == 1
 
 
 def test_structures_are_balanced(instruments):

@@ -13,7 +13,7 @@ from straddle.core.capacity import Capacity
 from straddle.core.commands import Command, InternalEpoch, InternalList, L1Deposit, L1SetKey, L2Cancel, L2Trade, L2Withdraw
 from straddle.core.instruments import NEVER_MS, Instrument, Kind
 from straddle.core.messages import MessageKind
-from straddle.core.orders import Order, OrderSet, Side, Signature
+from straddle.core.orders import OrderSet, Side, Signature, outright
 from straddle.core.params import Params
 from straddle.core.risk_table import RiskRow, RiskTable
 from straddle.core.state import Exchange
@@ -26,7 +26,21 @@ OPERATOR = 0xFEE
 IDENTITY = LogIdentity(chain_id=31337, rollup=0x1234_5678_9ABC_DEF0_1234_5678_9ABC_DEF0_1234_5678)
 DOMAIN = messages.domain(IDENTITY.chain_id, IDENTITY.rollup)
 PARAMS = Params(account_depth=8, slot_depth=4, k_im_bps=10_000, k_mm_bps=8_000, risk_digest=7)
-CAPACITY = Capacity(accounts=6, positions=12, instruments=6, signatures=6, orders=8, fills=6, queue=4, withdrawals=2, listings=6)
+CAPACITY = Capacity(
+    accounts=6,
+    positions=12,
+    instruments=6,
+    signatures=6,
+    orders=8,
+    fills=6,
+    queue=4,
+    withdrawals=2,
+    listings=6,
+    legs=12,
+    transfers=1,
+    takeovers=1,
+    deleverages=2,
+)
 SIGNER = EthereumAccount.from_key(bytes(31) + b"\x07")
 KEYS = {3: SecretKey.from_seed(b"maker"), 4: SecretKey.from_seed(b"taker")}
 OWNERS = {3: 0xA1, 4: 0xB2}
@@ -42,7 +56,7 @@ def table(epoch: int, mark: int = MARK) -> RiskTable:
 
 def trade(account: int, nonce: int, side: Side, size_lots: int, limit_ticks: int = MARK, *, key_epoch: int = 1) -> L2Trade:
     """One signed order of the perpetual."""
-    unsigned = OrderSet(account, key_epoch, (Order(nonce, 0, 2_000_000_000_000, size_lots, limit_ticks, 1, side, 2**32 - 1),), Signature(0, 0, 0))
+    unsigned = OrderSet(account, key_epoch, (outright(nonce, 0, 2_000_000_000_000, size_lots, limit_ticks, 1, side, 2**32 - 1),), Signature(0, 0, 0))
     return L2Trade(OrderSet(account, key_epoch, unsigned.orders, KEYS[account].sign(messages.order_set_words(DOMAIN, unsigned))))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -302,3 +303,77 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "poster.sqlite").write_bytes(b"not a database" * 400)
     with pytest.raises(PosterError, match=r"poster.sqlite: cannot be used: .*the journal is not affected"):
         Poster(tmp_path / "poster.sqlite", FACTS, FakeChain(), FakeProver())
+
+
+class SlowProver(FakeProver):
+    """Proofs finish when they are told to; how many are in the making at a time is noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running: set[int] = set()
+        self.most = 0
+        self.go = threading.Event()
+        self.fails = 0
+
+    def prove(self, witness: Witness) -> ProveResult:
+        number = witness.header.batch_number
+        self.running.add(number)
+        self.most = max(self.most, len(self.running))
+        assert self.go.wait(20)
+        self.running.discard(number)
+        if self.fails:
+            self.fails -= 1
+            raise RuntimeError("the prover died")
+        return super().prove(witness)
+
+
+def test_all_batches_are_proposed_before_the_first_proof_and_proved_several_at_a_time(path: Path, tmp_path: Path) -> None:
+    closed, chain, prover = closed_batches(path), FakeChain(), SlowProver()
+    poster = Poster(tmp_path / "poster.sqlite", FACTS, chain, prover, workers=2)
+    for number in range(1, 5):
+        poster.add_epoch(epoch(number))
+    for batch in closed:
+        poster.add(batch)
+    assert poster.advance() == []
+    assert len(chain.proposed) == len(closed) and chain.proven == []
+    assert {record.status for record in poster.records()} == {Status.PROPOSED}
+    assert poster.advance() == []  # nothing new: it did not wait
+    prover.go.set()
+    assert [record.number for record in poster.post()] == [batch.batch.number for batch in closed]
+    assert [number for number, _ in chain.proven] == sorted(prover.batches) == [batch.batch.number for batch in closed]
+    assert prover.most == 2
+    poster.close()
+
+
+def test_a_proof_that_failed_is_made_again_and_the_others_are_kept(path: Path, tmp_path: Path) -> None:
+    closed, chain, prover = closed_batches(path), FakeChain(), SlowProver()
+    poster = Poster(tmp_path / "poster.sqlite", FACTS, chain, prover, workers=2)
+    for number in range(1, 5):
+        poster.add_epoch(epoch(number))
+    for batch in closed:
+        poster.add(batch)
+    prover.fails = 1
+    prover.go.set()
+    with pytest.raises(RuntimeError, match="the prover died"):
+        poster.post()
+    poster.post()
+    assert sorted(prover.batches) == [batch.batch.number for batch in closed] == [number for number, _ in chain.proven]
+    poster.close()
+
+
+def test_a_restart_from_a_snapshot_goes_on_after_the_batches_that_are_not_added_again(path: Path, tmp_path: Path) -> None:
+    closed, chain, prover = closed_batches(path), FakeChain(), FakeProver()
+    first = start(tmp_path, chain, prover)
+    for batch in closed[:2]:
+        first.add(batch)
+    first.post()
+    first.close()
+    second = Poster(tmp_path / "poster.sqlite", FACTS, chain, prover, after_batch=2)
+    assert second.post() == []
+    for batch in closed[2:]:
+        second.add(batch)
+    assert [record.number for record in second.post()] == [batch.batch.number for batch in closed[2:]]
+    assert [number for number, _ in chain.proven] == [batch.batch.number for batch in closed] == prover.batches
+    second.close()
+    with pytest.raises(PosterError, match="batch 3: not known"):
+        Poster(tmp_path / "other.sqlite", FACTS, chain, prover, after_batch=3)

@@ -1,0 +1,178 @@
+package batch
+
+import "math/big"
+
+func leafCells(r *Leaf) LeafFields {
+	return LeafFields{r.Owner, r.KeyX, r.KeyY, r.MultipleX, r.MultipleY, r.KeyEpoch, r.Cash, r.PositionsDigest, r.OrdersRoot, r.MinNonce,
+		r.ActionNonce, r.Flags}
+}
+
+func (f *filler) fillAccounts() {
+	null := Account{ID: new(big.Int), Old: *nullAccount(f.preset.SlotDepth), New: *nullAccount(f.preset.SlotDepth), CancelSignature: -1}
+	for i := range f.c.Private.Accounts {
+		r, used := &null, i < len(f.w.Accounts)
+		if used {
+			r = &f.w.Accounts[i]
+		}
+		row := &f.c.Private.Accounts[i]
+		row.Used, row.ID = bit(used), r.ID
+		row.Sides = [2]LeafFields{leafCells(&r.Old), leafCells(&r.New)}
+		for level := range row.Path {
+			row.Path[level] = 0
+			if used {
+				row.Path[level] = r.Path[level]
+			}
+		}
+		d := f.dealingsOf(r)
+		row.Created, row.Rekeyed = bit(r.Old.Owner.Sign() == 0 && r.New.Owner.Sign() != 0), bit(d.rekeyed)
+		row.Cancelled, row.Acting, row.Paying = bit(r.CancelSignature >= 0), bit(d.acting), bit(d.paying)
+		row.HasPositions, row.Empty = bit(used && d.hasPositions), bit(used && d.empty)
+		row.Closed, row.HasOrders = bit(used && !d.hasPositions && !d.empty), bit(d.steps > 0)
+		row.Deposits, row.Entries, row.Withdrawn, row.Steps = d.deposits, d.entries, d.withdrawn, d.steps
+		j := f.fillMargin(row, r, d)
+		fillRule(row, j, used, d)
+		row.Force = d.force(j)
+		row.Auction = d.auction(&f.w.Header, r, j)
+		row.Seizure = d.seizure(j)
+	}
+}
+
+// dealings are what the other tables say of an account.
+type dealings struct {
+	rekeyed, acting, paying, hasPositions, empty bool
+	entries, steps                               int
+	deposits, withdrawn                          *big.Int
+	forced, closing                              *Entry    // of the queue, or nil
+	takeover                                     *Takeover // of the account's portfolio, or nil
+	seized                                       bool      // by a takeover or a deleveraging
+}
+
+func (f *filler) dealingsOf(r *Account) *dealings {
+	d := &dealings{deposits: new(big.Int), withdrawn: new(big.Int)}
+	f.addQueue(d, r.ID)
+	f.addActions(d, r.ID)
+	for i := range f.w.Takeovers {
+		if t := &f.w.Takeovers[i]; t.Account.Cmp(r.ID) == 0 {
+			d.takeover, d.seized = t, true
+		}
+	}
+	for i := range f.w.Deleverages {
+		d.seized = d.seized || f.w.Deleverages[i].Account.Cmp(r.ID) == 0
+	}
+	for i := range f.w.Orders {
+		if f.w.Orders[i].Account.Cmp(r.ID) == 0 {
+			d.steps++
+		}
+	}
+	_, d.hasPositions = f.digests(r.ID)
+	d.empty = !d.hasPositions && r.Old.PositionsDigest.Cmp(toBig(emptyPositions())) == 0
+	return d
+}
+
+func (f *filler) addQueue(d *dealings, id *big.Int) {
+	for i := range f.w.Queue {
+		e := &f.w.Queue[i]
+		if e.Account.Cmp(id) != 0 {
+			continue
+		}
+		d.entries++
+		switch e.Kind.Int64() {
+		case entryDeposit:
+			d.deposits.Add(d.deposits, e.Amount)
+		case entryKey:
+			d.rekeyed = true
+		case entryForceWithdraw:
+			d.forced = e
+			d.withdrawn.Add(d.withdrawn, e.Paid)
+		case entryForceClose:
+			d.closing = e
+		}
+	}
+}
+
+func (f *filler) addActions(d *dealings, id *big.Int) {
+	pay := func(amount *big.Int) {
+		d.acting, d.paying = true, true
+		d.withdrawn.Add(d.withdrawn, amount)
+	}
+	for i := range f.w.Withdrawals {
+		if w := &f.w.Withdrawals[i]; w.Account.Cmp(id) == 0 {
+			pay(w.Amount)
+		}
+	}
+	for i := range f.w.Transfers {
+		t := &f.w.Transfers[i]
+		if t.Account.Cmp(id) == 0 {
+			pay(t.Amount)
+		}
+		if t.To.Cmp(id) == 0 {
+			d.deposits.Add(d.deposits, t.Amount)
+		}
+	}
+	for i := range f.w.Takeovers {
+		if t := &f.w.Takeovers[i]; t.Winner.Cmp(id) == 0 && t.Signature >= 0 {
+			d.acting = true
+		}
+	}
+}
+
+// force picks the case of a forced withdrawal that holds; if none does, the solver refuses whichever it is.
+func (d *dealings) force(j *judged) ForceFields {
+	cells := ForceFields{0, 0, 0, 0, 0, 0, 0}
+	if d.forced == nil {
+		return cells
+	}
+	cells.Forced, cells.Asked = 1, d.forced.Amount
+	covered, settled := j.room[after].Sign() >= 0, j.settled.Sign() >= 0
+	switch {
+	case !covered:
+		cells.NoneRoom = 1
+	case !settled:
+		cells.NoneSettled = 1
+	case d.forced.Paid.Cmp(d.forced.Amount) == 0:
+		cells.Full = 1
+	case j.settled.Sign() == 0:
+		cells.ShortSettled = 1
+	default:
+		cells.ShortRoom = 1
+	}
+	return cells
+}
+
+// auction reads from the old and the new word what became of an account's auction.
+func (d *dealings) auction(h *Header, r *Account, j *judged) AuctionFields {
+	low := func(n *big.Int, bits int) *big.Int {
+		return new(big.Int).And(n, new(big.Int).Sub(power(bits), big.NewInt(1)))
+	}
+	start, rest := low(r.Old.Auction, startBits), new(big.Int).Rsh(r.Old.Auction, startBits)
+	running, changed := r.Old.Auction.Sign() != 0, r.Old.Auction.Cmp(r.New.Auction) != 0
+	ended := changed && r.New.Auction.Sign() == 0
+	forced := rest.Bit(0) == 1
+	sold := r.New.PositionsDigest.Cmp(toBig(emptyPositions())) == 0
+	cells := AuctionFields{StartMs: start, Forced: bit(forced), LimitBps: new(big.Int).Rsh(rest, 1), InAuction: bit(running),
+		Begun:        bit(changed && !ended && !running && d.closing == nil),
+		EndedCovered: bit(ended && !forced), EndedSold: bit(ended && forced && sold), EndedOver: bit(ended && forced && !sold),
+		Closing: bit(d.closing != nil), CloseLimit: 0, Below: bit(j.below()), AgeMs: 0}
+	if d.closing != nil {
+		cells.CloseLimit = d.closing.Amount
+	}
+	if age := new(big.Int).Sub(h.TimeMs, start); d.seized || ended && forced && !sold {
+		if age.Sign() < 0 {
+			age = new(big.Int)
+		}
+		if age.Cmp(h.AuctionMs) > 0 {
+			age = h.AuctionMs
+		}
+		cells.AgeMs = age
+	}
+	return cells
+}
+
+func (d *dealings) seizure(j *judged) SeizureFields {
+	bankrupt := d.seized && j.equity[before].Sign() < 0 && j.equity[after].Sign() <= 0
+	cells := SeizureFields{Seized: bit(d.seized), Bankrupt: bit(bankrupt), Auctioned: bit(d.takeover != nil), Winner: 0, Fraction: 0, Fund: 0}
+	if d.takeover != nil {
+		cells.Winner, cells.Fraction, cells.Fund = d.takeover.Winner, d.takeover.FractionBps, bit(d.takeover.Signature < 0)
+	}
+	return cells
+}

@@ -1,0 +1,27 @@
+"""A running node, asked over its interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+TIMEOUT_S = 10.0
+
+
+class NodeUnreachable(RuntimeError):
+    """Nothing that is a node answers."""
+
+
+def fetch_status(url: str) -> dict[str, Any]:
+    """GET /status. NodeUnreachable says what came instead."""
+    try:
+        response = httpx.get(url.rstrip("/") + "/status", timeout=TIMEOUT_S, trust_env=False)
+        found = response.json()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise NodeUnreachable(f"--url {url}: no node answers: {type(error).__name__} {error}. Start one with `straddle up`") from error
+    except ValueError as error:
+        raise NodeUnreachable(f"--url {url}: status {response.status_code} and no JSON, expected a node of `straddle up`") from error
+    if not isinstance(found, dict) or not {"sequence", "batches", "money", "problems"} <= found.keys():
+        raise NodeUnreachable(f"--url {url}: answered {str(found)[:200]}, expected the status of a node of `straddle up`")
+    return found

@@ -1,0 +1,25 @@
+"""An undo log: the exchange is changed in place, and put back step by step when an order or a whole set cannot stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class UndoLog:
+    """Calls that undo what was done, newest last."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[Callable[..., object], tuple[object, ...]]] = []
+
+    def note(self, step: Callable[..., object], *arguments: object) -> None:
+        """`step(*arguments)` undoes what was just done."""
+        self.steps.append((step, arguments))
+
+    def back_to(self, length: int) -> None:
+        """Undoes everything since the log had this length, newest first."""
+        steps = self.steps
+        while len(steps) > length:
+            step, arguments = steps.pop()
+            step(*arguments)

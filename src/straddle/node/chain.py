@@ -1,0 +1,226 @@
+"""Layer 1 of a running node: an anvil of its own whose state outlives it, or one at an address; the deployment's record; the queue as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from straddle.commitments.params import params_hash
+from straddle.l1.anvil import Anvil
+from straddle.l1.contracts import load
+from straddle.l1.deployment import Deployment, RollupConfig, deploy
+from straddle.l1.history import BLOCKS_PER_QUERY, HistoryError, QueueEntryAdded
+from straddle.l1.rollup import RollupClient
+from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
+from straddle.l1.sender import Sender, TransactionFailed
+from straddle.node.config import ConfigError
+from straddle.node.feed import RecordedMarket
+from straddle.node.files import write_atomically
+from straddle.node.keys import NodeKeys
+from straddle.node.market import exchange_params, genesis
+from straddle.node.settings import Settings
+from straddle.proving.keys import VerifyingKey
+
+LAYER1_ERRORS = (ConnectionFailed, RpcError, TransactionFailed)
+"""What passes: layer 1 does not answer, or refuses for now."""
+LEAD_S = 1_800
+"""A chain of the node's own starts this long before the recording, for deployment and deposits."""
+TABLE_AGE_S = 900
+"""Layer 1 takes no batch on an older table (Rollup.vy, MAX_TABLE_AGE_MS)."""
+FUNDS_WEI = 10**21
+
+
+class ChainMismatch(RuntimeError):
+    """Layer 1 is not where this node's folder was; the message says what differs and what to do."""
+
+
+class DevChain:
+    """A chain whose clock the node moves to each table's time: anvil, started here, or by somebody else at `url`."""
+
+    def __init__(self, url: str, state: Path, genesis_time_s: int) -> None:
+        self._state = state
+        self._anvil = None if url else Anvil(genesis_time_s)
+        self._genesis_time_s = genesis_time_s
+        self._rpc = Rpc(url) if url else None
+
+    def __enter__(self) -> Self:
+        if self._anvil is None:
+            self._check_foreign()
+            return self
+        self._anvil.start()
+        if self._state.exists():
+            try:
+                self._anvil.rpc.call("anvil_loadState", [self._state.read_text()])
+            except (RpcError, OSError) as error:
+                self._anvil.stop()
+                raise ChainMismatch(f"layer 1: its kept state {self._state} cannot be loaded: {error}. Put it back from a copy") from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._anvil is None:
+            self.rpc.close()
+            return
+        with suppress(*LAYER1_ERRORS):  # it died: what was kept last stays
+            self.keep()
+        self._anvil.stop()
+
+    @property
+    def rpc(self) -> Rpc:
+        """Client of the chain."""
+        if self._rpc is not None:
+            return self._rpc
+        assert self._anvil is not None
+        return self._anvil.rpc
+
+    def keep(self) -> None:
+        """Put the state of a chain of the node's own on disk: whatever the node takes from it must outlive a crash."""
+        if self._anvil is not None:
+            write_atomically(self._state, str(self.rpc.call("anvil_dumpState")).encode())
+
+    def reach(self, time_ms: int) -> None:
+        """Layer 1's clock has passed a table's time."""
+        wanted = -(-time_ms // 1000) + 1
+        if wanted > self.time_s():
+            self.rpc.call("evm_setNextBlockTimestamp", [wanted])
+            self.rpc.call("evm_mine")
+
+    def time_s(self) -> int:
+        """Time of the newest block."""
+        return int(self.rpc.block("latest")["timestamp"], 16)
+
+    def fund(self, address: str) -> None:
+        """Give an account test ether when it has little."""
+        if self.rpc.balance_wei(address) < FUNDS_WEI // 100:
+            self.rpc.call("anvil_setBalance", [address, hex(FUNDS_WEI)])
+
+    def check_clock(self, market_ms: int) -> None:
+        """ConfigError when the chain is so far ahead of the market's clock that it would take no table."""
+        if self.time_s() > market_ms // 1000 + TABLE_AGE_S:
+            raise ConfigError(
+                f"layer1.url: the chain's clock is at {self.time_s()} s, expected at most {market_ms // 1000 + TABLE_AGE_S} s, 15 minutes after the recorded "
+                f"market's: start anvil with --timestamp {self._genesis_time_s}"
+            )
+
+    def _check_foreign(self) -> None:
+        version = str(self.rpc.call("web3_clientVersion"))
+        if not version.lower().startswith("anvil"):
+            raise ConfigError(f"layer1.url: {version} answers, expected anvil: a recorded market needs a chain whose clock can be set to the recording's")
+
+
+def open_deployment(path: Path, chain: DevChain, settings: Settings, market: RecordedMarket, keys: NodeKeys, key: VerifyingKey) -> Deployment:
+    """The deployment of a record, held against the chain and the settings, or a new one. DeploymentError, ChainMismatch: something differs."""
+    for wallet in (keys.operator, keys.sequencer):
+        chain.fund(wallet.address)
+    wanted = _rollup_config(settings, market, keys)
+    if path.exists():
+        deployment = Deployment.from_json(path.read_text())
+        deployment.check(chain.rpc)
+        for name in ("sequencer", "operator", "oracles", "threshold", "genesis_root", "params_hash", "account_depth", "queue_rows", "body_cells"):
+            found, expected = getattr(deployment.config, name), getattr(wanted, name)
+            if found != expected:
+                raise ChainMismatch(
+                    f"deployment {path}: {name} {found}, but the settings and keys give {expected}. Use those of the deployment, or an empty folder"
+                )
+        if deployment.vk_id != key.id:
+            raise ChainMismatch(f"deployment {path}: vk_id 0x{deployment.vk_id.hex()}, but this machine's key of {settings.preset} is 0x{key.id.hex()}")
+        return deployment
+    deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key)), key, wanted)
+    chain.keep()
+    write_atomically(path, deployment.to_json().encode())
+    return deployment
+
+
+def _rollup_config(settings: Settings, market: RecordedMarket, keys: NodeKeys) -> RollupConfig:
+    preset, params = settings.circuit, exchange_params(settings.circuit, market.parameters)
+    _, committed = genesis(preset, params, 0, int(keys.operator.address, 16))
+    return RollupConfig(
+        sequencer=keys.sequencer.address,
+        operator=keys.operator.address,
+        oracles=tuple(wallet.address for wallet in keys.oracles),
+        threshold=settings.epochs.threshold,
+        genesis_root=committed.root,
+        params_hash=params_hash(params),
+        account_depth=preset.account_depth,
+        queue_rows=preset.queue,
+        withdrawal_rows=preset.withdrawals,
+        body_cells=preset.body_words,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Layer 1 at one block."""
+
+    block: int
+    proposed: int
+    """Newest proposal."""
+    proven: int
+    """Newest proven batch."""
+    row_micros: int
+    """What the vault holds for the rollup."""
+    deposits: tuple[tuple[int, int], ...]
+    """(queue index, micro-dollars) of every deposit ever queued, up to this block."""
+
+
+class QueueReader:
+    """Follows the queue; what it has shown once comes from blocks with enough confirmations."""
+
+    def __init__(self, client: RollupClient, confirmations: int) -> None:
+        self._client = client
+        self._confirmations = confirmations
+        self._contract = load("Rollup")
+        self._next_block = client.deployment.start_block
+        self.entries: list[QueueEntryAdded] = []
+        """Confirmed entries, by index."""
+
+    def look(self, again: Callable[[], bool] = lambda: True) -> Observation:
+        """Read what is new; the newest block's state. HistoryError when the queue has a gap: layer 1 went back further than `confirmations`."""
+        while again():
+            block = self._client.rpc.block_number()
+            if block + 1 < self._next_block:
+                self._restart()
+            confirmed = block - self._confirmations
+            self._take(confirmed)
+            unconfirmed = self._read(self._next_block, block)
+            proposed, proven, row = self._client.proposed_batch(), self._client.proven_batch(), self._client.row()
+            if self._client.rpc.block_number() == block:
+                deposits = tuple((entry.index, entry.word_1) for entry in [*self.entries, *unconfirmed] if entry.kind == 1)
+                return Observation(block, proposed, proven, row, deposits)
+        raise ConnectionFailed("layer 1: blocks come faster than they can be read")
+
+    def _take(self, last: int) -> None:
+        found = self._read(self._next_block, last)
+        for entry in found:
+            if entry.index != len(self.entries):
+                known = len(self.entries)
+                self._restart()
+                raise HistoryError(f"queue entry {entry.index} follows entry {known - 1}: layer 1 went back; raise layer1.confirmations. Reading it again")
+            self.entries.append(entry)
+        self._next_block = max(self._next_block, last + 1)
+
+    def _read(self, first: int, last: int) -> list[QueueEntryAdded]:
+        found = []
+        for start in range(first, last + 1, BLOCKS_PER_QUERY):
+            for raw in self._client.rpc.logs(self._client.deployment.rollup, start, min(start + BLOCKS_PER_QUERY - 1, last)):
+                log = self._contract.decode_log([bytes.fromhex(topic[2:]) for topic in raw["topics"]], bytes.fromhex(raw["data"][2:]))
+                if log is not None and log.name == "QueueEntryAdded":
+                    block_number, log_index = int(raw["blockNumber"], 16), int(raw["logIndex"], 16)
+                    values = dict(log.fields) | {"owner": int(log.fields["owner"], 16)}
+                    found.append(QueueEntryAdded(block_number=block_number, log_index=log_index, transaction_hash=str(raw["transactionHash"]), **values))
+        return found
+
+    def _restart(self) -> None:
+        self.entries.clear()
+        self._next_block = self._client.deployment.start_block
+
+
+def queued_micros(observation: Observation, pointer: int) -> int:
+    """Deposits that the exchange has not taken in."""
+    return sum(amount for index, amount in observation.deposits if index >= pointer)
+
+
+__all__ = ["LAYER1_ERRORS", "ChainMismatch", "DevChain", "Observation", "QueueReader", "open_deployment", "queued_micros"]

@@ -1,0 +1,116 @@
+"""The way to layer 1 of a running node: several prover processes, and a thread that adds closed batches to the poster and takes them as far as they go."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from straddle.node.chain import LAYER1_ERRORS
+from straddle.proving.keys import ProverOutputError
+from straddle.proving.prover import Prover, ProverError, ProveResult
+from straddle.proving.server import ProvingServer
+from straddle.proving.witness import Witness
+from straddle.sequencer.poster import BatchRecord, Poster, Status
+from straddle.sequencer.sequencer import ClosedBatch
+
+PASSING_ERRORS = (*LAYER1_ERRORS, ProverError, ProverOutputError)
+"""What a later try may overcome."""
+LOOK_S = 0.25
+RETRY_MAX_S = 30.0
+
+
+class ProverPool:
+    """`prove` for as many callers at a time as there are processes."""
+
+    def __init__(self, prover: Prover, preset: str, workers: int) -> None:
+        self._stack = ExitStack()
+        self._free: queue.SimpleQueue[ProvingServer] = queue.SimpleQueue()
+        for _ in range(workers):
+            self._free.put(self._stack.enter_context(ProvingServer(prover, preset)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    def prove(self, witness: Witness) -> ProveResult:
+        """Prove in the next free process."""
+        server = self._free.get()
+        try:
+            return server.prove(witness)
+        finally:
+            self._free.put(server)
+
+
+class Posting:
+    """The poster's thread. Batches come from the writer; everything else of the poster happens here."""
+
+    def __init__(self, on_failure: Callable[[BaseException], None], on_record: Callable[[BatchRecord], None], keep_chain: Callable[[], None]) -> None:
+        """`on_failure` hears what ended the thread, `on_record` of every step of every batch; `keep_chain` is called when layer 1 has taken something."""
+        self._on_failure = on_failure
+        self._on_record = on_record
+        self._keep_chain = keep_chain
+        self._closed: queue.SimpleQueue[ClosedBatch] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._statuses: dict[int, Status] = {}
+        self._moved = False
+        self._thread: threading.Thread | None = None
+        self.problem = ""
+        """Why nothing moves at the moment; empty when all is well."""
+
+    def report(self, record: BatchRecord) -> None:
+        """The poster's report."""
+        self._statuses[record.number] = record.status
+        self._moved = self._moved or record.status in (Status.PROPOSED, Status.VERIFIED)
+        self._on_record(record)
+
+    def known(self, records: list[BatchRecord]) -> None:
+        """Batches of earlier runs."""
+        self._statuses = {record.number: record.status for record in records}
+
+    def add(self, closed: ClosedBatch) -> None:
+        """The next closed batch, from the writer's thread."""
+        self._closed.put(closed)
+
+    def count(self, *statuses: Status) -> int:
+        """Batches that are so far."""
+        return sum(status in statuses for status in list(self._statuses.values()))
+
+    @property
+    def verified(self) -> int:
+        """Newest batch up to which all are verified."""
+        open_ = [number for number, status in list(self._statuses.items()) if status is not Status.VERIFIED]
+        return min(open_) - 1 if open_ else max(self._statuses, default=0)
+
+    def start(self, poster: Poster) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._run, args=(poster,), name="poster")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the step under way; proofs in the making are given up."""
+        self._stopping.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self, poster: Poster) -> None:
+        pause = LOOK_S
+        try:
+            while not self._stopping.wait(pause):
+                while not self._closed.empty():
+                    poster.add(self._closed.get())
+                try:
+                    poster.advance()
+                    if self._moved:
+                        self._moved = False
+                        self._keep_chain()
+                    self.problem, pause = "", LOOK_S
+                except PASSING_ERRORS as error:
+                    self.problem, pause = str(error), min(2 * pause, RETRY_MAX_S)
+        except BaseException as error:
+            self._on_failure(error)

@@ -1,0 +1,308 @@
+"""A running exchange in one folder: started, caught up with its journal, held against layer 1, and only then open for orders.
+
+deployment.json  keys.json  journal.sqlite  poster.sqlite  snapshots/  layer1.state (of a chain of its own)
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from straddle.api.hub import Hub
+from straddle.api.tape import Tape
+from straddle.core import messages
+from straddle.core.batch import OpenBatch
+from straddle.core.rejections import Rejection
+from straddle.l1.history import HistoryError
+from straddle.l1.rollup import RollupClient
+from straddle.l1.sender import Sender
+from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, Observation, QueueReader, open_deployment
+from straddle.node.feed import OracleReplay, RecordedMarket
+from straddle.node.keys import NodeKeys, warn_of_readers
+from straddle.node.layer1 import PosterChain, queue_commands
+from straddle.node.market import exchange_params, genesis
+from straddle.node.network import Display, shown
+from straddle.node.operator import MarketClock, Operator, OperatorError
+from straddle.node.posting import Posting, ProverPool
+from straddle.node.settings import Settings
+from straddle.node.writer import Writer, WriterStopped
+from straddle.primitives.plain import to_plain
+from straddle.proving.prover import Prover
+from straddle.sequencer.journal import Journal
+from straddle.sequencer.poster import BatchRecord, Facts, Poster, PosterError, Status
+from straddle.sequencer.receipts import LogIdentity
+from straddle.sequencer.sequencer import ClosedBatch, Logged, Sequencer
+from straddle.sequencer.snapshots import Restored, SnapshotError, SnapshotStore
+
+INCLUSION_MS = 600_000
+"""Receipts promise inclusion within ten minutes of market time."""
+
+
+class NodeFailed(RuntimeError):
+    """A part of the node ended by itself; a restart goes on from the journal."""
+
+
+class Node:
+    """Everything that runs, as a context manager: inside it orders are taken. `failed` is set when it must end."""
+
+    def __init__(self, settings: Settings, folder: Path, display: Display) -> None:
+        self.settings, self.folder, self.display = settings, folder, display
+        self.hub = Hub()
+        self.tape = Tape(self.hub)
+        self.failed = threading.Event()
+        self.failure: BaseException | None = None
+        self.on_failure: Callable[[], None] = lambda: None
+        """Called once, from any thread, when the node must end."""
+        self.observed: Observation | None = None
+        """Layer 1 when it was last looked at."""
+        self.layer1_problem = ""
+        self.pending_withdrawals: dict[int, int] = {}
+        """Closed batch -> what it withdraws, micro-dollars."""
+        self.started_from = ""
+        self.snapshot_seconds = 0.0
+        """What the last snapshot took."""
+        self._stack = ExitStack()
+        self._stopping = threading.Event()
+
+    # ---- start
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._stopping.set()
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """In order: nothing new from layer 1 or the clock, what waits is written, a last snapshot, then the rest."""
+        self._stopping.set()
+        self._stack.close()
+
+    def _open(self) -> None:
+        settings, display, enter = self.settings, self.display, self._stack.enter_context
+        self.folder.mkdir(parents=True, exist_ok=True)
+        display.stage("market", "reading the recordings, fitting the surface")
+        self.market = RecordedMarket.load(settings)
+        keys = NodeKeys.open(self.folder / "keys.json", settings.epochs.oracles)
+        self._warn(warn_of_readers(self.folder / "keys.json"))
+        display.stage("keys", f"proving keys of preset {settings.preset} (made once, then kept)")
+        prover = Prover()
+        key = prover.setup(settings.preset, shown(display, "set-up"))
+        display.stage("layer 1", settings.layer1.url or "an anvil of the node's own")
+        genesis_s = self.market.path.start_ms // 1000 - LEAD_S
+        self.chain = enter(DevChain(settings.layer1.url, self.folder / "layer1.state", genesis_s))
+        self.deployment = open_deployment(self.folder / "deployment.json", self.chain, settings, self.market, keys, key)
+        self.client = RollupClient(self.chain.rpc, self.deployment)
+        self.identity = LogIdentity(self.deployment.chain_id, self.deployment.rollup_number)
+        secrets = tuple(bytes(wallet.key) for wallet in keys.oracles[: settings.epochs.threshold])
+        self.oracle = OracleReplay(self.market, self.identity, secrets)
+        display.stage("journal", str(self.folder))
+        self._catch_up(keys, enter(ProverPool(prover, settings.preset, settings.prover.workers)))
+        self._check_committed()
+        self._start()
+
+    def _catch_up(self, keys: NodeKeys, provers: ProverPool) -> None:
+        """Journal, snapshot, poster, sequencer: the state that was acknowledged."""
+        self.journal = Journal(self.folder / "journal.sqlite", self.identity)
+        self._stack.callback(self.journal.close)
+        self.snapshots = SnapshotStore(self.folder / "snapshots", self.identity)
+        begun = time.perf_counter()
+        restored = self.snapshots.restore(self.journal, self.client.proven_batch(), self._warn)
+        self.posting = Posting(self._fail, self._batch_moved, self.chain.keep)
+        try:
+            self.poster = self._poster(keys, provers, restored)
+        except PosterError as error:
+            if restored is None:
+                raise
+            self._warn(f"{error}; the whole journal is replayed instead of the part after the snapshot")
+            restored = None
+            self.poster = self._poster(keys, provers, None)
+        self._stack.callback(self.poster.close)
+        self.posting.known(self.poster.records())
+        if restored is None:
+            params, domain = exchange_params(self.settings.circuit, self.market.parameters), messages.domain(self.identity.chain_id, self.identity.rollup)
+            exchange, committed = genesis(self.settings.circuit, params, domain, int(keys.operator.address, 16))
+            restored = Restored(exchange, committed, self.journal.genesis)
+        exchange = restored.exchange
+        self.sequencer = Sequencer(
+            exchange,
+            restored.committed,
+            self.journal,
+            keys.sequencer,
+            clock_ms=lambda: exchange.table.time_ms if exchange.table else self.market.path.start_ms,
+            inclusion_ms=INCLUSION_MS,
+            on_batch=self._batch_closed,
+            on_logged=self._logged,
+            start=restored.position,
+        )
+        replayed = self.journal.sequence - restored.position.sequence
+        self._snapshot_batches = restored.position.batches
+        self.started_from = f"snapshot at entry {restored.position.sequence}" if restored.position.sequence else "genesis"
+        self.display.progress(f"{replayed} entries replayed from {self.started_from} in {time.perf_counter() - begun:.1f} s")
+
+    def _poster(self, keys: NodeKeys, provers: ProverPool, restored: Restored | None) -> Poster:
+        deployment, params = self.deployment, exchange_params(self.settings.circuit, self.market.parameters)
+        facts = Facts(
+            params=params,
+            preset=self.settings.circuit,
+            domain=messages.domain(self.identity.chain_id, self.identity.rollup),
+            chain_id=deployment.chain_id,
+            rollup=deployment.rollup_number,
+            vk_id=deployment.vk_id,
+            genesis_root=deployment.config.genesis_root,
+            beneficiary=int(keys.sequencer.address, 16),
+        )
+        chain = PosterChain(self.client, Sender(self.chain.rpc, bytes(keys.sequencer.key)), self.chain.reach)
+        after = restored.position.batches if restored else 0
+        workers = self.settings.prover.workers
+        return Poster(self.folder / "poster.sqlite", facts, chain, provers, self.posting.report, workers=workers, after_batch=after)
+
+    def _check_committed(self) -> None:
+        """The replayed state is what layer 1 has proved, or follows from it. Before anybody may send an order."""
+        proven, on_chain = self.client.proven_batch(), self.client.state_root()
+        if proven > self.journal.batches:
+            raise ChainMismatch(
+                f"journal {self.journal.path}: ends with batch {self.journal.batches}, but layer 1 has proved batch {proven}: the journal lost its end, or "
+                "another node runs this rollup. Restore the newest journal"
+            )
+        root = self.journal.batch_root(proven) if proven else self.deployment.config.genesis_root
+        if root != on_chain:
+            raise ChainMismatch(f"state root of batch {proven}: {root:#x} in the journal, but {on_chain:#x} on layer 1. Is this its folder?")
+        exchange = self.sequencer.exchange
+        if self.sequencer.state_root != (self.journal.batch_root(self.journal.batches) if self.journal.batches else root):
+            raise ChainMismatch(f"state root {self.sequencer.state_root:#x} after the replay is not the journal's")
+        market_ms = max(self.market.path.start_ms, exchange.table.time_ms if exchange.table else 0, exchange.time_ms)
+        self.chain.check_clock(market_ms)
+        self.clock = MarketClock(market_ms, self.settings.market.speed)
+
+    def _start(self) -> None:
+        """The threads, each ended before what it uses."""
+        self.writer = Writer(self.sequencer, between=self._between, on_failure=self._fail)
+        self.operator = Operator(
+            self.settings, self.writer, self.sequencer, self.oracle, self.poster, self.clock, lag=self.lag, notice=self.notice, on_failure=self._fail
+        )
+        self.queue = QueueReader(self.client, self.settings.layer1.confirmations)
+        watcher = threading.Thread(target=self._watch, name="layer 1")
+        self._stack.callback(self.posting.stop)
+        self.writer.start()
+        self._stack.callback(self._last_snapshot)
+        self._stack.callback(self.writer.stop)
+        self.operator.open()
+        self._look()
+        self.posting.start(self.poster)
+        watcher.start()
+        self._stack.callback(watcher.join)
+        self.operator.start()
+        self._stack.callback(self.operator.stop)
+
+    # ---- while it runs
+
+    def lag(self) -> int:
+        """Closed batches that layer 1 has not verified."""
+        return self.journal.batches - self.posting.verified
+
+    def notice(self, text: str) -> None:
+        """Something that the operator should see."""
+        self.display.progress(text)
+
+    def conservation_error(self) -> int | None:
+        """The vault's row less queued deposits and withdrawals under way less all cash; 0 unless money was made or lost. In the writer."""
+        seen, exchange = self.observed, self.sequencer.exchange
+        if seen is None:
+            return None
+        queued = sum(amount for index, amount in seen.deposits if index >= exchange.queue_pointer)
+        leaving = sum(amount for batch, amount in self.pending_withdrawals.items() if batch > seen.proven)
+        return seen.row_micros - queued - leaving - _leaving(exchange.open_batch) - self.cash()
+
+    def cash(self) -> int:
+        """Of all accounts, what settled positions will turn into among it. In the writer."""
+        exchange = self.sequencer.exchange
+        if exchange.table is None:
+            return sum(account.cash for account in exchange.accounts.values())
+        return sum(exchange.settled_side(number)[0] for number in exchange.accounts)
+
+    def _watch(self) -> None:
+        pause = self.settings.layer1.poll_seconds
+        try:
+            while not self._stopping.wait(pause):
+                self._look()
+        except WriterStopped:
+            return
+        except BaseException as error:
+            self._fail(error)
+
+    def _look(self) -> None:
+        """Layer 1's newest state, and its queue into the exchange."""
+        try:
+            self.observed = self.queue.look()
+            self.layer1_problem = ""
+        except (*LAYER1_ERRORS, HistoryError) as error:
+            self.layer1_problem = str(error)
+            return
+        pointer = self.sequencer.exchange.queue_pointer
+        if pointer < len(self.queue.entries):
+            self.chain.keep()  # a chain of our own must still have them after a crash
+            commands = queue_commands(self.queue.entries[pointer:])
+            for at in range(0, len(commands), 256):
+                for command, answer in zip(commands[at : at + 256], self.writer.submit(commands[at : at + 256]).result(), strict=True):
+                    if isinstance(answer, Rejection):
+                        raise OperatorError(f"queue entry {command.queue_index} refused: {answer.code.value}, {answer.message}")
+
+    def _batch_closed(self, closed: ClosedBatch) -> None:
+        self.pending_withdrawals[closed.batch.number] = _leaving(closed.batch)
+        if self.observed is not None:
+            for number in [number for number in self.pending_withdrawals if number <= self.observed.proven]:
+                del self.pending_withdrawals[number]
+        self.posting.add(closed)
+
+    def _logged(self, entries: Sequence[Logged]) -> None:
+        self.tape.record(entries)
+        self.oracle.record(entries)
+
+    def _batch_moved(self, record: BatchRecord) -> None:
+        self.hub.publish("batches", to_plain(record))
+        if record.status is Status.VERIFIED:
+            self.notice(f"batch {record.number} verified on layer 1")
+
+    def _between(self) -> None:
+        """In the writer's thread."""
+        self.tape.flush(self.sequencer.exchange)
+        if self.journal.batches - self._snapshot_batches >= self.settings.snapshots.batches:
+            self._snapshot()
+
+    def _snapshot(self) -> None:
+        begun = time.perf_counter()
+        self._snapshot_batches = self.journal.batches
+        try:
+            self.snapshots.write(self.sequencer.exchange, self.sequencer.committed, self.sequencer.position)
+            self.snapshots.prune(self.posting.verified)
+        except (OSError, SnapshotError) as error:
+            self._warn(f"no snapshot was written: {error}; a restart takes longer, nothing is lost")
+        self.snapshot_seconds = time.perf_counter() - begun
+
+    def _last_snapshot(self) -> None:
+        """After the writer has ended, so that the next start is quick."""
+        if self.failure is None:
+            self._snapshot()
+
+    def _warn(self, text: str | None) -> None:
+        if text:
+            self.display.progress(f"warning: {text}")
+
+    def _fail(self, error: BaseException) -> None:
+        """The first failure ends the node."""
+        if not self.failed.is_set():
+            self.failure = error
+            self.failed.set()
+            self.on_failure()
+
+
+def _leaving(batch: OpenBatch) -> int:
+    """Micro-dollars that a batch takes out of the exchange: signed and forced withdrawals."""
+    return sum(command.amount for command in batch.withdrawals.values()) + sum(batch.forced.values())

@@ -1,0 +1,182 @@
+"""A running node behind its interface: the calls of `straddle.api` as jobs of the writer, and the server itself."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import uvicorn
+
+from straddle import __version__
+from straddle.api.app import Api
+from straddle.api.service import Receipted, Unavailable
+from straddle.core.commands import Command
+from straddle.core.rejections import Rejection
+from straddle.core.state import Exchange
+from straddle.node.config import ConfigError
+from straddle.node.running import Node
+from straddle.node.writer import WriterBusy, WriterStopped
+from straddle.primitives.plain import to_plain
+from straddle.sequencer.codec import command_of
+from straddle.sequencer.poster import Status
+from straddle.sequencer.receipts import Receipt
+from straddle.sequencer.sequencer import Accepted
+
+T = TypeVar("T")
+
+CONNECTIONS_MAX = 1_000
+MESSAGE_BYTES_MAX = 64 * 1024
+GRACE_S = 3
+
+
+class Served:
+    """`straddle.api.service.Service` of a node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def command(self, operation: object, content: dict[str, Any]) -> Command:
+        """CodecError (a ValueError) names the field that does not fit."""
+        return command_of(operation, content)
+
+    async def submit(self, commands: Sequence[Command]) -> list[Receipted | Rejection]:
+        """As one of the writer's groups, or a part of one."""
+        answers = await self._wait(lambda: self._node.writer.submit(commands))
+        return [Receipted(receipt_json(answer.receipt), answer.events) if isinstance(answer, Accepted) else answer for answer in answers]
+
+    async def read(self, view: Callable[[Exchange], T]) -> T:
+        """Between two groups."""
+        found: T = await self._wait(lambda: self._node.writer.call(lambda: view(self._node.sequencer.exchange)))
+        return found
+
+    async def receipt(self, sequence: int) -> Mapping[str, Any] | None:
+        """Signed anew: the same signature."""
+
+        def look() -> Receipt | None:
+            try:
+                return self._node.sequencer.receipt(sequence)
+            except KeyError:
+                return None
+
+        found = await self._wait(lambda: self._node.writer.call(look))
+        return None if found is None else receipt_json(found)
+
+    async def status(self) -> Mapping[str, Any]:
+        """The node as a whole, docs/reference/api.md."""
+        status: Mapping[str, Any] = await self._wait(lambda: self._node.writer.call(lambda: node_status(self._node)))
+        return status
+
+    def trades(self, instrument: int | None, limit: int) -> list[Mapping[str, Any]]:
+        """From memory: since the start, and what was replayed at it."""
+        return self._node.tape.trades(instrument, limit)
+
+    def batches(self, first: int, limit: int) -> list[Mapping[str, Any]]:
+        """From the poster's file."""
+        return [to_plain(record) for record in self._node.poster.records(first, limit)]
+
+    async def _wait(self, job: Callable[[], Any]) -> Any:
+        try:
+            return await asyncio.wrap_future(job())
+        except (WriterBusy, WriterStopped) as error:
+            raise Unavailable(str(error)) from error
+
+
+def receipt_json(receipt: Receipt) -> dict[str, Any]:
+    """docs/reference/receipts.md; hashes and the signature as hex."""
+    place = receipt.place
+    return {
+        "chain_id": place.identity.chain_id,
+        "rollup": f"{place.identity.rollup:#042x}",
+        "epoch": place.epoch,
+        "sequence": place.sequence,
+        "previous_hash": "0x" + place.previous_hash.hex(),
+        "command_hash": "0x" + place.command_hash.hex(),
+        "deadline_ms": place.deadline_ms,
+        "hash": "0x" + place.hash.hex(),
+        "signature": "0x" + receipt.signature.hex(),
+    }
+
+
+def node_status(node: Node) -> dict[str, Any]:
+    """In the writer's thread. Amounts in micro-dollars, times in unix milliseconds of the market."""
+    exchange, seen, posting = node.sequencer.exchange, node.observed, node.posting
+    now, table, error = node.clock.now_ms(), exchange.table, node.conservation_error()
+    problems = [text for text in (node.layer1_problem, posting.problem) if text]
+    if error:
+        problems.append(f"conservation: the vault and the accounts differ by {error} micro-dollars")
+    return {
+        "version": __version__,
+        "preset": node.settings.preset,
+        "chain_id": node.identity.chain_id,
+        "rollup": f"{node.identity.rollup:#042x}",
+        "vk_id": "0x" + node.deployment.vk_id.hex(),
+        "layer1_url": node.chain.rpc.url,
+        "started_from": node.started_from,
+        "sequence": exchange.next_sequence - 1,
+        "state_root": f"{node.sequencer.state_root:#066x}",
+        "market_state": exchange.market_state.value,
+        "market_time_ms": now,
+        "epoch": table.epoch if table else 0,
+        "epoch_age_ms": now - table.time_ms if table else None,
+        "index_ticks": table.index_ticks if table else None,
+        "instruments": len(exchange.instruments),
+        "accounts": len(exchange.accounts),
+        "open_orders": sum(map(len, exchange.open_orders.values())),
+        "batches": {
+            "open": exchange.open_batch.number,
+            "open_entries": exchange.next_sequence - exchange.open_batch.first_sequence,
+            "closed": node.journal.batches,
+            "proposed": seen.proposed if seen else None,
+            "proved": posting.count(Status.PROVED, Status.VERIFIED),
+            "verified": seen.proven if seen else None,
+            "lag": node.lag(),
+            "lag_max": node.settings.batches.lag_max,
+        },
+        "money": {
+            "cash": node.cash(),
+            "vault_row": seen.row_micros if seen else None,
+            "conservation_error": error,
+        },
+        "layer1_block": seen.block if seen else None,
+        "groups": node.writer.groups,
+        "snapshot_seconds": round(node.snapshot_seconds, 4),
+        "problems": problems,
+    }
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. ConfigError when it cannot be had."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ConfigError(f"api.host, api.port: {host}:{port} cannot be listened on: {error}. Expected a free port; 0 takes any") from error
+
+
+def serve(node: Node, listener: socket.socket) -> None:
+    """Until a signal (SIGINT, SIGTERM) or the node's failure."""
+    config = uvicorn.Config(
+        Api(Served(node), node.hub, node.tape).app(),
+        log_level="warning",
+        lifespan="off",
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE_BYTES_MAX,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        node.hub.attach(loop)
+        node.on_failure = lambda: setattr(server, "should_exit", True)
+        if node.failed.is_set():
+            return
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            node.hub.detach()
+
+    asyncio.run(run())

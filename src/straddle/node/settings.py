@@ -1,0 +1,212 @@
+"""Configuration of `straddle up`: one TOML file. Every key has a default, a range and a meaning; a refusal names the key, its value and what was expected."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from straddle.commitments.preset import Preset
+from straddle.node.config import CHAIN_FILE, PRICES_FILE, ConfigError, data_directory
+from straddle.proving.presets import all_presets
+
+FEW_INSTRUMENTS = {"nano": 3}
+"""Presets with so few position rows that fewer instruments make fewer batches."""
+
+
+def _key(default: Any, help_: str, low: int | float | None = None, high: int | float | None = None, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help_, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class MarketSettings:
+    """The recorded market that the oracle replays."""
+
+    chain: str = _key("", "Recorded option chain, CSV with the columns of data/README.md; empty: the one that comes with Straddle.")
+    prices: str = _key("", "Recorded hourly candles of the underlying, CSV; empty: those that come with Straddle.")
+    seed: int = _key(1, "The minutes inside each recorded hour follow from it.", 0, 2**63 - 1)
+    instruments: int = _key(0, "Instruments to list, the perpetual among them; 0: what suits the preset.", 0, 10_000)
+    speed: float = _key(1.0, "Seconds of the recording for each second of yours.", 0.01, 10_000.0)
+
+
+@dataclass(frozen=True)
+class EpochSettings:
+    """Risk epochs."""
+
+    seconds: int = _key(60, "Market seconds from one risk table to the next.", 1, 900)
+    oracles: int = _key(3, "Oracles of the development committee; fixed at deployment.", 1, 16)
+    threshold: int = _key(2, "Oracles that sign each table; fixed at deployment.", 1, 16)
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """When a batch is closed, besides when its preset is full or its epoch ends."""
+
+    seconds: float = _key(30.0, "Seconds of yours after which a batch with something to prove is closed.", 0.1, 3_600.0)
+    entries: int = _key(100_000, "Log entries after which a batch is closed.", 1, 2**24 - 10_000)
+    lag_max: int = _key(8, "Closed batches that layer 1 has not verified; from here on the market is cancel-only, until half of them are.", 1, 200)
+
+
+@dataclass(frozen=True)
+class ProverSettings:
+    """Proofs."""
+
+    workers: int = _key(1, "Prover processes; each proves one batch at a time and holds the proving key in memory.", 1, 64)
+
+
+@dataclass(frozen=True)
+class Layer1Settings:
+    """The chain that the exchange settles on."""
+
+    url: str = _key("", "JSON-RPC address; empty: an anvil of the node's own, whose state is kept in the data folder.")
+    confirmations: int = _key(0, "Blocks on top of one before its deposits and keys count. 0 suits a development chain, which has no reorgs.", 0, 10_000)
+    poll_seconds: float = _key(1.0, "Time between two looks at layer 1.", 0.05, 60.0)
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """HTTP and WebSocket."""
+
+    host: str = _key("127.0.0.1", "Address to listen on. The interface knows no users: keep it to this machine, or put a gateway before it.")
+    port: int = _key(8645, "Port; 0: a free one, which the node tells.", 0, 65_535)
+
+
+@dataclass(frozen=True)
+class SnapshotSettings:
+    """Snapshots beside the journal."""
+
+    batches: int = _key(4, "Batches from one snapshot to the next; a restart replays what came after the last one that layer 1 has proved.", 1, 10_000)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it. `Settings.load` reads a file; the constructor checks."""
+
+    preset: str = _key(
+        "demo", "Sizes of the batch circuit (native/circuit/presets.json): nano for a quick look; fixed at deployment.", choices=tuple(all_presets())
+    )
+    market: MarketSettings = field(default_factory=MarketSettings)
+    epochs: EpochSettings = field(default_factory=EpochSettings)
+    batches: BatchSettings = field(default_factory=BatchSettings)
+    prover: ProverSettings = field(default_factory=ProverSettings)
+    layer1: Layer1Settings = field(default_factory=Layer1Settings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
+
+    def __post_init__(self) -> None:
+        _check_values(self, "")
+        if self.epochs.threshold > self.epochs.oracles:
+            raise ConfigError(f"epochs.threshold: {self.epochs.threshold}, expected at most epochs.oracles, {self.epochs.oracles}")
+        if self.market.instruments and not 3 <= self.market.instruments <= self.room:
+            raise ConfigError(
+                f"market.instruments: {self.market.instruments}, expected 0, or 3 (the perpetual and an option of two expiries) to {self.room} "
+                f"with preset {self.preset}"
+            )
+        if self.layer1.url and not self.layer1.url.startswith(("http://", "https://")):
+            raise ConfigError(f"layer1.url: {self.layer1.url!r}, expected an address that begins with http:// or https://")
+
+    @property
+    def circuit(self) -> Preset:
+        """The preset's sizes."""
+        return all_presets()[self.preset]
+
+    @property
+    def room(self) -> int:
+        """The most that can be listed: a market maker quotes everything, and one account may hold half of a batch's position rows."""
+        return min(self.circuit.instruments, self.circuit.listings, self.circuit.positions // 2)
+
+    @property
+    def listed(self) -> int:
+        """Instruments that will be listed."""
+        return self.market.instruments or FEW_INSTRUMENTS.get(self.preset, self.room)
+
+    @property
+    def recordings(self) -> tuple[Path, Path]:
+        """The files of the market: chain and prices. ConfigError when one is not there."""
+        found = []
+        for name, standard in (("chain", CHAIN_FILE), ("prices", PRICES_FILE)):
+            chosen = getattr(self.market, name)
+            path = Path(chosen) if chosen else data_directory() / standard
+            if not path.is_file():
+                raise ConfigError(f"market.{name}: {path}, expected a readable file")
+            found.append(path)
+        return found[0], found[1]
+
+    @classmethod
+    def load(cls, path: Path | None, changes: Mapping[str, Any] | None = None) -> Settings:
+        """From a TOML file (None: defaults); `changes` maps dotted keys to values that come before the file's, None to leave them."""
+        raw: dict[str, Any] = {}
+        if path is not None:
+            try:
+                raw = tomllib.loads(path.read_text())
+            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+                raise ConfigError(f"configuration {path}: {error}") from error
+        for key, value in (changes or {}).items():
+            if value is not None:
+                *tables, name = key.split(".")
+                place = raw
+                for table in tables:
+                    place = place.setdefault(table, {})
+                    if not isinstance(place, dict):
+                        raise ConfigError(f"{table}: {place!r}, expected a table")
+                place[name] = value
+        settings: Settings = _from_table(cls, raw, "")
+        return settings
+
+    def to_toml(self) -> str:
+        """The whole configuration as a file that gives it again, each key with its meaning."""
+        return "\n".join(_toml(self, "")).strip() + "\n"
+
+
+def _from_table(cls: type[Any], raw: Mapping[str, Any], where: str) -> Any:
+    known = {item.name for item in fields(cls)}
+    hints = get_type_hints(cls)
+    values = {}
+    for name, value in raw.items():
+        if name not in known:
+            raise ConfigError(f"{where}{name}: no such key, expected one of {', '.join(where + key for key in sorted(known))}")
+        if is_dataclass(hints[name]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{where}{name}: {value!r}, expected a table [{where}{name}]")
+            value = _from_table(hints[name], value, f"{where}{name}.")
+        values[name] = value
+    settings = cls(**values)
+    _check_values(settings, where)
+    return settings
+
+
+def _check_values(settings: Any, where: str) -> None:
+    """Types, ranges and choices of one table's keys."""
+    hints = get_type_hints(type(settings))
+    for item in fields(settings):
+        kind, value, key = hints[item.name], getattr(settings, item.name), f"{where}{item.name}"
+        if is_dataclass(kind):
+            _check_values(value, f"{key}.")
+            continue
+        low, high, choices = (item.metadata[name] for name in ("low", "high", "choices"))
+        if kind is str:
+            if not isinstance(value, str) or (choices and value not in choices):
+                raise ConfigError(f"{key}: {value!r}, expected {'one of ' + ', '.join(choices) if choices else 'a text'}")
+        elif isinstance(value, bool) or not isinstance(value, int if kind is int else int | float) or not low <= value <= high:
+            raise ConfigError(f"{key}: {value!r}, expected {'an integer' if kind is int else 'a number'} from {low} to {high}")
+
+
+def _toml(settings: Any, table: str) -> list[str]:
+    lines: list[str] = []
+    nested = []
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if is_dataclass(value):
+            nested.append((item.name, value))
+            continue
+        low, high = item.metadata["low"], item.metadata["high"]
+        span = "" if low is None else f" {low} to {high}."
+        lines += [f"# {item.metadata['help']}{span}", f"{item.name} = {json.dumps(value)}"]
+    if table and lines:
+        lines = ["", f"[{table}]", *lines]
+    for name, value in nested:
+        lines += _toml(value, name)
+    return lines

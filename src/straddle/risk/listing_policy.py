@@ -1,0 +1,102 @@
+"""Automatic listing: which instruments have to be listed now, as a pure function of time, index and what is listed. Integers only.
+
+**Expiries**, at 08:00 UTC as Deribit's: the next days, the next Fridays, the last Fridays of the next months, and those of the next quarters; each with a
+dated future. **Strikes** an expiry: all multiples of a step within a reach of the index; step and reach widen with the time to expiry. Nothing is ever
+taken off: when the index moves, what comes into reach is added, and when an expiry comes nearer, its finer strikes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from straddle.core.instruments import Instrument, Kind
+from straddle.risk.listing import nice_number, terms
+from straddle.risk.parameters import BPS
+from straddle.risk.piecewise import check_piecewise, piecewise
+from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_MINUTES, MAX_STRIKE_OVER_FORWARD
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+EXPIRY_MS = 8 * HOUR_MS
+"""08:00 UTC."""
+_EPOCH = date(1970, 1, 1)
+_FRIDAY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPolicy:
+    """What is kept listed. Steps and reaches are in basis points of the index, by days to expiry."""
+
+    days: int = 2
+    weeks: int = 3
+    months: int = 3
+    quarters: int = 4
+    term_days: tuple[int, ...] = (1, 7, 30, 90, 365)
+    step_bps: tuple[int, ...] = (150, 300, 600, 1_200, 2_400)
+    """A step is the largest nice number (1, 2 or 5 times a power of ten ticks) up to this."""
+    down_bps: tuple[int, ...] = (1_500, 2_500, 5_000, 6_500, 7_000)
+    up_bps: tuple[int, ...] = (1_500, 3_000, 7_500, 15_000, 30_000)
+    max_strikes: int = 60
+    """An expiry; the nearest to the money first."""
+    quiet_ms: int = HOUR_MS
+    """Nothing is added to an expiry that is nearer than this."""
+
+    def __post_init__(self) -> None:
+        for name in ("step_bps", "down_bps", "up_bps"):
+            check_piecewise("term_days", self.term_days, getattr(self, name))
+            if min(getattr(self, name)) < 1:
+                raise ValueError(f"listing policy: {name} = {getattr(self, name)}: expected positive values")
+        for name, low in (("days", 0), ("weeks", 0), ("months", 0), ("quarters", 0), ("max_strikes", 0), ("quiet_ms", 0)):
+            if getattr(self, name) < low:
+                raise ValueError(f"listing policy: {name} = {getattr(self, name)}: expected at least {low}")
+        if max(self.down_bps) >= BPS:
+            raise ValueError(f"listing policy: down_bps = {self.down_bps}: expected below {BPS}")
+
+
+DEFAULT_POLICY = ListingPolicy()
+
+
+def expiries(time_ms: int, policy: ListingPolicy = DEFAULT_POLICY) -> tuple[int, ...]:
+    """Expiries to have listed, ascending, unix milliseconds: all after `time_ms` and within two years."""
+    first = _EPOCH + timedelta(days=(time_ms - EXPIRY_MS) // DAY_MS + 1)
+    fridays = [first + timedelta(days=(_FRIDAY - first.weekday()) % 7 + 7 * week) for week in range(policy.weeks)]
+    month_ends = [last for last in (_last_friday(first, ahead) for ahead in range(max(policy.months, 3 * policy.quarters) + 3)) if last >= first]
+    quarter_ends = [last for last in month_ends if last.month % 3 == 0]
+    wanted = {first + timedelta(days=day) for day in range(policy.days)}
+    wanted.update(fridays, month_ends[: policy.months], quarter_ends[: policy.quarters])
+    moments = ((day - _EPOCH).days * DAY_MS + EXPIRY_MS for day in wanted)
+    return tuple(sorted(moment for moment in moments if moment <= time_ms + MAX_MINUTES * 60_000))
+
+
+def _last_friday(start: date, ahead: int) -> date:
+    """The last Friday of the month `ahead` months after that of `start`."""
+    years, month = divmod(start.month + ahead, 12)
+    last = date(start.year + years, month + 1, 1) - timedelta(days=1)
+    return last - timedelta(days=(last.weekday() - _FRIDAY) % 7)
+
+
+def strikes(expiry_ms: int, time_ms: int, index_ticks: int, policy: ListingPolicy = DEFAULT_POLICY) -> tuple[int, ...]:
+    """Strikes to have listed for an expiry, ascending, ticks: inside the pricing limits, nearest to the money first where there are too many."""
+    term_ms = [days * DAY_MS for days in policy.term_days]
+    step_bps, down_bps, up_bps = (piecewise(term_ms, heights, expiry_ms - time_ms) for heights in (policy.step_bps, policy.down_bps, policy.up_bps))
+    step = nice_number(index_ticks * step_bps // BPS)
+    low = max(1, index_ticks * (BPS - down_bps) // BPS)
+    high = min(index_ticks * (BPS + up_bps) // BPS, MAX_STRIKE_OVER_FORWARD * index_ticks, MAX_FEED_PRICE_TICKS)
+    grid = range(-(-low // step) * step, high + 1, step)
+    nearest = sorted(grid, key=lambda strike: (abs(strike - index_ticks), strike))
+    return tuple(sorted(nearest[: policy.max_strikes]))
+
+
+def due(time_ms: int, index_ticks: int, listed: Iterable[Instrument], first_id: int, policy: ListingPolicy = DEFAULT_POLICY) -> tuple[Instrument, ...]:
+    """What has to be listed now, ids running from `first_id`: futures first, then options by their distance from the money, so that whoever has room for
+    no more takes the first ones. `listed` are all instruments that are listed already; empty when nothing is due."""
+    present = {(instrument.kind, instrument.expiry_ms, instrument.strike_ticks) for instrument in listed}
+    wanted: list[tuple[Kind, int, int]] = []
+    for expiry in expiries(time_ms, policy):
+        if expiry - time_ms >= policy.quiet_ms:
+            wanted.append((Kind.FUTURE, expiry, 0))
+            wanted += [(kind, expiry, strike) for strike in strikes(expiry, time_ms, index_ticks, policy) for kind in (Kind.CALL, Kind.PUT)]
+    missing = sorted((key for key in wanted if key not in present), key=lambda key: (key[0] is not Kind.FUTURE, abs(key[2] - index_ticks), key[1], key[0]))
+    return tuple(terms(first_id + i, kind, expiry, strike, index_ticks) for i, (kind, expiry, strike) in enumerate(missing))

@@ -1,0 +1,146 @@
+"""What is known of each batch's way to layer 1, in SQLite: records, proofs and signed epochs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from straddle.proving.keys import Proof
+
+
+class PosterError(RuntimeError):
+    """Layer 1 and this node disagree; the message says on what. Nothing was posted."""
+
+
+class Status(StrEnum):
+    """How far a batch is."""
+
+    CLOSED = "closed"
+    PROPOSED = "proposed"
+    PROVED = "proved"
+    VERIFIED = "verified"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedEpoch:
+    """A risk epoch as layer 1 takes it."""
+
+    epoch: int
+    time_ms: int
+    risk_root: int
+    inputs: bytes
+    signatures: tuple[bytes, ...]
+    """65 bytes each (r, s, v), ascending by signer."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """What is known of a batch's way to layer 1."""
+
+    number: int
+    status: Status
+    header_hash: str
+    state_root: str
+    propose_transaction: str = ""
+    propose_gas: int = 0
+    prove_transaction: str = ""
+    prove_gas: int = 0
+    prove_wall_seconds: float = 0.0
+    prove_cpu_seconds: float = 0.0
+    data_bytes: int = 0
+    """Effects and body as posted."""
+    epoch: int = 0
+    """Risk epoch of the batch's table."""
+
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, header_hash TEXT NOT NULL, record TEXT NOT NULL, proof TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, signed TEXT NOT NULL);
+"""
+
+
+class BatchFile:
+    """The file. Every call is durable when it returns, and may come from any thread (SQLite takes them one by one)."""
+
+    def __init__(self, path: Path, report: Callable[[BatchRecord], None]) -> None:
+        """`report` is told of every record that is saved. PosterError: the file cannot be used."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._report = report
+        self._updating = threading.Lock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise PosterError(
+                f"poster {path}: cannot be used: {error}. Close the process that has it open, or restore the file; the journal is not affected"
+            ) from error
+
+    def record(self, number: int) -> BatchRecord | None:
+        """What is known of a batch, or None."""
+        row = self._db.execute("SELECT record FROM batches WHERE number = ?", (number,)).fetchone()
+        return None if row is None else _record(json.loads(row[0]))
+
+    def records(self, first: int = 1, limit: int = -1) -> list[BatchRecord]:
+        """Batches from `first` on, in order, at most `limit` (-1: all)."""
+        select = "SELECT record FROM batches WHERE number >= ? ORDER BY number LIMIT ?"
+        return [_record(json.loads(row[0])) for row in self._db.execute(select, (first, limit))]
+
+    def save(self, record: BatchRecord) -> None:
+        """Insert or replace."""
+        statement = "INSERT INTO batches (number, header_hash, record) VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET record = excluded.record"
+        self._db.execute(statement, (record.number, record.header_hash, json.dumps(asdict(record))))
+        self._report(record)
+
+    def update(self, number: int, **changes: Any) -> BatchRecord:
+        """Change fields of a known batch's record."""
+        with self._updating:
+            record = _record(asdict(self.known(number)) | changes)
+            self.save(record)
+        return record
+
+    def known(self, number: int) -> BatchRecord:
+        """The record of a batch that must be there."""
+        record = self.record(number)
+        if record is None:
+            raise PosterError(f"batch {number}: not known")
+        return record
+
+    def proof(self, number: int) -> Proof | None:
+        """The batch's proof, once it was made."""
+        (kept,) = self._db.execute("SELECT proof FROM batches WHERE number = ?", (number,)).fetchone()
+        return Proof(**{name: tuple(int(word, 16) for word in words) for name, words in json.loads(kept).items()}) if kept else None
+
+    def save_proof(self, number: int, proof: Proof) -> None:
+        """Keep the proof of a known batch."""
+        words = {name: [hex(word) for word in values] for name, values in asdict(proof).items()}
+        self._db.execute("UPDATE batches SET proof = ? WHERE number = ?", (json.dumps(words), number))
+
+    def save_epoch(self, epoch: SignedEpoch) -> None:
+        """Insert or replace: an epoch that was signed and not entered before a crash is signed anew."""
+        signed = {**asdict(epoch), "inputs": epoch.inputs.hex(), "signatures": [signature.hex() for signature in epoch.signatures]}
+        self._db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?)", (epoch.epoch, json.dumps(signed)))
+
+    def epochs(self, after: int, last: int) -> list[SignedEpoch]:
+        """Signed epochs after one, up to another, in order."""
+        select = "SELECT signed FROM epochs WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
+        return [_epoch(json.loads(row[0])) for row in self._db.execute(select, (after, last)).fetchall()]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def _record(raw: dict[str, Any]) -> BatchRecord:
+    return BatchRecord(**{**raw, "status": Status(raw["status"])})
+
+
+def _epoch(raw: dict[str, Any]) -> SignedEpoch:
+    signatures = tuple(bytes.fromhex(item) for item in raw["signatures"])
+    return SignedEpoch(raw["epoch"], raw["time_ms"], raw["risk_root"], bytes.fromhex(raw["inputs"]), signatures)

@@ -1,0 +1,205 @@
+"""`straddle up` as its users meet it: a process, a folder, HTTP, a WebSocket and layer 1; stopped, killed and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+from websockets.sync.client import ClientConnection, connect
+
+from straddle.cli.main import app
+from straddle.core import messages
+from straddle.core.orders import Side, outright
+from straddle.l1.anvil import AnvilError, find_anvil
+from straddle.l1.deployment import Deployment
+from straddle.l1.rollup import RollupClient
+from straddle.l1.rpc import Rpc
+from straddle.l1.sender import Sender
+from straddle.node.traders import Trader
+from straddle.primitives.plain import to_plain
+from straddle.proving.prover import Prover, ProverError
+from straddle.sequencer.receipts import LogIdentity, LogPlace, Receipt
+
+pytestmark = pytest.mark.slow
+
+SOURCES = Path(__file__).resolve().parents[2] / "src"
+START_S = 300.0
+PERPETUAL = 1
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prerequisites() -> None:
+    try:
+        find_anvil()
+        Prover().setup("nano")
+    except (AnvilError, ProverError) as error:
+        pytest.skip(f"needs `make setup`: {error}")
+
+
+class Running:
+    """A node's process and its address."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process, self._log = process, log
+        found = wait_for(lambda: re.search(r"ready\s+(http://\S+)", log.read_text()) or process.poll() is not None, START_S, log)
+        assert isinstance(found, re.Match), log.read_text()
+        self.url = found[1]
+        self.http = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+
+    def get(self, path: str) -> Any:
+        response = self.http.get(path)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def post(self, commands: Any) -> httpx.Response:
+        return self.http.post("/commands", json=commands)
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+        self.process.send_signal(with_signal)
+        return self.process.wait(60)
+
+
+def wait_for(look: Callable[[], Any], seconds: float, log: Path) -> Any:
+    """The first true value."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"nothing within {seconds} s; the node wrote:\n{log.read_text()}"
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def up(folder: Path, config: Path) -> Iterator[Running]:
+    log = folder.parent / f"{time.monotonic_ns()}.log"
+    command = [sys.executable, "-m", "straddle.cli.main", "up", "--config", str(config), "--data", str(folder), "--port", "0"]
+    with log.open("w") as output:
+        environment = {**os.environ, "PYTHONPATH": str(SOURCES), "COLUMNS": "200"}
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, env=environment)
+    try:
+        yield Running(process, log)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def join(node: Running, folder: Path, name: str, dollars: int) -> Trader:
+    """A trader deposits and sets a key on layer 1, and waits until the node says so."""
+    deployment = Deployment.from_json((folder / "deployment.json").read_text())
+    keys = json.loads((folder / "keys.json").read_text())
+    trader = Trader.create(1, name, messages.domain(deployment.chain_id, deployment.rollup_number))
+    with Rpc(node.get("/status")["layer1_url"]) as rpc:
+        client = RollupClient(rpc, deployment)
+        rpc.call("anvil_setBalance", [trader.wallet.address, hex(10**20)])
+        client.mint(Sender(rpc, keys["operator"]), trader.wallet.address, dollars * 10**6)
+        sender = Sender(rpc, bytes(trader.wallet.key))
+        trader.account = client.deposit(sender, dollars * 10**6).account
+        client.set_key(sender, trader.account, trader.key.public, trader.key.base)
+    deadline = time.monotonic() + 20
+    while node.http.get(f"/accounts/{trader.account}").json().get("has_key") is not True:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return trader
+
+
+def order(node: Running, trader: Trader, side: Side, offset_ticks: int = 0) -> dict[str, Any]:
+    """A signed order of 0.1 BTC on the perpetual, as JSON."""
+    table = node.get("/table")
+    limit = table["rows"][0]["value"] // 50 * 50 + offset_ticks
+    command = trader.sign_orders([outright(trader.next_nonce, 0, table["time_ms"] + 3_600_000, 1_000, limit, PERPETUAL, side, 10_000)])
+    return {"op": "l2_trade", **to_plain(command)}
+
+
+def receive(socket: ClientConnection, channel: str) -> Any:
+    """The next message of a channel."""
+    while True:
+        message = json.loads(socket.recv(timeout=30))
+        if message.get("channel") == channel:
+            return message
+
+
+def check_receipt(raw: dict[str, Any], signer: str) -> None:
+    """The sequencer signed that place in the log."""
+    numbers = [bytes.fromhex(raw[name][2:]) for name in ("previous_hash", "command_hash", "signature")]
+    place = LogPlace(LogIdentity(raw["chain_id"], int(raw["rollup"], 16)), raw["epoch"], raw["sequence"], numbers[0], numbers[1], raw["deadline_ms"])
+    assert Receipt(place, numbers[2]).signer == signer
+    assert "0x" + place.hash.hex() == raw["hash"]
+
+
+def test_an_exchange_is_run_used_stopped_killed_and_started_again(tmp_path: Path) -> None:
+    folder, config = tmp_path / "exchange", tmp_path / "config.toml"
+    config.write_text('preset = "nano"\n[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n[snapshots]\nbatches = 2\n')
+    with up(folder, config) as node:
+        maker, taker = join(node, folder, "maker", 100_000), join(node, folder, "taker", 50_000)
+        sequencer = json.loads((folder / "deployment.json").read_text())["config"]["sequencer"]
+        with connect(node.url.replace("http", "ws") + "/ws") as socket:
+            channels = ["trades", f"book.{PERPETUAL}", f"account.{taker.account}", "batches"]
+            socket.send(json.dumps({"subscribe": channels}))
+            assert {json.loads(socket.recv(timeout=10))["subscribed"] for _ in channels} == set(channels)
+            sold = node.post(order(node, maker, Side.SELL, 500)).json()
+            check_receipt(sold["receipt"], sequencer)
+            book = receive(socket, f"book.{PERPETUAL}")
+            (level,) = book["data"]["asks"]
+            assert level[1] == 1_000 and book["sequence"] == 1
+            assert node.get(f"/books/{PERPETUAL}")["asks"] == [level]
+            bought = node.post([order(node, taker, Side.BUY, 500), order(node, taker, Side.BUY, -500)]).json()
+            trade = receive(socket, "trades")
+            assert (trade["sequence"], trade["data"]["taker"], trade["data"]["maker"], trade["data"]["price_ticks"]) == (
+                1,
+                taker.account,
+                maker.account,
+                level[0],
+            )
+            assert trade["data"]["log_sequence"] == bought[0]["receipt"]["sequence"]
+            assert receive(socket, f"account.{taker.account}")["data"] == trade["data"]
+            number = node.get("/status")["batches"]["open"]
+            verified = wait_for(lambda: (found := receive(socket, "batches")["data"])["number"] >= number - 1 and found["status"] == "verified", 120, config)
+            assert verified
+        account = node.get(f"/accounts/{taker.account}")
+        assert account["positions"] == [{"instrument": PERPETUAL, "size_lots": 1_000}]
+        assert len(account["open_orders"]) == 1 and account["margin"]["withdrawable"] < account["margin"]["equity"] < 50_000 * 10**6
+        refused = node.post({**bought[0], "op": "l2_trade"})
+        assert refused.status_code == 400 and refused.json()["error"]["field"] in ("body.order_set", "body")
+        wait_for(lambda: node.get("/status")["batches"]["lag"] == 0, 120, config)
+        status = node.get("/status")
+        assert status["problems"] == [] and status["money"]["conservation_error"] == 0 and status["money"]["cash"] <= 150_000 * 10**6
+        shown = CliRunner().invoke(app, ["status", "--url", node.url])
+        assert shown.exit_code == 0 and "error 0 micro-dollars" in shown.output
+        deployment = str(folder / "deployment.json")
+        verify = ["verify", "--l1", status["layer1_url"], "--deployment", deployment, "--vk-id"]
+        assert CliRunner().invoke(app, [*verify, status["vk_id"]]).exit_code == 0
+        assert CliRunner().invoke(app, [*verify, "0x" + "11" * 32]).exit_code == 2
+        before = node.get("/status")
+        assert node.stop() == 0
+    with up(folder, config) as node:
+        again = node.get("/status")
+        assert again["started_from"].startswith("snapshot") and again["sequence"] >= before["sequence"]
+        closed = before["batches"]["closed"]
+        assert node.get(f"/batches?first={closed}&limit=1")[0]["state_root"] == before["state_root"]
+        assert again["batches"]["closed"] > closed or again["state_root"] == before["state_root"]
+        assert node.get(f"/receipts/{bought[0]['receipt']['sequence']}") == bought[0]["receipt"]
+        assert [open_["nonce"] for open_ in node.get(f"/accounts/{taker.account}")["open_orders"]] == [2]
+        taker.next_nonce = 3
+        last = node.post(order(node, maker, Side.SELL, -500)).json()["receipt"]
+        assert node.stop(signal.SIGKILL) == -signal.SIGKILL
+    with up(folder, config) as node:
+        assert node.get(f"/receipts/{last['sequence']}") == last
+        assert node.get(f"/accounts/{taker.account}")["positions"] == [{"instrument": PERPETUAL, "size_lots": 2_000}]
+        wait_for(lambda: node.get("/status")["batches"]["lag"] == 0 and node.get("/status")["batches"]["verified"], 120, config)
+        status = node.get("/status")
+        assert status["problems"] == [] and status["money"]["conservation_error"] == 0
+        with Rpc(status["layer1_url"]) as rpc:
+            assert RollupClient(rpc, Deployment.from_json(Path(deployment).read_text())).state_root() == int(node.get("/batches")[-1]["state_root"], 16)
+        assert node.stop(signal.SIGINT) == 0

@@ -1,0 +1,117 @@
+"""`straddle up`, `status` and `verify --vk-id` on the command line: what is printed, what is refused, exit codes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from straddle.cli.main import app
+from straddle.node.settings import Settings
+
+runner = CliRunner()
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "version": "1", "preset": "nano", "chain_id": 1, "rollup": "0x" + "ab" * 20, "vk_id": "0x" + "cd" * 32, "layer1_url": "http://127.0.0.1:1",
+        "started_from": "genesis", "sequence": 1234, "state_root": "0x1", "market_state": "open", "market_time_ms": 1_590_103_200_000, "epoch": 7,
+        "epoch_age_ms": 1500, "index_ticks": 908_700, "instruments": 3, "accounts": 4, "open_orders": 5,
+        "batches": {"open": 9, "open_entries": 3, "closed": 8, "proposed": 8, "proved": 7, "verified": 6, "lag": 2, "lag_max": 8},
+        "money": {"cash": 5_000_000, "vault_row": 5_000_000, "conservation_error": 0}, "layer1_block": 12, "groups": 1, "snapshot_seconds": 0.1, "problems": [],
+    }  # fmt: skip
+    return fields | changes
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """A server that answers everything with one body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_the_configuration_is_printed_and_read_again(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["up", "--print-config", "--preset", "nano", "--port", "0", "--speed", "2.5"])
+    assert result.exit_code == 0
+    path = tmp_path / "config.toml"
+    path.write_text(result.output)
+    settings = Settings.load(path)
+    assert (settings.preset, settings.api.port, settings.market.speed) == ("nano", 0, 2.5)
+    assert runner.invoke(app, ["up", "--print-config", "--config", str(path)]).output == result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "huge"], "preset: 'huge', expected one of nano"),
+        (["--speed", "-1"], "market.speed: -1.0, expected a number from 0.01"),
+        (["--l1", "localhost"], "layer1.url: 'localhost', expected an address"),
+        (["--config", "nowhere.toml"], "configuration nowhere.toml: "),
+    ],
+)
+def test_a_setting_that_cannot_be_ends_with_its_name(arguments: list[str], message: str) -> None:
+    result = runner.invoke(app, ["up", *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_port_that_is_taken_ends_with_the_reason(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = runner.invoke(app, ["up", "--preset", "nano", "--data", str(tmp_path / "d"), "--port", str(taken.getsockname()[1])])
+    assert result.exit_code == 2 and "cannot be listened on" in result.stderr
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_status_is_a_table() -> None:
+    with answering(json.dumps(status()).encode()) as url:
+        result = runner.invoke(app, ["status", "--url", url], env={"COLUMNS": "150"})
+    assert result.exit_code == 0
+    for part in ("entry 1,234", "8 closed, 8 proposed, 7 proved, 6 verified", "2 batches; from 8 on", "1.5 s old", "2020-05-21 23:20:00 UTC", "0x" + "cd" * 32):
+        assert part in result.output
+    with answering(json.dumps(status(index_ticks=None, epoch_age_ms=None, money={"cash": 0, "vault_row": None, "conservation_error": None})).encode()) as url:
+        result = runner.invoke(app, ["status", "--url", url])
+    assert result.exit_code == 0 and "no table yet" in result.output and "not read yet" in result.output
+
+
+def test_problems_are_exit_code_1() -> None:
+    with answering(json.dumps(status(problems=["the vault and the accounts differ"])).encode()) as url:
+        result = runner.invoke(app, ["status", "--url", url])
+    assert result.exit_code == 1 and "does not hold: the vault and the accounts differ" in result.stderr
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"[]", b"{}", b'{"sequence": 1}'])
+def test_what_is_no_node_is_exit_code_2(body: bytes) -> None:
+    with answering(body) as url:
+        result = runner.invoke(app, ["status", "--url", url])
+    assert result.exit_code == 2 and "a node of `straddle up`" in " ".join(result.stderr.split())
+
+
+def test_nobody_there_is_exit_code_2() -> None:
+    for url in ("http://127.0.0.1:1", "nonsense", "http://[bad"):
+        result = runner.invoke(app, ["status", "--url", url])
+        assert result.exit_code == 2 and "no node answers" in result.stderr

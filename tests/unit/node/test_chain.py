@@ -1,0 +1,165 @@
+"""Layer 1 of a node: the queue as it grows and goes back, and a chain of its own that comes back as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from straddle.l1.anvil import Anvil, AnvilError, find_anvil
+from straddle.l1.history import HistoryError
+from straddle.l1.sender import Sender
+from straddle.node import chain as module
+from straddle.node.chain import ChainMismatch, DevChain, Observation, QueueReader, queued_micros
+from straddle.node.config import ConfigError
+from straddle.node.keys import NodeKeys, warn_of_readers
+
+GENESIS_S = 1_590_000_000
+
+
+class Chain:
+    """A client whose blocks hold queue entries by index; deposits of 1,000 times the index plus one."""
+
+    def __init__(self) -> None:
+        self.blocks: list[list[int]] = [[]]
+        self.deployment = SimpleNamespace(start_block=0, rollup="0x1")
+        self.rpc = SimpleNamespace(block_number=lambda: len(self.blocks) - 1, logs=self.logs)
+
+    def logs(self, address: str, first: int, last: int) -> list[dict[str, str]]:
+        return [
+            {"blockNumber": hex(block), "logIndex": hex(i), "transactionHash": "0x", "data": f"0x{index:02x}", "topics": []}  # type: ignore[dict-item]
+            for block in range(first, min(last, len(self.blocks) - 1) + 1)
+            for i, index in enumerate(self.blocks[block])
+        ]
+
+    def proposed_batch(self) -> int:
+        return 5
+
+    def proven_batch(self) -> int:
+        return 4
+
+    def row(self) -> int:
+        return 77
+
+
+class Decoder:
+    def decode_log(self, topics: list[bytes], data: bytes) -> Any:
+        fields = {"index": data[0], "kind": 1, "account": 3, "owner": "0xa", "word_1": 1_000 * (data[0] + 1), "word_2": 0}
+        return SimpleNamespace(name="QueueEntryAdded", fields=fields)
+
+
+@pytest.fixture
+def chain(monkeypatch: pytest.MonkeyPatch) -> Chain:
+    monkeypatch.setattr(module, "load", lambda name: Decoder())
+    return Chain()
+
+
+def test_entries_count_when_they_are_confirmed_and_are_seen_before(chain: Chain) -> None:
+    reader = QueueReader(chain, confirmations=2)  # type: ignore[arg-type]
+    chain.blocks += [[0, 1], [], [2]]
+    seen = reader.look()
+    assert [entry.index for entry in reader.entries] == [0, 1]
+    assert seen == Observation(3, 5, 4, 77, ((0, 1_000), (1, 2_000), (2, 3_000)))
+    assert queued_micros(seen, 1) == 5_000
+    chain.blocks += [[], []]
+    reader.look()
+    assert [(entry.index, entry.block_number) for entry in reader.entries] == [(0, 1), (1, 1), (2, 3)]
+
+
+def test_a_reorg_of_what_was_not_confirmed_is_followed(chain: Chain) -> None:
+    reader = QueueReader(chain, confirmations=1)  # type: ignore[arg-type]
+    chain.blocks += [[0], [1]]
+    reader.look()
+    chain.blocks[2:] = [[], [1], []]
+    assert reader.look().deposits == ((0, 1_000), (1, 2_000))
+    assert [(entry.index, entry.block_number) for entry in reader.entries] == [(0, 1), (1, 3)]
+
+
+def test_a_gap_is_told_and_the_queue_read_again(chain: Chain) -> None:
+    reader = QueueReader(chain, confirmations=0)  # type: ignore[arg-type]
+    chain.blocks += [[0], [1]]
+    reader.look()
+    chain.blocks[1:] = [[0], [], [], [1, 2, 3]]
+    with pytest.raises(HistoryError, match=r"queue entry 1 follows entry 1: layer 1 went back; raise layer1\.confirmations"):
+        reader.look()
+    reader.look()
+    assert [entry.index for entry in reader.entries] == [0, 1, 2, 3]
+
+
+def test_a_shorter_chain_is_read_from_its_beginning(chain: Chain) -> None:
+    reader = QueueReader(chain, confirmations=0)  # type: ignore[arg-type]
+    chain.blocks += [[0], [1], [2]]
+    reader.look()
+    del chain.blocks[2:]
+    reader.look()
+    assert [entry.index for entry in reader.entries] == [0]
+
+
+@pytest.fixture(scope="module")
+def anvil_is_there() -> None:
+    try:
+        find_anvil()
+    except AnvilError as error:
+        pytest.skip(f"needs `make setup`: {error}")
+
+
+def test_a_chain_of_its_own_comes_back_as_it_was_kept(tmp_path: Path, anvil_is_there: None) -> None:
+    state, wallet = tmp_path / "layer1.state", NodeKeys.open(tmp_path / "keys.json", 1).operator
+    with DevChain("", state, GENESIS_S) as chain:
+        chain.fund(wallet.address)
+        sender = Sender(chain.rpc, bytes(wallet.key))
+        receipt = sender.send(wallet.address, b"", value_wei=1)
+        chain.reach((GENESIS_S + 5_000) * 1000 - 1)
+        time_s, block = chain.time_s(), chain.rpc.block("latest")["hash"]
+        assert time_s == GENESIS_S + 5_001
+    with DevChain("", state, GENESIS_S) as chain:
+        assert (chain.time_s(), chain.rpc.block("latest")["hash"]) == (time_s, block)
+        assert chain.rpc.call("eth_getTransactionReceipt", [receipt.transaction_hash])["blockNumber"] == hex(receipt.block_number)
+        chain.reach((GENESIS_S + 100) * 1000)  # the past: nothing moves
+        assert chain.time_s() == time_s
+        Sender(chain.rpc, bytes(wallet.key)).send(wallet.address, b"", value_wei=1)
+        chain.keep()
+        height = chain.rpc.block_number()
+        Sender(chain.rpc, bytes(wallet.key)).send(wallet.address, b"", value_wei=1)
+        assert chain._anvil is not None
+        chain._anvil.stop()  # it dies with what was not kept
+        chain._anvil.start()
+        chain._anvil.rpc.call("anvil_loadState", [state.read_text()])
+        assert chain.rpc.block_number() == height
+    state.write_text("0x1234")
+    with pytest.raises(ChainMismatch, match=r"its kept state .* cannot be loaded"), DevChain("", state, GENESIS_S):
+        pass
+
+
+def test_a_chain_whose_clock_is_ahead_is_refused(tmp_path: Path, anvil_is_there: None) -> None:
+    with Anvil(GENESIS_S) as anvil, DevChain(anvil.url, tmp_path / "none", 1_000) as chain:
+        chain.check_clock((GENESIS_S - 900) * 1000)
+        with pytest.raises(ConfigError, match=r"layer1\.url: the chain's clock is at \d+ s, expected at most .*--timestamp 1000"):
+            chain.check_clock((GENESIS_S - 1_000) * 1000)
+    assert not (tmp_path / "none").exists()
+
+
+def test_keys_are_made_once_for_the_owners_eyes_only(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    keys = NodeKeys.open(path, 3)
+    assert path.stat().st_mode & 0o777 == 0o600 and warn_of_readers(path) is None
+    again = NodeKeys.open(path, 3)
+    assert [account.address for account in (keys.operator, keys.sequencer, *keys.oracles)] == [
+        account.address for account in (again.operator, again.sequencer, *again.oracles)
+    ]
+    assert [int(oracle.address, 16) for oracle in keys.oracles] == sorted(int(oracle.address, 16) for oracle in keys.oracles)
+    with pytest.raises(ConfigError, match=r"epochs\.oracles: 2, expected 3, the number of oracle keys"):
+        NodeKeys.open(path, 2)
+    path.chmod(0o644)
+    assert "others may read it" in str(warn_of_readers(path))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"operator": 1, "sequencer": "0x1"}', '{"operator": "zz", "sequencer": "0x1"}'])
+def test_malformed_keys_are_refused_without_showing_them(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"keys .*keys\.json") as error:
+        NodeKeys.open(path, 3)
+    assert "zz" not in str(error.value)

@@ -1,0 +1,113 @@
+"""The poster's thread goes on after what passes, and ends the node at what does not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from straddle.l1.rpc import ConnectionFailed
+from straddle.node import posting as module
+from straddle.node.posting import Posting, ProverPool
+from straddle.sequencer.poster import BatchRecord, PosterError, Status
+
+
+class Poster:
+    """Does what the next item of a script says."""
+
+    def __init__(self, posting: Posting, script: list[Any]) -> None:
+        self.posting, self.script = posting, script
+        self.added: list[Any] = []
+
+    def add(self, closed: Any) -> None:
+        self.added.append(closed)
+
+    def advance(self) -> None:
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, BaseException):
+            raise step
+        if step is not None:
+            self.posting.report(step)
+
+
+def record(number: int, status: Status) -> BatchRecord:
+    return BatchRecord(number, status, "00", "0x0")
+
+
+def wait_for(look: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 10
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.005)
+
+
+def test_a_connection_that_fails_is_told_and_tried_again(quick: None) -> None:
+    failures: list[BaseException] = []
+    records: list[BatchRecord] = []
+    kept: list[int] = []
+    posting = Posting(failures.append, records.append, lambda: kept.append(len(records)))
+    problems: list[str] = []
+    poster = Poster(posting, [ConnectionFailed("no answer"), ConnectionFailed("no answer"), record(1, Status.PROPOSED), record(1, Status.VERIFIED)])
+    posting.add("batch")  # type: ignore[arg-type]
+    posting.start(poster)  # type: ignore[arg-type]
+    wait_for(lambda: problems.append(posting.problem) or posting.verified == 1)  # type: ignore[func-returns-value]
+    wait_for(lambda: posting.problem == "" and len(kept) == 2)
+    posting.stop()
+    assert "no answer" in problems and failures == [] and poster.added == ["batch"]
+    assert [item.status for item in records] == [Status.PROPOSED, Status.VERIFIED] and kept == [1, 2]
+
+
+def test_a_contradiction_ends_the_node(quick: None) -> None:
+    failures: list[BaseException] = []
+    posting = Posting(failures.append, lambda item: None, lambda: None)
+    posting.start(Poster(posting, [PosterError("layer 1 has another header")]))  # type: ignore[arg-type]
+    wait_for(lambda: failures)
+    assert str(failures[0]) == "layer 1 has another header"
+    posting.stop()
+
+
+def test_what_is_verified_counts_up_to_the_first_that_is_not() -> None:
+    posting = Posting(lambda error: None, lambda item: None, lambda: None)
+    assert posting.verified == 0
+    posting.known([record(1, Status.VERIFIED), record(2, Status.VERIFIED), record(3, Status.PROVED)])
+    assert (posting.verified, posting.count(Status.PROVED, Status.VERIFIED)) == (2, 3)
+    posting.report(record(3, Status.VERIFIED))
+    assert posting.verified == 3
+    posting.report(record(2, Status.PROVED))  # a reorg
+    assert posting.verified == 1
+
+
+def test_each_process_proves_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy: list[Server] = []
+
+    class Server:
+        def __init__(self, prover: object, preset: str) -> None:
+            self.closed = False
+
+        def __enter__(self) -> Server:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.closed = True
+
+        def prove(self, witness: int) -> int:
+            assert self not in busy and not self.closed
+            busy.append(self)
+            time.sleep(0.002)
+            busy.remove(self)
+            if witness % 7 == 3:
+                raise RuntimeError("refused")
+            return witness
+
+    monkeypatch.setattr(module, "ProvingServer", Server)
+    with ProverPool(None, "nano", 2) as pool, ThreadPoolExecutor(6) as threads:  # type: ignore[arg-type]
+        futures = [threads.submit(pool.prove, number) for number in range(40)]  # type: ignore[arg-type]
+        assert [future.result() for number, future in enumerate(futures) if number % 7 != 3] == [number for number in range(40) if number % 7 != 3]
