@@ -1,5 +1,5 @@
-"""Build hook: compiles native/clib (Go) into src/straddle/_native/libstraddle.so and native/kernel (C) into src/straddle/core/_kernel*.so, for wheels and
-editable installs alike.
+"""Build hook: compiles native/clib (Go, with C in native/crypto) into src/straddle/_native/libstraddle.so and native/kernel (C) into
+src/straddle/core/_kernel*.so, for wheels and editable installs alike.
 
 `python hatch_build.py` does the same without installing.
 """
@@ -20,7 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = Path("src/straddle/_native/libstraddle.so")
 PACKAGE = "./clib"
-SOURCES = ("native/go.mod", "native/go.sum", "native/crypto/*.go", "native/clib/*.go")
+SOURCES = ("native/go.mod", "native/go.sum", "native/crypto/*.go", "native/crypto/*.[ch]", "native/clib/*.go")
 
 KERNEL = Path("src/straddle/core") / f"_kernel{sysconfig.get_config_var('EXT_SUFFIX')}"
 KERNEL_SOURCES = ("native/kernel/*.h", "native/kernel/*.c")

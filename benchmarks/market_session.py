@@ -13,7 +13,7 @@ from straddle.sequencer.journal import Journal, JournalEntry
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support.session import IDENTITY, post, run_session
+from support.session import LOG, post, run_night
 
 SUBJECT = "session"
 
@@ -26,12 +26,12 @@ def run(results: Results) -> None:
         for folder in folders:
             folder.mkdir()
         rest, finished = iter(folders), []
-        results.time_prepared(SUBJECT, "session", 1, lambda: next(rest), lambda folder: finished.append(run_session(config, folder)), repeat=2)
+        results.time_prepared(SUBJECT, "session", 1, lambda: next(rest), lambda folder: finished.append(run_night(config, folder)), repeat=2)
         session = finished[-1]
-        results.fact(SUBJECT, "trades of the session", len(session.session.trades), "fills")
-        results.fact(SUBJECT, "log entries of the session", session.session.sequencer.sequence, "commands")
-        results.time(SUBJECT, "witness of a batch", len(session.closed), lambda: post(session))
-        log = Journal(folders[len(finished) - 1] / "journal.sqlite", IDENTITY)
+        results.fact(SUBJECT, "trades of the session", len(session.exchange.session.matches), "matches")
+        results.fact(SUBJECT, "log entries of the session", session.exchange.sequencer.sequence, "commands")
+        results.time(SUBJECT, "witness of a batch", len(session.exchange.closed), lambda: post(session))
+        log = Journal(folders[len(finished) - 1] / "journal.sqlite", LOG)
         commands = [decode_command(item.command) for item in log.items() if isinstance(item, JournalEntry)]
         log.close()
     results.time(SUBJECT, "encode a command", len(commands), lambda: [encode_command(command) for command in commands])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from benchmarks.market_session import post, run_session
+from benchmarks.market_session import post, run_night
 from benchmarks.measure import Results, cpu_seconds
 from straddle.node.config import DemoConfig
 from straddle.proving.prover import Prover, ProverError
@@ -36,9 +36,9 @@ def _constraints(results: Results, prover: Prover, preset: str) -> None:
 def _prove(results: Results, prover: Prover, preset: str) -> None:
     """`prove` compiles and loads the keys each time; what the proof itself took is the prover's own count."""
     with tempfile.TemporaryDirectory() as folder:
-        run_ = run_session(DemoConfig.recorded(preset=preset, trades=4, takers=2, epochs=1), Path(folder))
+        run_ = run_night(DemoConfig.recorded(preset=preset, rounds=1, hours=1), Path(folder))
         batches = post(run_)
-    fills = [len(closed.batch.fills) for closed in run_.closed]
+    fills = [len(closed.batch.fills) for closed in run_.exchange.closed]
     at = fills.index(max(fills))
     prover.setup(preset)
     begun = cpu_seconds()

@@ -7,20 +7,10 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr/poseidon2"
 )
 
-const (
-	// lanes states are permuted side by side where there are many: fr.Vector works on them with AVX-512 IFMA where there is such a thing, and elsewhere their
-	// multiplications still do not wait for each other.
-	lanes = 16
-	// minLanes is the number of states from which that is faster than one after another.
-	minLanes = 4
-)
-
-// narrowConstants are gnark-crypto's round keys of the narrow permutation; in vectors they are repeated for each lane.
+// narrowConstants are gnark-crypto's round keys of the narrow permutation.
 type narrowConstants struct {
-	full        [NarrowFull][NarrowWidth]fr.Element // first half, then second
-	partial     [NarrowPartial]fr.Element
-	fullLanes   [NarrowFull][NarrowWidth][lanes]fr.Element
-	partialLane [NarrowPartial][lanes]fr.Element
+	full    [NarrowFull][NarrowWidth]fr.Element // first half, then second
+	partial [NarrowPartial]fr.Element
 }
 
 var narrow = sync.OnceValue(func() *narrowConstants {
@@ -29,17 +19,9 @@ var narrow = sync.OnceValue(func() *narrowConstants {
 	for round, keys := range poseidon2.NewParameters(NarrowWidth, NarrowFull, NarrowPartial).RoundKeys {
 		if partial := round - NarrowFull/2; partial >= 0 && partial < NarrowPartial {
 			c.partial[partial] = keys[0]
-			for i := range lanes {
-				c.partialLane[partial][i] = keys[0]
-			}
 			continue
 		}
-		for place, key := range keys {
-			c.full[full][place] = key
-			for i := range lanes {
-				c.fullLanes[full][place][i] = key
-			}
-		}
+		copy(c.full[full][:], keys)
 		full++
 	}
 	return &c
@@ -108,7 +90,7 @@ func CompressMany(out, left, right []fr.Element) {
 	}
 	for start := 0; start < len(out); start += lanes {
 		end := min(start+lanes, len(out))
-		if end-start >= minLanes {
+		if end-start >= minLanes && hasLanes() {
 			compressLanes(out[start:end], left[start:end], right[start:end])
 			continue
 		}
@@ -118,55 +100,13 @@ func CompressMany(out, left, right []fr.Element) {
 	}
 }
 
+// compressChunk pairs are a worker's portion.
+const compressChunk = 4 * lanes
+
 // CompressParallel is CompressMany on all cores.
 func CompressParallel(out, left, right []fr.Element) {
-	inChunks((len(out)+lanes-1)/lanes, 1, func(i int) {
-		start, end := i*lanes, min((i+1)*lanes, len(out))
+	inChunks((len(out)+compressChunk-1)/compressChunk, 1, func(i int) {
+		start, end := i*compressChunk, min((i+1)*compressChunk, len(out))
 		CompressMany(out[start:end], left[start:end], right[start:end])
 	})
-}
-
-// compressLanes is Compress for 1 to `lanes` pairs at once.
-func compressLanes(out, left, right fr.Vector) {
-	c := narrow()
-	n := len(out)
-	var buffers [4][lanes]fr.Element
-	x, y, s, sum := fr.Vector(buffers[0][:n]), fr.Vector(buffers[1][:n]), fr.Vector(buffers[2][:n]), fr.Vector(buffers[3][:n])
-	mix := func(a, b fr.Vector) { // x = 2 a + b, y = a + 2 b
-		sum.Add(a, b)
-		x.Add(a, sum)
-		y.Add(b, sum)
-	}
-	fullRound := func(round int) {
-		for place, element := range [NarrowWidth]fr.Vector{x, y} {
-			element.Add(element, c.fullLanes[round][place][:n])
-			powerLanes(s, element)
-			copy(element, s)
-		}
-		mix(x, y)
-	}
-	mix(left, right)
-	for round := range NarrowFull / 2 {
-		fullRound(round)
-	}
-	for round := range NarrowPartial {
-		x.Add(x, c.partialLane[round][:n])
-		powerLanes(s, x)
-		sum.Add(s, y)
-		x.Add(s, sum)
-		y.Add(y, y)
-		y.Add(y, sum)
-	}
-	for round := NarrowFull / 2; round < NarrowFull; round++ {
-		fullRound(round)
-	}
-	v := fr.Vector(out)
-	v.Add(y, right)
-}
-
-// powerLanes writes the fifth powers of x.
-func powerLanes(out, x fr.Vector) {
-	out.Mul(x, x)
-	out.Mul(out, out)
-	out.Mul(out, x)
 }

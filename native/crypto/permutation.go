@@ -39,9 +39,18 @@ var wide = sync.OnceValue(func() *wideConstants {
 	return &c
 })
 
-// permuteWide is gnark-crypto's Permutation of width 16, twice as fast where fr.Vector has AVX-512 IFMA: one call multiplies all
-// sixteen elements of the state by the diagonal, or raises them in the S-boxes of a full round.
+// permuteWide is gnark-crypto's Permutation of width 16.
 func permuteWide(state *wideState) {
+	if hasLanes() {
+		permuteLanes(state)
+		return
+	}
+	permuteVector(state)
+}
+
+// permuteVector is permuteWide where lanes.c does not run. It uses whatever fr.Vector has: one call multiplies all sixteen elements of the state by the
+// diagonal, or raises them in the S-boxes of a full round.
+func permuteVector(state *wideState) {
 	c := wide()
 	multiplyExternal(state)
 	for round := range WideFull / 2 {

@@ -8,7 +8,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr/poseidon2"
 )
 
-// TestWidePermutation compares permuteWide with gnark-crypto's permutation: extreme states, then a long chain in which each output is the next input.
+// TestWidePermutation compares permuteWide, and what it is where lanes.c does not run, with gnark-crypto's permutation: extreme states, then a long chain in which each output is the next input.
 func TestWidePermutation(t *testing.T) {
 	plain := poseidon2.NewPermutation(WideWidth, WideFull, WidePartial)
 	var last fr.Element
@@ -21,10 +21,11 @@ func TestWidePermutation(t *testing.T) {
 	}
 	for n, state := range states {
 		for step := range 20 {
-			want := state
+			want, vector := state, state
 			permute(plain, want[:])
 			permuteWide(&state)
-			if state != want {
+			permuteVector(&vector)
+			if state != want || vector != want {
 				t.Fatalf("state %d, step %d: %s, expected %s", n, step, text(state[0]), text(want[0]))
 			}
 		}
@@ -40,9 +41,34 @@ func BenchmarkWidePermutation(b *testing.B) {
 		}
 	})
 	b.Run("vector", func(b *testing.B) {
+		for b.Loop() {
+			permuteVector(&state)
+		}
+	})
+	b.Run("as used", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			permuteWide(&state)
+		}
+	})
+}
+
+func BenchmarkCompress(b *testing.B) {
+	left, right := setLeaves(MaxSetOrders), setLeaves(MaxSetOrders)
+	b.Run("one", func(b *testing.B) {
+		for b.Loop() {
+			left[0] = Compress(left[0], right[0])
+		}
+	})
+	b.Run("64", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			CompressMany(left, left, right)
+		}
+	})
+	b.Run("order set of 64", func(b *testing.B) {
+		for b.Loop() {
+			SetRoot(left)
 		}
 	})
 }
@@ -78,6 +104,18 @@ func TestCompress(t *testing.T) {
 		CompressMany(out, out, right[:n])
 		if !slices.Equal(out, want[:n]) {
 			t.Fatalf("%d pairs at once differ from one by one", n)
+		}
+	}
+	for step := range 200 { // outputs are the next inputs
+		n := 1 + step%(2*lanes)
+		for i := range n {
+			state := []fr.Element{left[i], right[i]}
+			permute(plain, state)
+			want[i].Add(&state[1], &right[i])
+		}
+		CompressMany(left[:n], left[:n], right[:n])
+		if !slices.Equal(left[:n], want[:n]) {
+			t.Fatalf("step %d of the chain", step)
 		}
 	}
 	mustPanic(t, "lengths", func() { CompressMany(left[:2], left[:2], right[:1]) })

@@ -99,7 +99,7 @@ def messages_of(witness: Witness) -> list[Message]:
         found.append(Message("transfers", i, "signature", transfer.account, MessageKind.TRANSFER, payload))
     for i, takeover in enumerate(witness.takeovers):
         if takeover.signature != -1:
-            payload = bid_payload(takeover.nonce, takeover.account, takeover.fraction_bps, takeover.limit)
+            payload = bid_payload(takeover.nonce, takeover.account, takeover.fraction_bps, takeover.limit, takeover.expiry_ms)
             found.append(Message("takeovers", i, "signature", takeover.winner, MessageKind.BID, payload))
     for i, account in enumerate(witness.accounts):
         if account.cancel_signature != -1:

@@ -63,6 +63,7 @@ from tests.differential.scenes import (
 FLAGS = (0, 0, 0, 0, FLAG_IMMEDIATE_OR_CANCEL, FLAG_IMMEDIATE_OR_CANCEL, FLAG_IMMEDIATE_OR_CANCEL, FLAG_FILL_OR_KILL, FLAG_POST_ONLY,
          FLAG_REDUCE_ONLY | FLAG_IMMEDIATE_OR_CANCEL, FLAG_REDUCE_ONLY)  # fmt: skip
 USERS = 6
+BID_EXPIRY_MS = 2**48 - 1
 
 
 @dataclass(slots=True)
@@ -256,8 +257,8 @@ class History:
         target, bidder = self.user(lambda item: item.auction is not None), self.user(lambda item: item.id in self.keys)
         if target is not None and bidder is not None:
             nonce, fraction, limit = bidder.action_nonce + 1, self.rng.choice([1, 3_000, 5_000, BPS]), self.rng.choice([10**12, 10**12, -(10**12), 0])
-            signature = self.sign(bidder, MessageKind.BID, bid_payload(nonce, target.id, fraction, limit))
-            self.submit(L2Bid(bidder.id, bidder.key_epoch, nonce, target.id, fraction, limit, signature))
+            signature = self.sign(bidder, MessageKind.BID, bid_payload(nonce, target.id, fraction, limit, BID_EXPIRY_MS))
+            self.submit(L2Bid(bidder.id, bidder.key_epoch, nonce, target.id, fraction, limit, BID_EXPIRY_MS, signature))
 
     def cancel(self) -> None:
         account = self.user(lambda item: item.id in self.keys)

@@ -40,6 +40,7 @@ MOVES = tuple((s - 20) * 250 for s in range(SCENARIOS))
 PARAMS = Params(PRESET.account_depth, PRESET.slot_depth, 10_000, 8_000, risk_digest=7)
 PERPETUAL, CALL, PUT, FUTURE, SOON = 1, 2, 3, 4, 5
 DOLLARS = 10**6
+BID_EXPIRY_MS = 2**48 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +303,8 @@ class Scene:
         if not fund:
             epoch, nonce = self.action(winner)
             limit = payment if limit is None else limit
-            signature = self.sign(winner, MessageKind.BID, bid_payload(nonce, identifier, fraction_bps, limit))
-            bid = L2Bid(winner, epoch, nonce, identifier, fraction_bps, limit, signature)
+            signature = self.sign(winner, MessageKind.BID, bid_payload(nonce, identifier, fraction_bps, limit, BID_EXPIRY_MS))
+            bid = L2Bid(winner, epoch, nonce, identifier, fraction_bps, limit, BID_EXPIRY_MS, signature)
         self.batch.takeovers.append(Takeover(identifier, winner, fraction_bps, payment, bid))
         seized, taker = self.account(identifier), self.account(winner)
         for item, size in list(self.batch.start[identifier].positions.items()):

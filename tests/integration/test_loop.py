@@ -12,15 +12,18 @@ from typer.testing import CliRunner
 
 from straddle.cli.main import app
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
+from straddle.l1.history import read_history
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Reverted
 from straddle.l1.sender import Sender
 from straddle.node.config import DemoConfig
 from straddle.node.demo import CHAIN_LEAD_S, run_demo
-from straddle.node.exchange import Exchange
+from straddle.node.exchange import Exchange, Identity
+from straddle.node.layer1 import queue_commands
 from straddle.node.market import load_market
 from straddle.node.network import Network
 from straddle.node.report import DemoReport
+from straddle.node.traders import address_of
 from straddle.node.verify import verify
 from straddle.primitives.field import MODULUS
 from straddle.proving.keys import Proof
@@ -55,18 +58,26 @@ def prover() -> Prover:
 
 @pytest.fixture(scope="module")
 def report(prover: Prover) -> DemoReport:
-    return run_demo(DemoConfig.recorded(preset="nano", trades=4, takers=2, epochs=1), Silent())
+    """An hour and a half of the night: long enough for the thin account to be liquidated."""
+    config = DemoConfig.recorded(preset="nano", makers=2, takers=3, rounds=1, hours=2, epoch_minutes=15, paths=10)
+    return run_demo(config, Silent())
 
 
 def test_everything_holds(report: DemoReport) -> None:
     assert report.problems == []
-    assert report.trades >= 4
-    assert {batch.status for batch in report.batches} == {Status.VERIFIED.value}
-    assert report.withdrawal.paid_micros == report.withdrawal.amount_micros > 0
-    assert report.conservation.error_micros == 0
-    assert report.rebuild.equal
-    assert report.rebuild.batches == len(report.batches)
-    assert report.rebuild.tables_recomputed == 2
+    assert report.trades >= 5 and report.multi_leg_trades >= 1 and report.hedge_trades >= 1
+    assert report.batches_verified_on_l1 == report.batches == len(report.batch_details)
+    assert {batch.status for batch in report.batch_details} == {Status.VERIFIED.value}
+    assert sum(batch.trades for batch in report.batch_details) == report.trades and sum(batch.legs for batch in report.batch_details) == report.legs
+    assert report.withdrawal_paid_on_l1 and report.received_on_l1_usdc == round(sum(item.paid_usdc for item in report.withdrawals), 6) > 0
+    assert {item.forced for item in report.withdrawals} == {True, False}
+    assert report.liquidations == 1 and report.liquidation_details[0].forced is False
+    assert report.conservation_error == 0 and report.vault_balance_usdc == report.sum_of_cash_usdc
+    assert report.rebuilt_root_matches and report.rebuild.replayed_equal
+    assert report.rebuild.batches == report.batches
+    assert report.hedged_pnl_std and report.unhedged_pnl_std and report.pnl is not None and report.pnl.paths == 10
+    assert report.constraints_per_trade == pytest.approx(report.constraints * report.batches / report.trades, abs=0.1)
+    assert report.settlement_price_usd is None and report.settled_instruments == 0
     assert json.loads(report.to_json())["ok"] is True
 
 
@@ -88,23 +99,31 @@ class Loop:
 
 @pytest.fixture(scope="module")
 def loop(prover: Prover, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
-    config = DemoConfig.recorded(preset="nano", makers=1, takers=1)
+    config = DemoConfig.recorded(preset="nano", makers=2, takers=2)
     market = load_market(config)
     folder = tmp_path_factory.mktemp("loop")
     with Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S) as anvil:
         network = Network(config, market, anvil, prover.setup("nano"))
-        poster = network.poster(folder / "poster.sqlite", prover, Silent())
-        exchange = Exchange(config, market, network, folder, poster)
-        for trader in exchange.traders:
+        poster = network.poster(folder / "poster.sqlite", prover, lambda record: None)
+        identity = Identity(network.identity, network.domain, network.params, address_of(network.operator), network.sequencer, network.secrets)
+        exchange = Exchange(config, market, identity, folder, poster.add, poster.add_epoch)
+        (maker, _), (taker, _) = exchange.crowd.makers, exchange.crowd.takers
+        for trader in (maker.trader, taker.trader):
             network.join(trader, 100_000_000_000)
-        exchange.open_market()
-        exchange.session.quote()
-        exchange.session.trade(2)
-        exchange.finish_batch()
-        batches = poster.kept
+        session = exchange.session
+        session.list_instruments(market.instruments)
+        epoch = session.open_epoch(market.path.start_ms)
+        for command in queue_commands(read_history(anvil.rpc, network.deployment).queue):
+            session.submit(command)
+        session.finish_batch()
+        crowd = dataclasses.replace(exchange.crowd, makers=[maker], takers=[taker])
+        crowd.quote()
+        crowd.trade(crowd.hot(1), crowd.takers)
+        assert session.matches
+        session.finish_batch()
+        batches = poster.kept[:2]
         proofs = [prover.prove(batch.witness).proof for batch in batches]
         loop = Loop(anvil, network, exchange, Sender(anvil.rpc, bytes(network.sequencer.key)), batches, proofs)
-        epoch = exchange.session.epochs[0]
         anvil.set_time_at_least(-(-epoch.time_ms // 1000) + 1)
         network.client.submit_epoch(loop.sender, epoch.epoch, epoch.time_ms, epoch.risk_root, epoch.inputs, epoch.signatures)
         for batch in batches:

@@ -52,7 +52,7 @@ class Running:
     """A node's process and its address."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
-        self.process, self._log = process, log
+        self.process, self.log = process, log
         found = wait_for(lambda: re.search(r"ready\s+(http://\S+)", log.read_text()) or process.poll() is not None, START_S, log)
         assert isinstance(found, re.Match), log.read_text()
         self.url = found[1]
@@ -203,3 +203,42 @@ def test_an_exchange_is_run_used_stopped_killed_and_started_again(tmp_path: Path
         with Rpc(status["layer1_url"]) as rpc:
             assert RollupClient(rpc, Deployment.from_json(Path(deployment).read_text())).state_root() == int(node.get("/batches")[-1]["state_root"], 16)
         assert node.stop(signal.SIGINT) == 0
+
+
+def anvil_of(node: Running) -> int:
+    """Process id of the node's own chain."""
+    below = [node.process.pid]
+    while below:
+        number = below.pop()
+        if "anvil" in Path(f"/proc/{number}/comm").read_text():
+            return number
+        for task in Path(f"/proc/{number}/task").iterdir():
+            below += map(int, (task / "children").read_text().split())
+    raise AssertionError("the node has no anvil")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the chain's process in /proc")
+def test_a_lost_chain_shuts_the_market_and_one_that_goes_back_ends_the_node(tmp_path: Path) -> None:
+    folder, config = tmp_path / "exchange", tmp_path / "config.toml"
+    config.write_text('preset = "nano"\n[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n')
+    with up(folder, config) as node:
+        assert len(node.get("/instruments")) == 7
+        trader = join(node, folder, "trader", 1_000)
+        os.kill(anvil_of(node), signal.SIGKILL)
+        wait_for(lambda: node.get("/status")["market_state"] == "cancel_only", 60, config)
+        wait_for(lambda: any("the node's own anvil has ended" in problem for problem in node.get("/status")["problems"]), 60, config)
+        refused = node.post(order(node, trader, Side.BUY)).json()
+        assert refused["error"]["code"] == "cancel_only"
+        assert node.stop() == 0
+    with up(folder, config) as node:
+        log = node.log
+        wait_for(lambda: node.get("/status")["market_state"] == "open", 60, config)
+        assert node.get("/status")["problems"] == []
+        with Rpc(node.get("/status")["layer1_url"]) as rpc:
+            point = rpc.call("evm_snapshot")
+            other = join(node, folder, "other", 500)
+            rpc.call("evm_revert", [point])
+            rpc.call("anvil_mine", ["0x20"])
+        assert node.process.wait(60) == 1
+    assert other.account == trader.account + 1
+    assert "Layer 1 went back further than layer1.confirmations = 0" in " ".join(log.read_text().split())

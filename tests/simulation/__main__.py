@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' own packages, as pytest has them
 
-from simulation.world import COMMANDS_AN_EPISODE, Finding, Simulation
+from simulation.world import CHECK_EVERY, COMMANDS_AN_EPISODE, Finding, Simulation
 
 
 def main() -> int:
@@ -20,13 +20,14 @@ def main() -> int:
     parser.add_argument("--seed", default="1", help="any text; episode k runs on '<seed>/<k>'")
     parser.add_argument("--episode", type=int, help="only this one: to see a finding again")
     parser.add_argument("--commands", type=int, default=COMMANDS_AN_EPISODE, help="commands an episode")
+    parser.add_argument("--check-every", type=int, default=CHECK_EVERY, help="one batch of so many goes through the checker of the statement")
     parser.add_argument("--seconds", type=float, help="stop after so long")
     parser.add_argument("--folder", type=Path, help="where the journals go: a file system in memory is quicker (default: the system's for temporary files)")
     arguments = parser.parse_args()
     began, done, episode, counts = time.monotonic(), 0, arguments.episode or 0, Counter[str]()
     while done < arguments.operations and not (arguments.seconds and time.monotonic() - began > arguments.seconds):
         with tempfile.TemporaryDirectory(prefix="straddle-simulation-", dir=arguments.folder) as folder:
-            simulation = Simulation(f"{arguments.seed}/{episode}", Path(folder))
+            simulation = Simulation(f"{arguments.seed}/{episode}", Path(folder), arguments.check_every)
             try:
                 simulation.run(arguments.commands)
             except Finding as finding:

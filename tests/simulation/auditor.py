@@ -1,12 +1,14 @@
-"""What must hold whatever happens, judged by those who share nothing with the engine: the ledger, and the reading of the margin rule in `support.audit_accounts`."""
+"""What must hold whatever happens, judged by what shares nothing with the engine: the ledger, and another reading of the margin rule."""
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 from support.audit import audit_derived
 from support.audit_accounts import BatchAudit, vault_flows
 
+from straddle.core.batch import OpenBatch
 from straddle.core.commands import Command
 from straddle.sequencer.receipts import Receipt
 from straddle.sequencer.sequencer import Accepted
@@ -16,6 +18,22 @@ from .ledger import Ledger
 from .node import PARAMS, SIGNER, Node
 
 RECEIPTS_COMPARED = 8
+
+
+def audit_batch(batch: OpenBatch) -> None:
+    """Each account by the rule or as one that was seized. Nobody gains from a seizure what is not the market's: no closing is better for the winner than the
+    mark, no bidder pays more than the value of what it takes, and nobody owes more than before."""
+    audit, table, relief = BatchAudit(batch, PARAMS), batch.table, Counter[int]()
+    audit.run()
+    assert table is not None
+    for row in batch.deleverages:
+        gained = row.size_lots * (row.price_ticks - table[row.instrument].mark)
+        assert gained >= 0, f"account {row.account}: closed at a price worse than the mark: {row}"
+        relief[row.account] += gained
+    for takeover in batch.takeovers:
+        assert takeover.bid is None or audit.new[takeover.account].equity <= audit.old[takeover.account].equity + relief[takeover.account]
+    for account in audit.sold.keys() | audit.bankrupt:
+        assert audit.new[account].equity >= min(audit.old[account].equity, 0) + relief[account], f"account {account} owes more than before it was seized"
 
 
 class Auditor:
@@ -54,7 +72,7 @@ class Auditor:
             if closed.batch.number > self.audited:
                 assert closed.batch.number == self.audited + 1
                 self.audited += 1
-                BatchAudit(closed.batch, PARAMS).run()
+                audit_batch(closed.batch)
                 deposited, paid_out = vault_flows(closed.batch)
                 self._deposited += deposited
                 self._paid_out += paid_out

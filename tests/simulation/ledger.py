@@ -1,7 +1,7 @@
 """An account book of its own, kept from commands and events alone: who has what, who signed what, and what of it has filled.
 
-It uses none of the engine's rules: prices come from the tables that were submitted, fees and settlement are reckoned here. Positions in a settled instrument are
-counted as the cash that they are worth from the moment in which the value is declared, whenever the engine gets to turn them into cash.
+It uses none of the engine's rules: prices come from the tables that were submitted, fees and settlement are reckoned here. Positions in a settled instrument
+are counted as the cash that they are worth from the moment in which the value is declared, whenever the engine gets to turn them into cash.
 """
 
 from __future__ import annotations

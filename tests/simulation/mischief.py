@@ -23,6 +23,7 @@ from straddle.core.commands import (
 from straddle.core.instruments import BTC, Instrument, Kind, Retirement, Settlement
 from straddle.core.orders import Leg, Side
 from straddle.core.state import Exchange
+from straddle.primitives.points import PublicKey
 
 if TYPE_CHECKING:
     from .traffic import Entry, Traffic
@@ -86,8 +87,9 @@ def _bad_entry(traffic: Traffic, exchange: Exchange) -> Command:
     account = rng.choice((3, 4, 200))
     return rng.choice((
         L1Deposit(turn, 3, 0xBAD, 1), L1Deposit(turn, 3, 0x1003, 0), L1Deposit(turn, 0, 0x1003, 1), L1Deposit(turn, 2**30, 0x1003, 1),
-        L1Deposit(turn, 3, 0x1003, 2**63 - 1), L1SetKey(turn, account, 0xBAD, secret(3).public), L1SetKey(turn, 3, 0x1003, (1, 1)),
-        L1ForceWithdraw(turn, account, 0xBAD, 1), L1ForceWithdraw(turn, 3, 0x1003, 0), L1ForceClose(turn, account, 0xBAD, 0), L1ForceClose(turn, 3, 0x1003, 10_001),
+        L1SetKey(turn, account, 0xBAD, secret(3).public), L1SetKey(turn, 3, 0x1003, PublicKey(1, 1)),
+        L1ForceWithdraw(turn, account, 0xBAD, 1), L1ForceWithdraw(turn, 3, 0x1003, 0), L1ForceClose(turn, account, 0xBAD, 0),
+        L1ForceClose(turn, 3, 0x1003, 10_001),
     ))  # fmt: skip
 
 

@@ -8,11 +8,12 @@ from dataclasses import fields
 from pathlib import Path
 
 from eth_account import Account as EthereumAccount
+from support.market import OPERATOR
 
 from straddle.commitments.ledger import CommittedState
 from straddle.commitments.preset import Preset
 from straddle.core.capacity import Capacity
-from straddle.core.params import Params
+from straddle.core.params import Limits, Params
 from straddle.core.state import Exchange
 from straddle.sequencer.journal import Journal
 from straddle.sequencer.poster import BatchRecord, Facts, Poster, Status
@@ -21,18 +22,22 @@ from straddle.sequencer.sequencer import ClosedBatch, Sequencer
 from straddle.sequencer.snapshots import SnapshotStore
 
 from .layer1 import CheckingProver, ReorgingLayer1
-from .traffic import DOMAIN, OPERATOR
+from .traffic import DOMAIN
 
 IDENTITY = LogIdentity(31337, 0x1234)
 SIGNER = EthereumAccount.from_key(bytes(31) + b"\x07")
 PARAMS = Params(8, 4, 10_000, 8_000, 7)
+LIMITS = Limits(positions=6, open_orders=8)
+"""Within the reach of random orders."""
 BATCHES_MAX = 10**9
 CAPACITY = Capacity(
-    accounts=8, positions=24, instruments=8, signatures=12, orders=16, fills=12, queue=6, withdrawals=2, listings=8, legs=20, transfers=2, takeovers=2, deleverages=2
+    accounts=8, positions=24, instruments=8, signatures=12, orders=16, legs=20, fills=12,
+    queue=6, withdrawals=2, transfers=2, takeovers=2, deleverages=2, listings=8,
 )  # fmt: skip
 """Small: batches fill up soon, and often in the middle of a set."""
 ROOMY = Capacity(
-    accounts=14, positions=64, instruments=8, signatures=40, orders=64, fills=48, queue=16, withdrawals=6, listings=8, legs=80, transfers=4, takeovers=4, deleverages=12
+    accounts=16, positions=96, instruments=8, signatures=80, orders=128, legs=160, fills=96,
+    queue=16, withdrawals=8, transfers=6, takeovers=6, deleverages=16, listings=8,
 )  # fmt: skip
 
 
@@ -47,7 +52,7 @@ JOURNAL, POSTER, SNAPSHOTS = "journal.sqlite", "poster.sqlite", "snapshots"
 
 def genesis(capacity: Capacity) -> tuple[Exchange, CommittedState]:
     """The exchange and its committed state at batch 0."""
-    exchange = Exchange.genesis(domain=DOMAIN, operator=OPERATOR, params=PARAMS, capacity=capacity)
+    exchange = Exchange.genesis(domain=DOMAIN, operator=OPERATOR, params=PARAMS, capacity=capacity, limits=LIMITS)
     return exchange, CommittedState.genesis(PARAMS, OPERATOR)
 
 

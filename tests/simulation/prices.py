@@ -15,7 +15,7 @@ from straddle.core.risk_table import RiskRow, RiskTable
 from straddle.core.state import Exchange
 
 MOVES = (0, 0, 0, 500, -500, 2_000, -2_000, 15_000, -15_000, 60_000, -60_000)
-CRASHES = (150_000, -150_000, 300_000, -300_000, 600_000, -600_000)
+CRASHES = (40_000, -40_000, 80_000, -80_000, 150_000, -150_000, 300_000, -300_000, 600_000, -600_000)
 """Ticks of the index; at 900,000 it starts."""
 LATER_MS = (0, 1, 60_000, 60_000, 120_000, 180_000, 600_000, 31 * 60_000, 2 * HOUR_MS)
 SLOPES = {Kind.CALL: 50, Kind.PUT: -40, Kind.PERPETUAL: 100, Kind.FUTURE: 100}

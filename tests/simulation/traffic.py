@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from random import Random
 
 from support.market import HOUR_MS, INSTRUMENTS, OPERATOR, TIME_MS, secret
@@ -50,16 +49,17 @@ ACCOUNTS = (3, 4, 5, 6, 7, 8)
 """They trade. 3 and 6 have one owner, 4 and 7 another."""
 STRANGERS = range(9, 30)
 """Accounts that others open by a deposit; they never have a key."""
-UNSIGNED = Signature(0, 0, 0)
 WEIGHTS = {
-    "trade": 64, "cancel": 3, "withdraw": 3, "transfer": 2, "bid": 3, "protect": 2, "epoch": 2, "market": 4, "list": 0.4, "settle": 0.4,
+    "trade": 64, "cancel": 3, "withdraw": 3, "transfer": 2, "bid": 5, "protect": 2, "epoch": 1, "market": 4, "listing": 0.4, "settle": 0.4,
     "liquidate": 1, "deleverage": 1, "deliver": 0.4, "queue": 4, "bad": 9,
 }  # fmt: skip
-FLAGS = (0,) * 12 + (1, 1, 2, 4, 4, 8, 8, 9, 12, 3)
+FLAGS = (0,) * 24 + (1, 1, 1, 2, 4, 4, 8, 8, 9, 12, 3)
 FIRST_LISTING = (*INSTRUMENTS, Instrument(4, Kind.FUTURE, BTC, TIME_MS + 6 * HOUR_MS, 0, 50, 10, 10_000_000))
 INSTRUMENTS_WANTED = 6
 OPENING_ENTRIES = 2 * (len(ACCOUNTS) + 1)
 """First deposits and keys on layer 1: nothing goes before them."""
+FRACTIONS = (0, 1, 50, 777, 5_000, 5_000, 9_999, 10_000)
+PROTECTIONS = (ProtectionLimits(0, 0, 0, 0), ProtectionLimits(60_000, 5_000, 500, 0), ProtectionLimits(60_000, 1_000, 0, 10**9))
 SENT_KEPT = 200
 
 
@@ -119,7 +119,7 @@ class Traffic:
         if self.rng.random() < 0.5:
             due += [command for command in (self.settle(exchange),) if command.settlements or command.retirements]
         if len(exchange.instruments) < INSTRUMENTS_WANTED and self.rng.random() < 0.5:
-            due.append(self.list(exchange))
+            due.append(self.listing(exchange))
         return due
 
     # ---- what traders sign
@@ -130,44 +130,44 @@ class Traffic:
         return self.signed_trade(exchange, account, orders)
 
     def signed_trade(self, exchange: Exchange, account: int, orders: tuple[Order, ...]) -> L2Trade:
-        key_epoch, _ = self._authority(exchange, account)
-        unsigned = OrderSet(account, key_epoch, orders, UNSIGNED)
-        signature = self._sign(exchange, account, MessageKind.ORDER_SET, messages.order_set_payload(unsigned))
-        return L2Trade(dataclasses.replace(unsigned, signature=signature))
+        key_epoch, signature = self._signed(exchange, account, MessageKind.ORDER_SET, messages.order_set_root(orders))
+        return L2Trade(OrderSet(account, key_epoch, orders, signature))
 
     def cancel(self, exchange: Exchange) -> L2Cancel:
         account = self.rng.choice(ACCOUNTS)
         nonce = max(1, self.nonces.get(account, 0) - self.rng.choice((0, 1, 3)))
-        return L2Cancel(account, *self.signed(exchange, account, MessageKind.CANCEL, (nonce,), messages.cancel_payload(nonce)))
+        key_epoch, signature = self._signed(exchange, account, MessageKind.CANCEL, messages.cancel_payload(nonce))
+        return L2Cancel(account, key_epoch, nonce, signature)
 
     def withdraw(self, exchange: Exchange) -> L2Withdraw:
         account, amount = self.rng.choice(ACCOUNTS), self.rng.choice((1, 10_000_000, 30_000_000, 10**12))
         nonce = self._action_nonce(exchange, account)
-        return L2Withdraw(account, *self.signed(exchange, account, MessageKind.WITHDRAWAL, (nonce, amount), messages.withdrawal_payload(nonce, amount)))
+        key_epoch, signature = self._signed(exchange, account, MessageKind.WITHDRAWAL, messages.withdrawal_payload(nonce, amount))
+        return L2Withdraw(account, key_epoch, nonce, amount, signature)
 
     def transfer(self, exchange: Exchange) -> L2Transfer:
         account, to = self.rng.choice(((3, 6), (6, 3), (4, 7), (7, 4), (7, 4), (3, 4), (5, 5), (5, 99)))
         nonce, amount = self._action_nonce(exchange, account), self.rng.choice((1, 5_000_000, 40_000_000, 10**12))
-        return L2Transfer(account, *self.signed(exchange, account, MessageKind.TRANSFER, (nonce, to, amount), messages.transfer_payload(nonce, amount, to)))
+        key_epoch, signature = self._signed(exchange, account, MessageKind.TRANSFER, messages.transfer_payload(nonce, amount, to))
+        return L2Transfer(account, key_epoch, nonce, to, amount, signature)
 
     def bid(self, exchange: Exchange) -> Command:
-        sold = [id_ for id_, known in exchange.accounts.items() if known.auction is not None]
-        if not sold and self.rng.random() < 0.9:
+        rng, sold = self.rng, [id_ for id_, known in exchange.accounts.items() if known.auction is not None]
+        if not sold and rng.random() < 0.9:
             return self.trade(exchange)
-        account, target = self.rng.choice(ACCOUNTS), self.rng.choice(sold or ACCOUNTS)
-        nonce, fraction, limit = self._action_nonce(exchange, account), self.rng.choice((0, 1, 777, 5_000, 9_999, 10_000)), self.rng.choice((CASH_MAX, 10**9, 0))
-        payload = messages.bid_payload(nonce, target, fraction, limit)
-        return L2Bid(account, *self.signed(exchange, account, MessageKind.BID, (nonce, target, fraction, limit), payload))
+        richest = max(ACCOUNTS, key=lambda id_: exchange.accounts[id_].cash if id_ in exchange.accounts else 0)
+        account, target = rng.choice((richest, richest, *ACCOUNTS)), rng.choice(sold or ACCOUNTS)
+        nonce, fraction, limit = self._action_nonce(exchange, account), rng.choice(FRACTIONS), rng.choice((CASH_MAX, 10**9, 0))
+        expiry_ms = exchange.context.table.time_ms + rng.choice((0, 1, 60_000, 60_000, 60_000, 60_000))
+        key_epoch, signature = self._signed(exchange, account, MessageKind.BID, messages.bid_payload(nonce, target, fraction, limit, expiry_ms))
+        return L2Bid(account, key_epoch, nonce, target, fraction, limit, expiry_ms, signature)
 
     def protect(self, exchange: Exchange) -> L2Protect:
         account = self.rng.choice(ACCOUNTS)
         self.nonces[-account] = nonce = self.nonces.get(-account, 0) + 1
-        limits = self.rng.choice((ProtectionLimits(0, 0, 0, 0), ProtectionLimits(60_000, 60_000, 500, 0), ProtectionLimits(60_000, 1_000, 0, 10**9)))
-        return L2Protect(account, *self.signed(exchange, account, MessageKind.PROTECTION, (nonce, limits), messages.protection_payload(nonce, limits)))
-
-    def signed(self, exchange: Exchange, account: int, kind: MessageKind, fields: tuple[object, ...], payload: int) -> tuple[object, ...]:
-        """A command's arguments after its account: key epoch, fields, signature."""
-        return self._authority(exchange, account)[0], *fields, self._sign(exchange, account, kind, payload)
+        limits = self.rng.choice(PROTECTIONS)
+        key_epoch, signature = self._signed(exchange, account, MessageKind.PROTECTION, messages.protection_payload(nonce, limits))
+        return L2Protect(account, key_epoch, nonce, limits, signature)
 
     # ---- what the operator does
 
@@ -176,9 +176,10 @@ class Traffic:
 
     def market(self, exchange: Exchange) -> InternalMarket:
         state = self.rng.choices(list(MarketState), (30, 2, 1, 1))[0]
-        return InternalMarket(exchange.time_ms + self.rng.choice((0, 100, 5_000)) if exchange.time_ms else TIME_MS, state)
+        later_ms = self.rng.choice((0, 100, 5_000, 600_000 if self.oracle_stopped else 0))
+        return InternalMarket(exchange.time_ms + later_ms if exchange.time_ms else TIME_MS, state)
 
-    def list(self, exchange: Exchange) -> InternalList:
+    def listing(self, exchange: Exchange) -> InternalList:
         """A new instrument that lasts for some hours."""
         number, kind = exchange.listing_count + 1, self.rng.choice((Kind.CALL, Kind.PUT, Kind.FUTURE))
         expiry_ms = max(exchange.time_ms, exchange.table.time_ms if exchange.table else TIME_MS) + self.rng.randint(1, 12) * HOUR_MS
@@ -227,27 +228,29 @@ class Traffic:
         rows = [] if table is None else [row for row in table.rows if row.expiry_ms > table.time_ms or rng.random() < 0.05]
         legs, mark = self._legs(rows) if rows else ((Leg(1, 1),), 20_000)
         nonce = self.nonces.get(account, 0)
-        if rng.random() < 0.9:
+        if rng.random() < 0.95:
             self.nonces[account] = nonce = nonce + 1
         time_ms = max(exchange.time_ms, table.time_ms if table else TIME_MS)
-        limit = mark - mark % 50 + 50 * rng.randint(-2, 2)
+        side = rng.choice((Side.BUY, Side.SELL))
+        limit = mark - mark % 50 + 50 * side.sign * rng.randint(-2, 3)
         return Order(
             nonce=max(1, nonce),
             revision=rng.choice((0, 0, 0, 1, 2)),
             expiry_ms=time_ms + rng.choice((60, 60, 2)) * HOUR_MS // 60,
-            size_lots=10 * rng.choice((0, 1, 3, 10, 10, 30, 60, 200)),
+            size_lots=10 * rng.choice((1, 1, 3, 3, 10, 10, 10, 30, 30, 60, 60, 200, 200, rng.choice((0, 1_000)))),
             limit_ticks=limit if len(legs) > 1 else max(50, limit),
             legs=legs,
-            side=rng.choice((Side.BUY, Side.SELL)),
-            fee_cap=(5_000 if rng.random() < 0.9 else 270) * sum(abs(leg.ratio) for leg in legs),
+            side=side,
+            fee_cap=(5_000 if rng.random() < 0.97 else 270) * sum(abs(leg.ratio) for leg in legs),
             flags=rng.choice(FLAGS),
         )
 
     def _legs(self, rows: list[RiskRow]) -> tuple[Legs, int]:
         """Legs, and the mark of a unit."""
         rng, count = self.rng, self.rng.choice((1, 1, 1, 1, 1, 2, 2, 3, 4))
-        chosen = sorted(rng.sample(rows, min(count, len(rows))), key=lambda row: row.instrument)
-        ratios = [1, *(rng.choice((1, -1, -1, -2)) for _ in chosen[1:])]
+        likely = rows[-2:] if rng.random() < 0.6 else rows  # so that orders meet
+        chosen = sorted(rng.sample(likely, min(count, len(likely))), key=lambda row: row.instrument)
+        ratios = [1, *(rng.choice((1, -1, -1, -1, -2)) for _ in chosen[1:])]
         legs = tuple(Leg(row.instrument, ratio) for row, ratio in zip(chosen, ratios, strict=True))
         return legs, sum(ratio * row.mark for row, ratio in zip(chosen, ratios, strict=True))
 
@@ -255,15 +258,9 @@ class Traffic:
         known = exchange.accounts.get(account)
         return max(1, (known.action_nonce if known else 0) + self.rng.choice((1, 1, 1, 1, 0)))
 
-    def _authority(self, exchange: Exchange, account: int) -> tuple[int, int]:
-        """Key epoch of an account, and the generation of the key that it has (0 when it has none)."""
+    def _signed(self, exchange: Exchange, account: int, kind: MessageKind, payload: int) -> tuple[int, Signature]:
+        """Key epoch of an account and a signature by the key that it has, or by its first one where it has none."""
         known = exchange.accounts.get(account)
-        if known is None:
-            return 0, 0
-        generations = [generation for generation in range(3) if secret(account, generation).public == known.key]
-        return known.key_epoch, generations[0] if generations else 0
-
-    def _sign(self, exchange: Exchange, account: int, kind: MessageKind, payload: int) -> Signature:
-        key_epoch, generation = self._authority(exchange, account)
-        return secret(account, generation).sign(signed_words(DOMAIN, kind, account, key_epoch, payload))
-
+        key_epoch, key = (known.key_epoch, known.key) if known else (0, NO_KEY)
+        signer = next((candidate for candidate in (secret(account, generation) for generation in range(3)) if candidate.public == key), secret(account))
+        return key_epoch, signer.sign(signed_words(DOMAIN, kind, account, key_epoch, payload))

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from support.market import picture, secret
+from support.market import OPERATOR, picture, secret
 
 from straddle.commitments.ledger import CommittedState
 from straddle.core.accounts import INSURANCE_ACCOUNT
@@ -23,24 +23,24 @@ from straddle.sequencer.sequencer import Accepted, SequencerStopped
 from .auditor import Auditor
 from .layer1 import FINALITY_BLOCKS, CheckingProver, Interrupted, ReorgingLayer1
 from .node import CAPACITY, PARAMS, ROOMY, DiskImage, Node, preset_of
-from .traffic import ACCOUNTS, OPERATOR, Traffic, owner_of
+from .traffic import ACCOUNTS, Traffic, owner_of
 
 FAULTS = {
-    "restart": 2, "kill": 2, "torn": 2, "disk full": 1, "journal alone": 1, "reorg": 12, "oracle": 4, "slow prover": 8, "interrupted post": 12, "crash": 12,
+    "restart": 2, "kill": 2, "torn": 2, "disk full": 1, "journal alone": 1, "reorg": 12, "oracle": 8, "slow prover": 8, "interrupted post": 12, "crash": 12,
 }  # fmt: skip
 FAULT_SHARE = 0.02
 """Faults a step."""
 COMMANDS_AN_EPISODE = 2_000
 CHECK_EVERY = 20
-"""One batch of so many goes through the checker of the statement, the first ones of an episode included."""
+"""One batch of so many goes through the checker of the statement."""
 LOOK_EVERY = 20
 """Steps between looks at what the engine keeps along."""
-GROUPS = (1, 1, 2, 4, 16)
+GROUPS = (1, 2, 4, 12, 32)
 """Commands of a group."""
 WATCHED_SHARE = 0.03
 """Of the single commands: a refusal is held against a picture of everything."""
 FIRST_DEPOSIT = 300_000_000
-SMALL_SHARE, REBUILD_SHARE = 0.25, 0.25
+SMALL_SHARE, REBUILD_SHARE = 0.2, 0.1
 """Episodes on the small preset; those whose state is rebuilt from layer 1 and from the whole journal at their end."""
 
 
@@ -81,7 +81,7 @@ class Simulation:
         self.counts: Counter[str] = Counter()
         self.capacity = CAPACITY if self.rng.random() < SMALL_SHARE else ROOMY
         self.layer1 = ReorgingLayer1()
-        self.prover = CheckingProver(preset_of(self.capacity), check_every, first=self.rng.randrange(check_every))
+        self.prover = CheckingProver(preset_of(self.capacity), check_every, first=Random(f"{seed} checks").randrange(check_every))
         self.auditor = Auditor()
         self.traffic = Traffic(self.rng)
         self._generation = 0
@@ -115,7 +115,7 @@ class Simulation:
         elif chance < 0.085:
             self.node.snapshot(self.layer1.final_proven)
             self.counts["snapshots"] += 1
-        self._submit([self._next_command() for _ in range(rng.choice(GROUPS))])
+        self._submit(self._group(rng.choice(GROUPS)))
         self._look(deeply=self.step_number % LOOK_EVERY == 0)
 
     def finish(self) -> None:
@@ -124,13 +124,13 @@ class Simulation:
         self.prover.stalls, self.layer1.interrupt_in = 0, None
         self.node.poster.post()
         self._look(deeply=True)
-        batches, rebuilds = self.node.journal.batches, self.rng.random() < self.rebuild_share
-        self._restart_from(None, snapshots=not rebuilds)
+        batches = self.node.journal.batches
         assert self.layer1.proven == batches, f"{self.layer1.proven} batches proven, expected {batches}"
         assert self.layer1.credited == self.auditor.ledger.paid_out, f"{self.layer1.credited} credited, expected {self.auditor.ledger.paid_out}"
         assert {record.status for record in self.node.poster.records()} <= {Status.VERIFIED}
         assert len(set(self.prover.proofs)) == len(self.prover.proofs), "a proof was made twice"
-        if rebuilds:
+        if self.rng.random() < self.rebuild_share:
+            self._restart_from(None, snapshots=False)
             self._rebuild()
         self.counts["batches"] += batches
         self.counts["batches checked"] += self.prover.checked
@@ -158,6 +158,13 @@ class Simulation:
 
     def _next_command(self) -> Command:
         return self._kept(self.traffic.next(self.node.sequencer.exchange, self.layer1.queue[: self.layer1.final_queue]))
+
+    def _group(self, count: int) -> list[Command]:
+        """Commands that follow from the state as it is; a table ends the group, since it changes most of what follows."""
+        commands: list[Command] = []
+        while len(commands) < count and not (commands and isinstance(commands[-1], InternalEpoch)):
+            commands.append(self._next_command())
+        return commands
 
     def _kept(self, command: Command) -> Command:
         """An epoch is kept before it is used: a node that dies in between can still post it."""
@@ -239,7 +246,7 @@ class Simulation:
         """Killed in the middle of a write: the group is there as a whole or not at all, whatever part of it reached the disk."""
         self.auditor.recount(self.node)
         start, before = DiskImage(self.node.folder), self._picture()
-        commands = [self._next_command() for _ in range(self.rng.randint(1, 6))]
+        commands = self._group(self.rng.randint(1, 6))
         start.files |= {name: content for name, content in DiskImage(self.node.folder).files.items() if name.startswith("poster")}  # its epochs
         answers = self.node.sequencer.submit_many(commands)
         after = self._picture()

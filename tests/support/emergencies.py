@@ -38,10 +38,10 @@ def transfer(market: Market, account: int, to: int, amount: int, nonce: int | No
     return L2Transfer(account, key_epoch, nonce, to, amount, signature)
 
 
-def bid(market: Market, account: int, target: int, fraction_bps: int, limit: int = NO_LIMIT, nonce: int | None = None) -> L2Bid:
+def bid(market: Market, account: int, target: int, fraction_bps: int, limit: int = NO_LIMIT, nonce: int | None = None, expiry_ms: int = 2**48 - 1) -> L2Bid:
     nonce = next_nonce(market, account, nonce)
-    key_epoch, signature = market.sign(account, MessageKind.BID, bid_payload(nonce, target, fraction_bps, limit))
-    return L2Bid(account, key_epoch, nonce, target, fraction_bps, limit, signature)
+    key_epoch, signature = market.sign(account, MessageKind.BID, bid_payload(nonce, target, fraction_bps, limit, expiry_ms))
+    return L2Bid(account, key_epoch, nonce, target, fraction_bps, limit, expiry_ms, signature)
 
 
 def settled_row(instrument: Instrument, value_ticks: int) -> RiskRow:

@@ -99,7 +99,7 @@ func allocateAccounts(l *argument.Layer, plan riskPlan, p circuit.Preset, rows [
 		ruleC:        flag("rule_c", func(r *AccountRow) variable { return r.RuleC }),
 		force:        allocateForce(t, rows),
 		auction:      allocateAuction(t, rows),
-		seizure:      allocateSeizure(t, rows),
+		seizure:      allocateSeizure(t, p, rows),
 	}
 	for side := range sideNames {
 		a.sides[side] = allocateLeaf(t, rows, side)

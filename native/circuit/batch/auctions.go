@@ -1,6 +1,11 @@
 package batch
 
-import "straddle/native/circuit/argument"
+import (
+	"math/bits"
+
+	"straddle/native/circuit"
+	"straddle/native/circuit/argument"
+)
 
 // Auctions prove, for every account row:
 //  1. The old auction word is start_ms(48) | forced(1) | limit_bps(14), and `in_auction` says that it is not 0.
@@ -15,8 +20,11 @@ import "straddle/native/circuit/argument"
 //  6. equity - IM is not lowered (margin.go), and 10^4 (equity_old - equity_new) <= rate * age / auction_ms * (MM_old - MM_new) with rate = discount_bps
 //     if `below`, else the owner's limit.
 //  7. An `auctioned` account takes exactly one takeover row (winner, fraction, fund), and its position rows find fraction and winner here; other
-//     accounts have none. From the insurance fund it is given nothing: new equity <= max(old equity, 0).
-//  8. A `bankrupt` account is seized, old equity < 0 and new equity <= 0: it may be deleveraged.
+//     accounts have none. The slices are sold for no more than they are worth at the marks: nobody has signed what the portfolio holds. Only the insurance
+//     fund may pay more, to a bankrupt account.
+//  8. A `bankrupt` account is seized, old equity < 0 and new equity <= 0: it may be deleveraged. `relief` is what that brings in.
+//  9. No seizure makes a debt: a bankrupt account ends with its old equity and its relief at least, so that what those whom it is closed against give
+//     up does not leave by the takeover; any other ends with equity >= 0.
 
 const (
 	startBits    = 48
@@ -37,6 +45,7 @@ type AuctionFields struct {
 type SeizureFields struct {
 	Seized, Bankrupt, Auctioned variable
 	Winner, Fraction, Fund      variable
+	Relief                      variable // micro-dollars that deleveraging brings in beyond the marks
 }
 
 type auctionColumns struct {
@@ -48,7 +57,7 @@ type auctionColumns struct {
 }
 
 type seizureColumns struct {
-	seized, bankrupt, auctioned, winner, fraction, fund argument.Column
+	seized, bankrupt, auctioned, winner, fraction, fund, relief argument.Column
 }
 
 func allocateAuction(t *argument.Table, rows []AccountRow) auctionColumns {
@@ -71,7 +80,7 @@ func allocateAuction(t *argument.Table, rows []AccountRow) auctionColumns {
 	}
 }
 
-func allocateSeizure(t *argument.Table, rows []AccountRow) seizureColumns {
+func allocateSeizure(t *argument.Table, p circuit.Preset, rows []AccountRow) seizureColumns {
 	values := func(get func(*SeizureFields) variable) []variable {
 		return column(rows, func(r *AccountRow) variable { return get(&r.Seizure) })
 	}
@@ -82,6 +91,7 @@ func allocateSeizure(t *argument.Table, rows []AccountRow) seizureColumns {
 		winner:    t.Bits("winner", accountBits, values(func(f *SeizureFields) variable { return f.Winner })),
 		fraction:  t.Bits("fraction_bps", fractionBits, values(func(f *SeizureFields) variable { return f.Fraction })),
 		fund:      t.Bool("fund", values(func(f *SeizureFields) variable { return f.Fund })),
+		relief:    t.Bits("relief", sizeBits+weightBits+bits.Len(uint(p.Deleverages)), values(func(f *SeizureFields) variable { return f.Relief })),
 	}
 }
 
@@ -140,7 +150,7 @@ func (b *builder) stateAuctions(standings []standing) {
 	}
 }
 
-// stateSeizures is items 5 to 8.
+// stateSeizures is items 5 to 9.
 func (b *builder) stateSeizures(standings []standing) {
 	b.l.Group("auctions: seized accounts")
 	t, s, a, l, h := &b.accounts, &b.accounts.seizure, &b.accounts.auction, b.l, &b.header
@@ -161,7 +171,11 @@ func (b *builder) stateSeizures(standings []standing) {
 
 		l.AssertZeroIf(s.bankrupt[i], seized.Not())
 		l.AssertNotNegative(s.bankrupt[i].Times(j.equity[before].Plus(l.Const(1))).Negated())
-		l.AssertNotNegative(s.fund[i].Times(s.bankrupt[i].Not()).Times(lost).Minus(s.bankrupt[i].Times(j.equity[after])))
+		l.AssertNotNegative(s.bankrupt[i].Times(j.equity[after]).Negated())
 		b.ties.bankrupt.Provide(s.bankrupt[i], l.Tuple(t.id[i]))
+		b.ties.relief.Hold(i, l.Tuple(s.relief[i]))
+		gone := lost.Plus(s.relief[i].Scaled(bpsInWhole)) // by the takeover
+		l.AssertNotNegative(s.auctioned[i].Minus(s.fund[i].Times(s.bankrupt[i])).Times(gone))
+		l.AssertNotNegative(seized.Minus(s.bankrupt[i]).Times(j.equity[after]).Minus(s.bankrupt[i].Times(gone)))
 	}
 }

@@ -97,8 +97,8 @@ func cheatsAuctions() []cheat {
 				a := &c.Accounts[rowIdle].Auction
 				a.StartMs, a.Forced = total(a.StartMs, power(startBits)), 0
 			}},
-		{name: "discount of 0", want: "range of header: parameters", plan: func(f *fixture) { f.header.DiscountBps = num(0); f.lose(num(0)) }},
-		{name: "no auction time", want: "range of header: parameters", plan: func(f *fixture) { f.lose(num(0)); f.header.AuctionMs = num(0) }},
+		{name: "discount of 0", want: "range of header: parameters", plan: func(f *fixture) { f.header.DiscountBps = num(0) }},
+		{name: "no auction time", want: "range of header: parameters", plan: func(f *fixture) { f.header.AuctionMs = num(0) }},
 	}
 }
 
@@ -124,7 +124,7 @@ func fundTakes(f *fixture) {
 	f.new[bidder].actionNonce = 0
 	f.old[fundAccount].cash, f.new[fundAccount].cash = num(1<<45), num(1<<45)
 	f.signatures = f.signatures[:len(f.signatures)-1]
-	f.transfers[0].Signature, t.Signature, t.Winner, t.Nonce = len(f.signatures)-1, -1, num(fundAccount), num(0)
+	f.transfers[0].Signature, t.Signature, t.Winner, t.Nonce, t.ExpiryMs = len(f.signatures)-1, -1, num(fundAccount), num(0), num(0)
 	f.slice(1)
 	f.touched = slices.Insert(f.touched, 1, int64(fundAccount))
 }
@@ -142,7 +142,8 @@ func gain(f *fixture, micros int64) {
 
 func cheatsSeizures() []cheat {
 	const group, rangeOf, ages = "auctions: seized accounts", "range of auctions: seized accounts", "range of auctions: begin, end and age"
-	lose := func(f *fixture, more int64) { f.lose(total(f.allowedLoss(f.header.DiscountBps), more)) }
+	loseNow := func(f *fixture, more int64) { f.lose(total(f.allowedLoss(f.header.DiscountBps), more)) }
+	lose := func(f *fixture, more int64) { solvent(f, -1); loseNow(f, more) }
 	fund := func(rest func(f *fixture)) func(f *fixture) {
 		return func(f *fixture) { dropDeleverage(f); fundTakes(f); rest(f) }
 	}
@@ -154,8 +155,8 @@ func cheatsSeizures() []cheat {
 			cells: func(c *Private) { c.Accounts[rowBroke].Auction.AgeMs = 900_000 }},
 		{name: "age of more than the time since the start", want: ages, plan: func(f *fixture) { lose(f, 1) },
 			cells: func(c *Private) { c.Accounts[rowBroke].Auction.AgeMs = 600_000 }},
-		{name: "no auction", want: group, plan: func(f *fixture) { auctionOf(f, broke, none, none); f.lose(num(0)) }},
-		{name: "begun and sold at once", want: group, plan: func(f *fixture) { auctionOf(f, broke, none, since(0)); f.lose(num(0)) }},
+		{name: "no auction", want: group, plan: func(f *fixture) { auctionOf(f, broke, none, none) }},
+		{name: "begun and sold at once", want: group, plan: func(f *fixture) { auctionOf(f, broke, none, since(0)) }},
 		{name: "control just below maintenance margin", plan: func(f *fixture) { solvent(f, -1) }},
 		{name: "at maintenance margin", want: group, plan: func(f *fixture) { solvent(f, 0) }},
 		{name: "at maintenance margin, as if below", want: ages, plan: func(f *fixture) { solvent(f, 0) },
@@ -165,7 +166,7 @@ func cheatsSeizures() []cheat {
 			f.queue = append(f.queue, Entry{num(entryDeposit), num(broke), f.old[broke].owner, num(1), num(0), num(0), num(0)})
 			f.new[broke].cash = total(f.new[broke].cash, 1)
 		}},
-		{name: "understated old equity", want: "sum risk totals old", plan: func(f *fixture) { solvent(f, 0) }, cells: func(c *Private) {
+		{name: "understated old equity", want: "sum risk totals old", plan: func(f *fixture) { solvent(f, 0); f.lose(num(5)) }, cells: func(c *Private) {
 			c.Accounts[rowBroke].Auction.Below = 1
 			bump(&c.Accounts[rowBroke].Margin[before].Value, -1)
 		}},
@@ -183,6 +184,7 @@ func cheatsSeizures() []cheat {
 		{name: "room lowered", want: "range of margin: rule", plan: func(f *fixture) {
 			f.header.KMm, f.header.DiscountBps = num(65_535), num(10_000)
 			auctionOf(f, broke, since(900_000), since(900_000))
+			solvent(f, -1)
 			j := f.standingOf(broke)
 			fall := new(big.Int).Sub(j.initial[before], j.initial[after])
 			f.lose(total(fall.Div(fall, num(bpsInWhole)), 1))
@@ -200,7 +202,7 @@ func cheatsSeizures() []cheat {
 		{name: "a forced auction at the discount for those below", want: ages, plan: func(f *fixture) {
 			solvent(f, 1<<40)
 			auctionOf(f, broke, forcedSince(300_000), forcedSince(300_000))
-			lose(f, 0)
+			loseNow(f, 0)
 		}, cells: func(c *Private) { c.Accounts[rowBroke].Auction.Below = 1 }},
 		{name: "control a forced auction of an account below", plan: func(f *fixture) {
 			auctionOf(f, broke, func(time int64) int64 { return forcedWord(time-300_000, 0) }, func(time int64) int64 { return forcedWord(time-300_000, 0) })
@@ -213,7 +215,7 @@ func cheatsSeizures() []cheat {
 			cells: func(c *Private) { c.Accounts[rowBroke+1].Seizure.Bankrupt = 1 }},
 		{name: "a gift of the fund to a solvent account", want: rangeOf, plan: func(f *fixture) { solvent(f, -1); fundTakes(f); gain(f, 1) }},
 		{name: "control the fund takes from a solvent account", plan: func(f *fixture) { solvent(f, -1); fundTakes(f); gain(f, 0) }},
-		{name: "a gift of the fund as a bid's", want: "sum sold portfolios", plan: fund(func(f *fixture) { gain(f, 1_000_001) }),
+		{name: "the fund's takeover as a bid's", want: "sum sold portfolios", plan: fund(func(f *fixture) { gain(f, 0) }),
 			cells: func(c *Private) { c.Accounts[rowBroke+1].Seizure.Fund = 0 }},
 		{name: "a fund below initial margin", want: "sum covered", plan: fund(func(f *fixture) {
 			f.slice(-1)
@@ -249,8 +251,10 @@ func cheatsTakeovers() []cheat {
 			resign(f)
 			f.takeovers[0].FractionBps = num(brokeFraction)
 		}},
+		{name: "an expired bid", want: "range of takeovers", plan: func(f *fixture) { f.takeovers[0].ExpiryMs = f.header.TimeMs; resign(f) }},
+		{name: "a bid that expires later than was signed", want: "sum signed", plan: func(f *fixture) { f.takeovers[0].ExpiryMs = total(f.takeovers[0].ExpiryMs, 1) }},
 		{name: "nonce used before", want: "range of accounts: nonces", plan: func(f *fixture) { f.old[bidder].actionNonce = 9 }},
-		{name: "payment not received", want: "sum cash", plan: func(f *fixture) { f.new[broke].cash = total(f.new[broke].cash, 1) }},
+		{name: "payment not received", want: "sum cash", plan: func(f *fixture) { solvent(f, -1); f.lose(num(5)); f.new[broke].cash = total(f.new[broke].cash, 1) }},
 		{name: "payment not made", want: "sum cash", plan: func(f *fixture) { f.new[bidder].cash = total(f.new[bidder].cash, 1) }},
 		{name: "another winner's lots", want: "sum position moves", plan: func(f *fixture) {
 			f.new[sender].positions, f.new[bidder].positions = f.new[bidder].positions, f.new[sender].positions
@@ -290,8 +294,9 @@ func cheatsDeleverages() []cheat {
 		return func(f *fixture) {
 			f.deleverage(-1)
 			f.deleverages[0].Size = num(lots)
+			f.deleverages[0].Price = total(f.instruments[3].mark(), 7*num(lots).Sign())
 			f.deleverage(1)
-			f.lose(num(0))
+			f.fair()
 		}
 	}
 	reprice := func(off int64) func(f *fixture) {
@@ -299,13 +304,30 @@ func cheatsDeleverages() []cheat {
 			f.deleverage(-1)
 			f.deleverages[0].Price = total(f.instruments[3].mark(), off)
 			f.deleverage(1)
-			f.lose(num(0))
+			f.fair()
 		}
 	}
 	solventNow := func(f *fixture) { f.setOldEquity(broke, num(1)); f.lose(num(1)) }
 	return []cheat{
-		{name: "control at the band's end", plan: reprice(5000)},
-		{name: "price above the band", want: "range of deleverages", plan: reprice(5001)},
+		{name: "control at the band's end", plan: reprice(-5000)},
+		{name: "control at the mark", plan: reprice(0)},
+		{name: "price on the winner's side of the mark", want: "range of accounts/relief", plan: reprice(1)},
+		{name: "price on the winner's side of the mark beside another", want: "range of deleverages", plan: func(f *fixture) {
+			again := f.deleverages[0]
+			f.deleverages = append([]Deleverage{{again.Account, again.Winner, again.Instrument, num(-1), total(f.instruments[3].mark(), 1)}}, again)
+			f.deleverage(1)
+			f.fair()
+		}},
+		{name: "what the winner gives up is hidden", want: "sum relief", plan: func(f *fixture) { fundTakes(f); gain(f, 210) },
+			cells: func(c *Private) { c.Accounts[rowBroke+1].Seizure.Relief = 0 }},
+		{name: "what the winner gives up leaves by the bid", want: "range of auctions: seized accounts", plan: func(f *fixture) { f.lose(num(-209)) }},
+		{name: "price above the band", want: "range of deleverages", plan: func(f *fixture) {
+			f.deleverage(-1)
+			d := &f.deleverages[0]
+			d.Instrument, d.Size, d.Price = num(1), num(5), total(f.instruments[0].mark(), 5001)
+			f.deleverage(1)
+			f.fair()
+		}},
 		{name: "price below the band", want: "range of deleverages", plan: reprice(-5001)},
 		{name: "control all of the winner's lots that fit", plan: resize(-61)},
 		{name: "the account's position turns over", want: "sum reduced", plan: resize(-62)},
@@ -318,12 +340,15 @@ func cheatsDeleverages() []cheat {
 		{name: "of a solvent account", want: "sum bankrupt", plan: solventNow},
 		{name: "of a solvent account, as if bankrupt", want: "range of auctions: seized accounts", plan: solventNow,
 			cells: func(c *Private) { c.Accounts[rowBroke].Seizure.Bankrupt = 1 }},
-		{name: "of an account that ends with equity", want: "sum bankrupt", plan: func(f *fixture) { f.lose(num(-1_000_001)) }},
+		{name: "of an account that ends with equity", want: "range of auctions: seized accounts", plan: func(f *fixture) { f.lose(num(-1_000_001)) }},
 		{name: "of an account that ends with equity, as if bankrupt", want: "range of auctions: seized accounts", plan: func(f *fixture) { f.lose(num(-1_000_001)) },
 			cells: func(c *Private) { c.Accounts[rowBroke].Seizure.Bankrupt = 1 }},
 		{name: "of another account", want: "sum bankrupt", cells: func(c *Private) { c.Deleverages[0].Account = reducing }},
 		{name: "of an instrument that expires", want: "sum quotes", plan: func(f *fixture) { f.instruments[3].ExpiryMs = f.header.TimeMs }},
-		{name: "another mark", want: "sum quotes", cells: func(c *Private) { bump(&c.Deleverages[0].Mark, 1) }},
+		{name: "another mark", want: "sum quotes", plan: func(f *fixture) { fundTakes(f); gain(f, 210) }, cells: func(c *Private) {
+			bump(&c.Deleverages[0].Mark, -1)
+			bump(&c.Accounts[rowBroke+1].Seizure.Relief, -30)
+		}},
 		{name: "not paid", want: "sum cash", plan: func(f *fixture) { f.new[rich].cash = total(f.new[rich].cash, 1) }},
 		{name: "lots left out", want: "sum position moves", plan: func(f *fixture) { f.new[rich].move(4, num(1)) }},
 		{name: "a position not known to shrink", want: "sum reduced", cells: func(c *Private) {

@@ -125,11 +125,18 @@ func cheatsPositions() []cheat {
 
 // cheatsSlices change what a takeover moves. The takeover of the plan moves 83 of the bankrupt account's 250 lots of instrument 1, and 29 of the 90 short.
 func cheatsSlices() []cheat {
-	slice := func(f *fixture, lots int64) { f.new[broke].move(1, num(-lots)); f.new[bidder].move(1, num(lots)) }
-	keepShort := func(f *fixture) { // the bidder pays for what the rule then asks of the bankrupt account
+	slice := func(f *fixture, lots int64) { // at a price with room on both sides
+		f.new[broke].move(1, num(-lots))
+		f.new[bidder].move(1, num(lots))
+		solvent(f, -1)
+		f.lose(num(5))
+	}
+	keepShort := func(f *fixture) { // the auction is over by far: the discount of the long slice alone
 		f.new[broke].move(4, num(-29))
 		f.new[bidder].move(4, num(29))
-		f.pay(total(f.takeovers[0].Payment, product(29, f.instruments[3].Value), 300_000), power(60))
+		auctionOf(f, broke, since(900_000), since(900_000))
+		solvent(f, -1)
+		f.lose(num(0))
 	}
 	return []cheat{
 		{name: "a slice not in proportion", want: "sum position moves", plan: func(f *fixture) { slice(f, -1) }},

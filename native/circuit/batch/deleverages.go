@@ -4,7 +4,8 @@ import "straddle/native/circuit/argument"
 
 // Deleverages prove:
 //  1. Used rows come first. The account is `bankrupt`: seized, its old equity below 0, its new equity at most 0.
-//  2. The price lies within the instrument's band around the mark; the instrument expires after the batch's time.
+//  2. The price lies within the instrument's band around the mark, and never on the winner's side of it; the instrument expires after the batch's time.
+//     What the winner gives up beyond the mark is the account's `relief`.
 //  3. size lots, of either sign, move from the account to the winner for size * (price - funding) of cash.
 //  4. Both positions are `reduced` by the batch: they neither grow nor turn over.
 
@@ -53,6 +54,10 @@ func (b *builder) stateDeleverages() {
 		distance := t.price[i].Minus(t.mark[i])
 		l.AssertNotNegative(t.band[i].Minus(distance))
 		l.AssertNotNegative(t.band[i].Plus(distance))
+
+		relief := t.size[i].Times(distance)
+		l.AssertNotNegative(relief)
+		b.ties.relief.Add(l.Tuple(t.account[i]), used, l.Tuple(relief))
 
 		lots := l.Tuple(t.size[i])
 		b.ties.moves.Add(l.Tuple(t.winner[i], t.instrument[i]), used, lots)

@@ -42,13 +42,14 @@ type dealings struct {
 	rekeyed, acting, paying, hasPositions, empty bool
 	entries, steps                               int
 	deposits, withdrawn                          *big.Int
+	relief                                       *big.Int  // of deleveraging
 	forced, closing                              *Entry    // of the queue, or nil
 	takeover                                     *Takeover // of the account's portfolio, or nil
 	seized                                       bool      // by a takeover or a deleveraging
 }
 
 func (f *filler) dealingsOf(r *Account) *dealings {
-	d := &dealings{deposits: new(big.Int), withdrawn: new(big.Int)}
+	d := &dealings{deposits: new(big.Int), withdrawn: new(big.Int), relief: new(big.Int)}
 	f.addQueue(d, r.ID)
 	f.addActions(d, r.ID)
 	for i := range f.w.Takeovers {
@@ -57,7 +58,10 @@ func (f *filler) dealingsOf(r *Account) *dealings {
 		}
 	}
 	for i := range f.w.Deleverages {
-		d.seized = d.seized || f.w.Deleverages[i].Account.Cmp(r.ID) == 0
+		if v := &f.w.Deleverages[i]; v.Account.Cmp(r.ID) == 0 {
+			d.seized = true
+			d.relief.Add(d.relief, new(big.Int).Mul(v.Size, new(big.Int).Sub(v.Price, f.instrument(v.Instrument).mark())))
+		}
 	}
 	for i := range f.w.Orders {
 		if f.w.Orders[i].Account.Cmp(r.ID) == 0 {
@@ -170,7 +174,8 @@ func (d *dealings) auction(h *Header, r *Account, j *judged) AuctionFields {
 
 func (d *dealings) seizure(j *judged) SeizureFields {
 	bankrupt := d.seized && j.equity[before].Sign() < 0 && j.equity[after].Sign() <= 0
-	cells := SeizureFields{Seized: bit(d.seized), Bankrupt: bit(bankrupt), Auctioned: bit(d.takeover != nil), Winner: 0, Fraction: 0, Fund: 0}
+	cells := SeizureFields{Seized: bit(d.seized), Bankrupt: bit(bankrupt), Auctioned: bit(d.takeover != nil), Winner: 0, Fraction: 0, Fund: 0,
+		Relief: d.relief}
 	if d.takeover != nil {
 		cells.Winner, cells.Fraction, cells.Fund = d.takeover.Winner, d.takeover.FractionBps, bit(d.takeover.Signature < 0)
 	}

@@ -86,11 +86,11 @@ func (f *filler) fillTransfers() {
 func (f *filler) fillTakeovers() {
 	for i := range f.c.Private.Takeovers {
 		row := &f.c.Private.Takeovers[i]
-		*row = TakeoverRow{0, 0, 0, 0, 0, 0, 0, 0, 0}
+		*row = TakeoverRow{0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 		if i < len(f.w.Takeovers) {
 			r := &f.w.Takeovers[i]
 			bid := r.Signature >= 0
-			*row = TakeoverRow{1, bit(bid), bit(!bid), r.Account, r.Winner, r.FractionBps, r.Payment, r.Limit, r.Nonce}
+			*row = TakeoverRow{1, bit(bid), bit(!bid), r.Account, r.Winner, r.FractionBps, r.Payment, r.Limit, r.ExpiryMs, r.Nonce}
 		}
 	}
 }

@@ -51,10 +51,11 @@ func (f *fixture) planActions(rnd *rand.Rand) {
 	f.setForced(1_000_000, 1_000_000)
 	f.new[idle].auction = forcedWord(f.header.TimeMs.Int64(), 300)
 
-	f.takeovers = []Takeover{{num(broke), num(bidder), num(brokeFraction), num(0), num(0), num(9), len(f.signatures) + signBid}}
+	f.takeovers = []Takeover{{num(broke), num(bidder), num(brokeFraction), num(0), num(0), total(f.header.TimeMs, 1), num(9),
+		len(f.signatures) + signBid}}
 	f.new[bidder].actionNonce = 9
 	f.slice(1)
-	f.deleverages = []Deleverage{{num(broke), num(rich), num(4), num(-30), total(f.instruments[3].mark(), 7)}}
+	f.deleverages = []Deleverage{{num(broke), num(rich), num(4), num(-30), total(f.instruments[3].mark(), -7)}}
 	f.deleverage(1)
 }
 
@@ -117,7 +118,8 @@ func (f *fixture) pay(payment, limit *big.Int) {
 }
 
 func bidPayload(t *Takeover) *big.Int {
-	return total(t.Nonce, new(big.Int).Lsh(t.Account, 64), new(big.Int).Lsh(t.FractionBps, 96), new(big.Int).Lsh(offset(t.Limit, 63), 110))
+	return total(t.Nonce, new(big.Int).Lsh(t.Account, 64), new(big.Int).Lsh(t.FractionBps, 96), new(big.Int).Lsh(offset(t.Limit, 63), 110),
+		new(big.Int).Lsh(t.ExpiryMs, 174))
 }
 
 // standingOf computes both sides of an account's plan as the rules see them: money times 10^4.
@@ -154,20 +156,30 @@ func (f *fixture) lose(loss *big.Int) {
 	f.pay(payment, total(payment, 3))
 }
 
+// fair has the bidder pay what the slice is worth at the marks: the seized account gains what its deleveraging brings in.
+func (f *fixture) fair() {
+	relief := num(0)
+	for i := range f.deleverages {
+		d := &f.deleverages[i]
+		distance := new(big.Int).Sub(d.Price, f.instruments[d.Instrument.Int64()-1].mark())
+		relief = total(relief, product(d.Size, distance))
+	}
+	f.lose(relief.Neg(relief))
+}
+
 // setOldEquity moves the seized account's cash on both sides so that its old equity is this one.
 func (f *fixture) setOldEquity(id int64, equity *big.Int) {
 	now := new(big.Int).Quo(f.standingOf(id).equity[before], num(bpsInWhole))
 	f.shiftCash(id, new(big.Int).Sub(equity, now))
 }
 
-// settleActions makes the bankrupt account one with equity -1,000,000 that loses a little by its sale; false if the random numbers do not allow it.
+// settleActions makes the bankrupt account one with equity -1,000,000 that loses nothing by its sale; false if the random numbers do not allow it.
 func (f *fixture) settleActions() bool {
 	f.setOldEquity(broke, num(-1_000_000))
-	allowed := f.allowedLoss(f.header.DiscountBps)
-	if allowed.Cmp(num(10)) < 0 {
+	if f.allowedLoss(f.header.DiscountBps).Cmp(num(10)) < 0 {
 		return false
 	}
-	f.lose(new(big.Int).Quo(allowed, num(2)))
+	f.fair()
 	j := f.standingOf(broke)
 	return j.room[after].Cmp(j.room[before]) >= 0 && f.standingOf(reducing).below() && f.standingOf(rich).room[after].Sign() >= 0
 }

@@ -1091,14 +1091,15 @@ func TestReviewEveryProvenBatchDecodes(t *testing.T) {
 }
 
 // reviewHarmless are the cells of padding rows that nothing reads: their rows have multiplier 0 in every sum and are not in the data.
-var reviewHarmless = regexp.MustCompile(`^(Accounts\[\d+\]\.(Path|Margin|Deposits|Entries|Steps)` +
+var reviewHarmless = regexp.MustCompile(`^(Accounts\[\d+\]\.(Path|Margin|Deposits|Entries|Steps|Seizure\.Relief)` +
 	`|Instruments\[\d+\]\.(ExpiryMs|Linear|Value|Funding|Band|LongIM|LongMM|ShortIM|ShortMM|Deltas)` +
 	`|Listings\[\d+\]\.(ID|Kind|ExpiryMs|StrikeTicks|TickTicks|MinLots|PositionCapLots)` +
 	`|Orders\[\d+\]\.(MinNonce|Sequence|Multi|More|LimitSlack|FeeSlack)` +
 	`|Fills\[\d+\]\.(Taker|Maker|TakerAccount|MakerAccount|TakerLimit|MakerLimit|Price|Mark|Instrument|Side|Funding|Band)` +
 	`|Legs\[\d+\]\.(Instrument|Account|Side|Limit|Fill|Multi|Cost|Fee)` +
 	`|Positions\[\d+\]\.(WasShort|Fraction|Winner)` +
-	`|Withdrawals\[\d+\]\.Nonce|Transfers\[\d+\]\.(Owner|Nonce|To|Account)|Takeovers\[\d+\]\.(Limit|Nonce)|Deleverages\[\d+\]\.(Mark|Funding|Band|Price))`)
+	`|Withdrawals\[\d+\]\.Nonce|Transfers\[\d+\]\.(Owner|Nonce|To|Account)|Takeovers\[\d+\]\.(Account|Winner|Fraction|Payment|Limit|ExpiryMs|Nonce)` +
+	`|Deleverages\[\d+\]\.(Account|Winner|Instrument|Mark|Funding|Band|Size|Price))`)
 
 // TestReviewPaddingCells changes one cell of a padding row at a time: either the solver refuses, or the cell is known to be read by nothing. A seeded
 // sample by default; STRADDLE_SLOW=1 tries all.

@@ -4,22 +4,22 @@ import "straddle/native/circuit/argument"
 
 // Takeovers prove:
 //  1. Used rows come first; each is a bid or the insurance fund's, whose winner is account 2.
-//  2. A bid is signed by the winner: it takes this fraction of this account for at most its limit, and the payment is no more. It is the one action of
-//     the winner's account row.
+//  2. A bid is signed by the winner: it takes this fraction of this account for at most its limit, before its expiry, and the payment is no more. It is
+//     the one action of the winner's account row.
 //  3. The winner's account row passes rule (a).
 //  4. (account, winner, fraction, fund) is taken by exactly one account row, the seized account's; its position rows hand over the slices.
 //  5. The payment, of either sign, moves from the winner to the account.
 
-// TakeoverRow is one slice of a seized portfolio handed over. Limit and Nonce are the bid's.
+// TakeoverRow is one slice of a seized portfolio handed over. Limit, ExpiryMs and Nonce are the bid's.
 type TakeoverRow struct {
 	Used, Bid, Fund, Account, Winner, Fraction variable
-	Payment, Limit, Nonce                      variable
+	Payment, Limit, ExpiryMs, Nonce            variable
 }
 
 type takeoverTable struct {
 	table                                      *argument.Table
 	used, bid, fund, account, winner, fraction argument.Column
-	payment, limit, nonce                      argument.Column
+	payment, limit, expiryMs, nonce            argument.Column
 }
 
 func allocateTakeovers(l *argument.Layer, rows []TakeoverRow) takeoverTable {
@@ -33,6 +33,7 @@ func allocateTakeovers(l *argument.Layer, rows []TakeoverRow) takeoverTable {
 		fraction: t.Bits("fraction_bps", fractionBits, column(rows, func(r *TakeoverRow) variable { return r.Fraction })),
 		payment:  t.Signed("payment", 64, column(rows, func(r *TakeoverRow) variable { return r.Payment })),
 		limit:    t.Signed("limit", 64, column(rows, func(r *TakeoverRow) variable { return r.Limit })),
+		expiryMs: t.Bits("expiry_ms", 48, column(rows, func(r *TakeoverRow) variable { return r.ExpiryMs })),
 		nonce:    t.Bits("nonce", 64, column(rows, func(r *TakeoverRow) variable { return r.Nonce })),
 	}
 }
@@ -45,7 +46,9 @@ func (b *builder) stateTakeovers() {
 		l.AssertEqual(used, bid.Plus(fund))
 		l.AssertZeroIf(fund, t.winner[i].Minus(l.Const(fundAccount)))
 		l.AssertNotNegative(bid.Times(t.limit[i].Minus(t.payment[i])))
-		payload := t.nonce[i].Plus(t.account[i].Shifted(64), t.fraction[i].Shifted(96), t.limit[i].Plus(l.Const(1).Shifted(63)).Shifted(110))
+		l.AssertNotNegative(bid.Times(t.expiryMs[i].Minus(b.header.timeMs).Minus(l.Const(1))))
+		payload := t.nonce[i].Plus(t.account[i].Shifted(64), t.fraction[i].Shifted(96), t.limit[i].Plus(l.Const(1).Shifted(63)).Shifted(110),
+			t.expiryMs[i].Shifted(174))
 		b.ties.signed.Require(bid, l.Tuple(t.winner[i], l.Const(kindBid), payload))
 		b.ties.actions.Put(bid, t.winner[i], t.nonce[i], l.Const(0), l.Const(0))
 		b.ties.covered.Require(used, l.Tuple(t.winner[i]))

@@ -24,6 +24,7 @@ type ties struct {
 	orderTerms   *argument.Lookup // order -> account, side, limit, fill, multi, reduce-only: for its legs
 	cash         *argument.Total  // by account: flows of fills, takeovers and deleverages, fees, settled positions
 	queueTotals  *argument.Total  // by account: deposits, number of entries
+	relief       *argument.Total  // by account: what deleveraging brings in beyond the marks
 	moves        *argument.Total  // by (account, instrument): lots of fills, takeovers and deleverages
 	orderLegs    *argument.Total  // by order: legs word and number of legs, cost, fees
 	legFills     *argument.Total  // by leg: lots, cost, fees
@@ -53,7 +54,8 @@ func makeTies(b *builder) ties {
 		riskRows: l.Lookup("risk rows"), quotes: l.Lookup("quotes"), settlements: l.Lookup("settlements"), sales: l.Lookup("sales"),
 		reduced: l.Lookup("reduced"), covered: l.Lookup("covered"), bankrupt: l.Lookup("bankrupt"), orderTerms: l.Lookup("order terms"),
 		cash: l.Total("cash", b.accounts.table), queueTotals: l.Total("queue totals", b.accounts.table),
-		moves: l.Total("position moves", b.positions.table), orderLegs: l.Total("order legs", b.orders.table),
+		relief: l.Total("relief", b.accounts.table),
+		moves:  l.Total("position moves", b.positions.table), orderLegs: l.Total("order legs", b.orders.table),
 		legFills: l.Total("leg fills", b.legs.table),
 		digests:  l.Flow("digests"), slots: l.Flow("slots"), rekeys: l.Flow("rekeys"),
 		actions: l.Flow("actions"), forced: l.Flow("forced withdrawals"), closes: l.Flow("forced closes"), takeovers: l.Flow("sold portfolios"),

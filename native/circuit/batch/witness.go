@@ -221,6 +221,7 @@ type Takeover struct {
 	FractionBps *big.Int `json:"fraction_bps" range:"1..10000"`
 	Payment     *big.Int `json:"payment" range:"m63"`
 	Limit       *big.Int `json:"limit" range:"s64"`
+	ExpiryMs    *big.Int `json:"expiry_ms" range:"48"`
 	Nonce       *big.Int `json:"nonce" range:"64"`
 	Signature   int      `json:"signature"`
 }

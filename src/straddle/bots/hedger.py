@@ -48,9 +48,7 @@ def book_delta(positions: Mapping[int, int], instruments: Mapping[int, Instrumen
     return whole + (scaled + BPS // 2) // BPS
 
 
-def hedge_order(
-    profile: HedgeProfile, delta_lots: int, perpetual: Instrument, book: BestQuotes, *, nonce: int, expiry_ms: int, fee_cap: int
-) -> Order | None:
+def hedge_order(profile: HedgeProfile, delta_lots: int, perpetual: Instrument, book: BestQuotes, *, nonce: int, expiry_ms: int, fee_cap: int) -> Order | None:
     """An immediate-or-cancel order that takes the best level of the perpetual against the delta; None inside the band or without a book to trade with."""
     if abs(delta_lots) <= profile.band_lots:
         return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from straddle.bots.taker import BestQuotes, implied_quotes
 from straddle.core.combinations import price_step, size_step
-from straddle.core.instruments import Instrument, Kind
+from straddle.core.instruments import Instrument
 from straddle.core.orders import MAX_ORDERS_PER_SET, Legs, Order, Side, outright
 from straddle.core.risk_table import RiskRow, RiskTable
 from straddle.risk.expiry import Maturity, minutes_to_expiry

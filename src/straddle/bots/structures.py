@@ -20,7 +20,7 @@ class Structure:
 
 
 def canonical(legs: Iterable[tuple[int, int]]) -> Legs:
-    """(instrument, signed ratio) pairs in the form of docs/protocol/messages.md: ascending, the first leg bought. Selling what was asked for may then be buying."""
+    """(instrument, signed ratio) pairs in the form of docs/protocol/messages.md: ascending, the first leg bought (perhaps the other way round)."""
     ordered = sorted(legs)
     sign = 1 if ordered[0][1] > 0 else -1
     return tuple(Leg(instrument, sign * ratio) for instrument, ratio in ordered)

@@ -94,7 +94,9 @@ def _trading(report: DemoReport) -> dict[str, str]:
         "settlement": "no expiry was reached" if price is None else f"{report.settled_instruments} instruments at ${price:,.2f}",
     }
     if pnl is not None:
-        hedged, unhedged = (f"{mean:,.0f} +- {std:,.0f}" for mean, std in ((pnl.hedged_mean, report.hedged_pnl_std), (pnl.unhedged_mean, report.unhedged_pnl_std)))
+        hedged, unhedged = (
+            f"{mean:,.0f} +- {std:,.0f}" for mean, std in ((pnl.hedged_mean, report.hedged_pnl_std), (pnl.unhedged_mean, report.unhedged_pnl_std))
+        )
         rows["P&L, USDC"] = f"hedged {hedged}, unhedged {unhedged} over {pnl.paths} histories (mean and standard deviation)"
         rows["attribution"] = ", ".join(f"{name} {part['mean']:,.0f} +- {part['std']:,.0f}" for name, part in pnl.attribution.items())
     return rows
@@ -162,7 +164,8 @@ def status_table(status: Mapping[str, Any]) -> Table:
         "state root": status["state_root"],
         "market": f"[{'green' if state == 'open' else 'yellow'}]{state}[/], {_moment(status['market_time_ms'])}, index {_dollars(index, 100)}",
         "risk epoch": f"{status['epoch']}, {'no table yet' if age is None else f'{age / 1000:.1f} s old'}",
-        "instruments": f"{status['instruments']:,}; {status['accounts']:,} accounts, {status['open_orders']:,} open orders",
+        "instruments": f"{status['instruments']:,}, {status['open_orders']:,} open orders",
+        "accounts": f"{status['accounts']:,}, {status['auctions']:,} of them for sale in an auction",
         "open batch": f"{batches['open']}, {batches['open_entries']:,} entries",
         "batches": f"{batches['closed']} closed, {batches['proposed']} proposed, {batches['proved']} proved, {batches['verified']} verified",
         "prover lag": f"{batches['lag']} batches; from {batches['lag_max']} on the market is cancel-only",

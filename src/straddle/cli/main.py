@@ -24,11 +24,11 @@ from straddle.l1.sender import TransactionFailed
 from straddle.node.chain import ChainMismatch
 from straddle.node.config import ConfigError, DemoConfig
 from straddle.node.demo import run_demo
-from straddle.node.operator import OperatorError
 from straddle.node.running import Node
 from straddle.node.served import listen, serve
 from straddle.node.session import SessionError
 from straddle.node.settings import Settings
+from straddle.node.upkeep import OperatorError
 from straddle.node.verify import verify as verify_rollup
 from straddle.proving.keys import ProverOutputError
 from straddle.proving.prover import ProverError

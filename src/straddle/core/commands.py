@@ -84,7 +84,8 @@ class L2Transfer:
 
 @dataclass(frozen=True, slots=True)
 class L2Bid:
-    """Signed: `account` takes `fraction_bps` of the portfolio of `target` for at most `limit` micro-dollars (negative: must be paid)."""
+    """Signed: `account` takes `fraction_bps` of the portfolio of `target` for at most `limit` micro-dollars (negative: must be paid), on tables
+    with a time before `expiry_ms`."""
 
     account: int
     key_epoch: int
@@ -92,6 +93,7 @@ class L2Bid:
     target: int
     fraction_bps: int
     limit: int
+    expiry_ms: int
     signature: Signature
 
 

@@ -27,6 +27,8 @@ class Sale:
     """What the winner receives: instrument -> signed lots, never zero."""
     payment: int
     """Micro-dollars from the winner to the account; negative the other way."""
+    discount: int = 0
+    """What the account loses against the marks. Below 0 the sale is not allowed: rounding to lots took hedges and left risk, and no winner pays for that."""
 
 
 def old_requirement(exchange: Exchange, account: int) -> Requirement:
@@ -102,7 +104,7 @@ def bid_sale(exchange: Exchange, account: int, auction: Auction, fraction_bps: i
     lots = slice_of(positions, table, fraction_bps)
     left = {instrument: size - lots.get(instrument, 0) for instrument, size in positions.items()}
     discount = min(loss_allowed(exchange, auction, old, requirement(0, left, table, exchange.params)), fraction_bps * max(old.equity, 0) // BPS)
-    return Sale(lots, sum(size * table[instrument].value for instrument, size in lots.items()) - discount)
+    return Sale(lots, sum(size * table[instrument].value for instrument, size in lots.items()) - discount, discount)
 
 
 def fund_sale(exchange: Exchange, account: int, auction: Auction) -> Sale:

@@ -154,7 +154,7 @@ def _meet(trading: Trading, taker: RestingOrder, maker: RestingOrder) -> None:
         if not units:
             trading.trip(account, protection)
             return
-    failed = trading.execute(taker, units, (Part(maker, units, tuple(LegFill(i, i, price) for i, price in enumerate(prices))),))
+    failed = trading.execute(taker, units, [Part(maker, units, [LegFill(i, i, price) for i, price in enumerate(prices)])])
     if failed is not None:
         trading.cancel(maker, failed[1])
         return

@@ -151,9 +151,10 @@ def transfer_payload(nonce: int, amount: int, to: int) -> int:
     return pack(("nonce", nonce, 64), ("amount", amount, 63), ("spare", 0, 1), ("to", to, 32))
 
 
-def bid_payload(nonce: int, target: int, fraction_bps: int, limit: int) -> int:
+def bid_payload(nonce: int, target: int, fraction_bps: int, limit: int, expiry_ms: int) -> int:
     """Payload of kind 6; `limit` in micro-dollars, signed."""
-    return pack(("nonce", nonce, 64), ("target", target, 32), ("fraction_bps", fraction_bps, 14), ("limit", limit + BID_LIMIT_OFFSET, 64))
+    offset_limit = limit + BID_LIMIT_OFFSET
+    return pack(("nonce", nonce, 64), ("target", target, 32), ("fraction_bps", fraction_bps, 14), ("limit", offset_limit, 64), ("expiry_ms", expiry_ms, 48))
 
 
 def signed_words(domain_word: int, kind: MessageKind, account: int, key_epoch: int, payload: int) -> SignedWords:
@@ -180,7 +181,7 @@ def transfer_words(domain_word: int, command: L2Transfer) -> SignedWords:
 
 def bid_words(domain_word: int, command: L2Bid) -> SignedWords:
     """What the signature of a bid signs."""
-    payload = bid_payload(command.nonce, command.target, command.fraction_bps, command.limit)
+    payload = bid_payload(command.nonce, command.target, command.fraction_bps, command.limit, command.expiry_ms)
     return signed_words(domain_word, MessageKind.BID, command.account, command.key_epoch, payload)
 
 

@@ -13,6 +13,9 @@ SIZE_LOTS_MAX = 2**40 - 1
 TICKS_MAX = 2**39 - 1
 """Largest absolute value, mark, funding, scenario delta or limit, in ticks."""
 
+TIME_MS_MAX = 2**48 - 1
+"""Latest time, in unix milliseconds."""
+
 CASH_MAX = 2**63 - 1
 """Largest absolute cash, in micro-dollars."""
 

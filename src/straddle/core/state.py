@@ -174,9 +174,10 @@ class Exchange:
         self.usage.position_rows -= len(positions)
         del self.open_batch.opened[account]
 
-    def change_position(self, account: int, instrument: int, lots: int) -> None:
-        """A position of an account with opened positions grows by `lots`, signed; its exposure and row follow."""
-        positions = self.accounts[account].positions
+    def change_position(self, account: int, instrument: int, lots: int) -> Account:
+        """A position of an account with opened positions grows by `lots`, signed; its exposure and row follow. Returns the account."""
+        known = self.accounts[account]
+        positions = known.positions
         old = positions.get(instrument, 0)
         new = old + lots
         if new:
@@ -189,6 +190,7 @@ class Exchange:
         exposure.move(instrument, lots)
         if instrument not in self.open_batch.start[account].positions:
             self.usage.position_rows += (new != 0) - (old != 0)
+        return known
 
     def breaks_reduced(self, account: int, instrument: int, size: int) -> bool:
         """Whether a position of `size` lots could not stand at the end of the open batch: one that was reduced in it stays between 0 and its start."""

@@ -50,7 +50,7 @@ class Part(NamedTuple):
 
     maker: RestingOrder
     units: int
-    fills: tuple[LegFill, ...]
+    fills: Sequence[LegFill]
 
 
 Mark = tuple[int, int, int]
@@ -174,18 +174,19 @@ class Trading:
         """
         exchange, mark = self.exchange, self.mark()
         rows = len(exchange.open_batch.fills)
-        taker_row = self._use_order(taker, units)
-        for part in parts:
-            maker_row = self._use_order(part.maker, part.units)
+        taker_row, filled, flags = self._use_order(taker, units), [taker], taker.order.flags
+        for maker, made, fills in parts:
+            maker_row = self._use_order(maker, made)
             fee = 0
-            for fill in part.fills:
-                fee += self._fill(taker, taker_row, part.maker, maker_row, part.units, fill)
-            if fee > part.maker.order.fee_cap * part.units:  # the taker's cap covers any fee on this table: its entry saw to that
+            for fill in fills:
+                fee += self._fill(taker, taker_row, maker, maker_row, made, fill)
+            if fee > maker.order.fee_cap * made:  # the taker's cap covers any fee on this table: its entry saw to that
                 self.back_to(mark)
-                return part.maker, CancelReason.FEE_CAP
-            self._take(part.maker, part.units)
+                return maker, CancelReason.FEE_CAP
+            self._take(maker, made)
+            filled.append(maker)
+            flags |= maker.order.flags
         self._take(taker, units)
-        filled = (taker, *[part.maker for part in parts])
         for signed in filled:
             reason = self._violation(signed.account)
             if reason is not None:
@@ -193,13 +194,13 @@ class Trading:
                 if signed is taker:
                     raise TakerStopped(reason)
                 return signed, reason
-        if exchange.open_batch.reduced or any(signed.order.flags & FLAG_REDUCE_ONLY for signed in filled):
+        if flags & FLAG_REDUCE_ONLY or exchange.open_batch.reduced:
             self._check_reduced(mark, filled)
         self.executions += 1
         self._report(taker, parts, rows)
-        for part in parts:
-            if not part.maker.left_lots:
-                self.remove(part.maker)
+        for maker, _, _ in parts:
+            if not maker.left_lots:
+                self.remove(maker)
         return None
 
     def _use_order(self, signed: RestingOrder, units: int) -> int:
@@ -251,12 +252,9 @@ class Trading:
             if FEE_ACCOUNT not in batch.start:
                 exchange.touch(FEE_ACCOUNT, self.undo)
         paid = made * (price - row.funding)
-        exchange.change_position(taker.account, instrument, -made)
-        exchange.change_position(maker.account, instrument, made)
-        accounts = exchange.accounts
-        accounts[taker.account].cash += paid - taker_fee
-        accounts[maker.account].cash -= paid + maker_fee
-        accounts[FEE_ACCOUNT].cash += taker_fee + maker_fee
+        exchange.change_position(taker.account, instrument, -made).cash += paid - taker_fee
+        exchange.change_position(maker.account, instrument, made).cash -= paid + maker_fee
+        exchange.accounts[FEE_ACCOUNT].cash += taker_fee + maker_fee
         batch.order_uses[taker_row].fee += taker_fee
         batch.order_uses[maker_row].fee += maker_fee
         batch.fills.append(Fill(taker_row, fill.taker_leg, maker_row, fill.maker_leg, instrument, price, size, taker_fee, maker_fee, exchange.next_sequence))
@@ -307,9 +305,9 @@ class Trading:
         """A trade of each new fill row."""
         rows, taking = self.exchange.open_batch.fills, taker.order
         at = first_row
-        for part in parts:
-            maker, making = part.maker, part.maker.order
-            for _ in part.fills:
+        for maker, _, fills in parts:
+            making = maker.order
+            for _ in fills:
                 fill = rows[at]
                 at += 1
                 self.events.append(
@@ -339,12 +337,10 @@ def _sealed(account: int) -> Rejection:
 
 def _unfill(exchange: Exchange, taker: int, maker: int, made: int, paid: int) -> None:
     """The newest fill row goes; fees of the order rows go with them."""
-    fill, accounts = exchange.open_batch.fills.pop(), exchange.accounts
-    exchange.change_position(taker, fill.instrument, made)
-    exchange.change_position(maker, fill.instrument, -made)
-    accounts[taker].cash -= paid - fill.taker_fee
-    accounts[maker].cash += paid + fill.maker_fee
-    accounts[FEE_ACCOUNT].cash -= fill.taker_fee + fill.maker_fee
+    fill = exchange.open_batch.fills.pop()
+    exchange.change_position(taker, fill.instrument, made).cash -= paid - fill.taker_fee
+    exchange.change_position(maker, fill.instrument, -made).cash += paid + fill.maker_fee
+    exchange.accounts[FEE_ACCOUNT].cash -= fill.taker_fee + fill.maker_fee
 
 
 def _restore_slot(slots: dict[int, Slot], index: int, before: Slot) -> None:

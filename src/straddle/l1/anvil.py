@@ -57,9 +57,11 @@ class Anvil:
     None it is the wall clock's. The process ends with the context, with `stop`, or with this process, even if that is killed.
     """
 
-    def __init__(self, genesis_time_s: int | None = None, *, chain_id: int = CHAIN_ID, binary: Path | None = None) -> None:
+    def __init__(self, genesis_time_s: int | None = None, *, chain_id: int = CHAIN_ID, binary: Path | None = None, port: int = 0) -> None:
+        """`port` 0: the system picks a free one, so two chains never race for it."""
         self.genesis_time_s = genesis_time_s
         self.chain_id = chain_id
+        self.port = port
         self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
         self._log: Any = None
@@ -84,12 +86,18 @@ class Anvil:
         """Address of the JSON-RPC server."""
         return self.rpc.url
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process was started and ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def start(self) -> None:
         """Starts the process and waits until it answers. AnvilError says what anvil wrote when it does not."""
         if self._process is not None:
             raise AnvilError("anvil is already running")
-        # Port 0: the system picks a free one, so two chains never race for it. History is kept in memory only, for as long as the process lives.
-        command = [str(self._binary or find_anvil()), "--host", "127.0.0.1", "--port", "0", "--chain-id", str(self.chain_id), "--no-request-size-limit"]
+        # History is kept in memory only, for as long as the process lives.
+        place = ["--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(self.chain_id)]
+        command = [str(self._binary or find_anvil()), *place, "--no-request-size-limit"]
         if self.genesis_time_s is not None:
             command += ["--timestamp", str(self.genesis_time_s)]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)

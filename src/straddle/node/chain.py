@@ -41,9 +41,10 @@ class ChainMismatch(RuntimeError):
 class DevChain:
     """A chain whose clock the node moves to each table's time: anvil, started here, or by somebody else at `url`."""
 
-    def __init__(self, url: str, state: Path, genesis_time_s: int) -> None:
+    def __init__(self, url: str, state: Path, genesis_time_s: int, port: int = 0) -> None:
+        """`url` empty: an anvil of our own at `port`, 0 for a free one."""
         self._state = state
-        self._anvil = None if url else Anvil(genesis_time_s)
+        self._anvil = None if url else Anvil(genesis_time_s, port=port)
         self._genesis_time_s = genesis_time_s
         self._rpc = Rpc(url) if url else None
 
@@ -75,6 +76,13 @@ class DevChain:
             return self._rpc
         assert self._anvil is not None
         return self._anvil.rpc
+
+    @property
+    def trouble(self) -> str:
+        """Why the chain will not come back before a restart; empty as far as is known."""
+        if self._anvil is None or not self._anvil.has_ended:
+            return ""
+        return f"layer 1: the node's own anvil has ended; what it had at the last step is in {self._state.name}: restart the node"
 
     def keep(self) -> None:
         """Put the state of a chain of the node's own on disk: whatever the node takes from it must outlive a crash."""
@@ -174,14 +182,18 @@ class QueueReader:
         self._confirmations = confirmations
         self._contract = load("Rollup")
         self._next_block = client.deployment.start_block
+        self._anchor = (0, "")
+        """(number, hash) of the newest block that was read for good."""
         self.entries: list[QueueEntryAdded] = []
         """Confirmed entries, by index."""
+        self.readings = 1
+        """Counts the times that the queue was read from its beginning."""
 
     def look(self, again: Callable[[], bool] = lambda: True) -> Observation:
-        """Read what is new; the newest block's state. HistoryError when the queue has a gap: layer 1 went back further than `confirmations`."""
+        """Read what is new; all from the beginning when layer 1 went back. The newest block's state. HistoryError when the queue has a gap."""
         while again():
             block = self._client.rpc.block_number()
-            if block + 1 < self._next_block:
+            if block + 1 < self._next_block or not self._stands():
                 self._restart()
             confirmed = block - self._confirmations
             self._take(confirmed)
@@ -193,14 +205,27 @@ class QueueReader:
         raise ConnectionFailed("layer 1: blocks come faster than they can be read")
 
     def _take(self, last: int) -> None:
+        if last < self._next_block:
+            return
+        anchor = (last, self._hash(last))
         found = self._read(self._next_block, last)
+        if self._hash(last) != anchor[1]:
+            raise HistoryError("layer 1 went back while its queue was read. Reading it again")
         for entry in found:
             if entry.index != len(self.entries):
                 known = len(self.entries)
                 self._restart()
-                raise HistoryError(f"queue entry {entry.index} follows entry {known - 1}: layer 1 went back; raise layer1.confirmations. Reading it again")
+                raise HistoryError(f"queue entry {entry.index} follows entry {known - 1}: layer 1 left some out. Reading it again")
             self.entries.append(entry)
-        self._next_block = max(self._next_block, last + 1)
+        self._anchor, self._next_block = anchor, last + 1
+
+    def _stands(self) -> bool:
+        """Whether the blocks that were read are still in the chain."""
+        number, known = self._anchor
+        return not known or self._hash(number) == known
+
+    def _hash(self, number: int) -> str:
+        return str(self._client.rpc.block(number)["hash"])
 
     def _read(self, first: int, last: int) -> list[QueueEntryAdded]:
         found = []
@@ -215,7 +240,8 @@ class QueueReader:
 
     def _restart(self) -> None:
         self.entries.clear()
-        self._next_block = self._client.deployment.start_block
+        self._next_block, self._anchor = self._client.deployment.start_block, (0, "")
+        self.readings += 1
 
 
 def queued_micros(observation: Observation, pointer: int) -> int:

@@ -13,6 +13,7 @@ CHAIN_FILE = "deribit_btc_options_2020-05-21.csv"
 PRICES_FILE = "coinbase_btcusd_1h_2019-09_2020-10.csv"
 SERVICE_ACCOUNTS = 2
 """Fee account and insurance fund."""
+TAKERS = 6
 
 
 class ConfigError(ValueError):
@@ -48,8 +49,8 @@ class DemoConfig:
     instruments: int | None = None
     """Instruments to list at most, perpetual and futures among them; None: as many as the preset has room for."""
     makers: int = 3
-    takers: int = 6
-    """The last one is thinly funded."""
+    takers: int = 0
+    """The last one is thinly funded; 0: as many as the preset has room for, at most TAKERS."""
     paths: int = 200
     """Histories over which the hedging maker's flow is replayed for its P&L."""
     oracles: int = 3
@@ -69,7 +70,7 @@ class DemoConfig:
             ("epoch_minutes", 1, 15),
             ("hours", 1, 24 * 365),
             ("makers", 2, 16),
-            ("takers", 2, 64),
+            ("takers", 0, 64),
             ("paths", 2, 100_000),
             ("workers", 1, 64),
             ("oracles", 1, 16),
@@ -87,12 +88,14 @@ class DemoConfig:
         except ValueError as error:
             raise ConfigError(str(error)) from error
         rows = self.circuit.accounts - SERVICE_ACCOUNTS - 1  # the last is the sub-account's
-        if self.makers + self.takers > rows:
-            raise ConfigError(f"makers + takers: {self.makers + self.takers}, expected at most {rows} with preset {self.preset}")
+        if not self.takers:
+            object.__setattr__(self, "takers", max(2, min(TAKERS, rows - self.makers)))
+        if self.takers < 2 or self.makers + self.takers > rows:
+            expected = f"expected at least 2 takers and {rows} accounts at most with preset {self.preset}"
+            raise ConfigError(f"makers + takers: {self.makers} + {self.takers}, {expected}")
         if self.instruments is not None and not 4 <= self.instruments <= self.circuit.instruments:
-            raise ConfigError(
-                f"instruments: {self.instruments}, expected 4 (the perpetual, a future, a call and a put) to {self.circuit.instruments} with preset {self.preset}"
-            )
+            most = self.circuit.instruments
+            raise ConfigError(f"instruments: {self.instruments}, expected 4 (the perpetual, a future, a call, a put) to {most} with preset {self.preset}")
 
     @property
     def room(self) -> int:

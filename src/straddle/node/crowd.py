@@ -32,10 +32,15 @@ HOT = 6
 STRUCTURE_EXPIRIES = 3
 STRUCTURE_PART = 4
 """One in so many orders of takers is on a combination."""
+ORDERS_A_SET = 3
+"""Outrights that a taker signs at once."""
 SPARE_PARTS = 10
 """A round ends when less than one in so many rows of some table of the batch is left."""
+STALE_TURNS = 4
+"""Takers give up after so many turns of all of them without a match."""
 BID_DISCOUNT_BPS = 500
 """What makers want off the value of a portfolio for sale: this part of the maintenance margin that it needs."""
+BID_LIFETIME_MS = 60_000
 PROTECTION = ProtectionLimits(interval_ms=60_000, frozen_ms=1_000, quantity_lots=2_000_000, delta_micros=0)
 """The makers': at most 200 BTC fill against them within a minute of market time."""
 
@@ -157,7 +162,7 @@ class Crowd:
         value = sum(size * table[instrument].value for instrument, size in lots.items())
         freed = requirement(0, lots, table, exchange.params).mm_scaled // BPS
         for maker in self.makers:
-            answer = self.session.attempt(maker.trader.sign_bid(target, WHOLE_BPS, value - freed * BID_DISCOUNT_BPS // BPS))
+            answer = self.session.attempt(maker.trader.sign_bid(target, WHOLE_BPS, value - freed * BID_DISCOUNT_BPS // BPS, table.time_ms + BID_LIFETIME_MS))
             if not isinstance(answer, Rejection):
                 self.takeovers += [event for event in answer if isinstance(event, TakenOver)]
                 return True
@@ -182,7 +187,9 @@ class Crowd:
             return abs(math.log(instrument.strike_ticks / maturity.forward_ticks)) / math.sqrt(max(maturity.minutes, 1))
 
         alive = [instrument for instrument in session.instruments.values() if instrument.expiry_ms > session.table.time_ms]
-        dated = sorted((instrument for instrument in alive if instrument.kind is not Kind.PERPETUAL), key=lambda instrument: (distance(instrument), instrument.id))
+        dated = sorted(
+            (instrument for instrument in alive if instrument.kind is not Kind.PERPETUAL), key=lambda instrument: (distance(instrument), instrument.id)
+        )
         near = dated[: max(HOT, session.exchange.capacity.positions // 5)]
         random.Random(f"straddle.hot/{self.seed}/{turn}").shuffle(near)
         drawn = sorted(near, key=lambda instrument: self._drawn.get(instrument.id, 0))[:HOT]
@@ -191,14 +198,14 @@ class Crowd:
         return (self.perpetual.id, *sorted(instrument.id for instrument in drawn))
 
     def trade(self, hot: Sequence[int], takers: Sequence[Taker]) -> None:
-        """The takers in turn, until the batch is nearly full or nobody finds anything in a whole round."""
-        while takers and not self.is_full():
+        """The takers in turn, until the batch is nearly full or nobody finds anything for some time."""
+        stale = 0
+        while takers and stale < STALE_TURNS and not self.is_full():
             before = len(self.session.matches)
             for taker in takers:
                 if not self.is_full():
                     self._turn(taker, hot)
-            if len(self.session.matches) == before:
-                return
+            stale = 0 if len(self.session.matches) > before else stale + 1
 
     def is_full(self) -> bool:
         """Whether some table of the open batch has few rows left."""
@@ -254,7 +261,7 @@ class Crowd:
             session.table,
             session.free_margin(account),
             session.exchange.positions_of(account),
-            count=2,
+            count=ORDERS_A_SET,
             first_nonce=taker.trader.next_nonce,
             expiry_ms=session.order_expiry_ms,
             fee_cap=session.fee_cap,

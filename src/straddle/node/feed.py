@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from straddle.commitments.ledger import CommittedState
@@ -21,7 +21,8 @@ from straddle.risk.concentration import TradedLots, market_activity
 from straddle.risk.csv_rows import RecordingError
 from straddle.risk.funding import perpetual_mark
 from straddle.risk.inputs import RiskInputs, decode_inputs, encode_inputs
-from straddle.risk.listing import choose_options, list_chain
+from straddle.risk.listing import perpetual_terms
+from straddle.risk.listing_policy import due, expiries
 from straddle.risk.market_path import MarketPath
 from straddle.risk.oracle import EpochMessage, sign_epoch
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
@@ -32,6 +33,8 @@ from straddle.sequencer.batch_file import SignedEpoch
 from straddle.sequencer.receipts import LogIdentity
 from straddle.sequencer.sequencer import Logged
 
+ROWS_PER_EXPIRY = 3
+"""Room that an expiry needs to be worth listing: its future, a call and a put."""
 MARKS_KEPT = 5
 """Epochs whose (index, mark) the perpetual's mark is averaged over."""
 BOOK_LEVELS = 20
@@ -43,8 +46,6 @@ class RecordedMarket:
     """The recordings, read and fitted."""
 
     path: MarketPath
-    instruments: tuple[Instrument, ...]
-    """What is listed of them, ids from 1."""
     refused: int
     """Rows and quotes of both files that were refused."""
     parameters: RiskParameters
@@ -55,13 +56,21 @@ class RecordedMarket:
         chain, prices = settings.recordings
         try:
             recording, candles = load_chain(chain), load_candles(prices)
-            options = choose_options(recording, settings.listed - 1)
             path = MarketPath(recording, fit_surface(recording), candles, settings.market.seed)
         except (RecordingError, SurfaceError, ValueError) as error:
             raise ConfigError(f"recorded market: {error}") from error
-        instruments = tuple(instrument for instrument, _ in list_chain(recording, options).values())
-        refused = len(recording.report.refusals) + len(candles.report.refusals)
-        return cls(path, instruments, refused, DEFAULT_PARAMETERS)
+        return cls(path, len(recording.report.refusals) + len(candles.report.refusals), DEFAULT_PARAMETERS)
+
+    def due(self, time_ms: int, listed: Iterable[Instrument], first_id: int, most: int) -> tuple[Instrument, ...]:
+        """What has to be listed now, ids from `first_id`, so that at most `most` are: the perpetual, then what the listing policy wants of the expiries that
+        the recording prices. With little room there are fewer expiries, so that each has its future and options. PathError: the moment is not recorded."""
+        listed, index = list(listed), self.path.index_ticks(time_ms)
+        recorded = self.path.recording.forwards()
+        near = [expiry for expiry in expiries(time_ms) if expiry in recorded][: max(1, (most - 1) // ROWS_PER_EXPIRY)]
+        found = [instrument for instrument in due(time_ms, index, listed, first_id) if instrument.expiry_ms in near]
+        if all(instrument.kind is not Kind.PERPETUAL for instrument in listed):
+            found.insert(0, perpetual_terms(first_id, index))
+        return tuple(replace(instrument, id=first_id + i) for i, instrument in enumerate(found[: max(0, most - len(listed))]))
 
 
 @dataclass(slots=True)
@@ -74,17 +83,16 @@ class OracleReplay:
     """Keys of the oracles that sign, threshold of them."""
     _time_ms: int = 0
     traded: TradedLots = field(default_factory=TradedLots)
-    """What traded in the last day; a restart knows only what it replayed of it."""
+    """What traded in the last day, by instrument; a restart knows only what it replayed of it."""
 
     def record(self, entries: Iterable[Logged]) -> None:
         """Trades of durable entries, in order: volume by expiry makes concentration charges."""
-        expiries = {instrument.id: instrument.expiry_ms for instrument in self.market.instruments}
         for entry in entries:
             for event in entry.events:
                 if isinstance(event, EpochStarted):
                     self._time_ms = event.time_ms
-                elif isinstance(event, Trade) and event.instrument in expiries:
-                    self.traded.add(self._time_ms, expiries[event.instrument], event.size_lots)
+                elif isinstance(event, Trade):
+                    self.traded.add(self._time_ms, event.instrument, event.size_lots)
 
     def next_epoch(self, exchange: Exchange, committed: CommittedState, past: Sequence[SignedEpoch], time_ms: int) -> tuple[RiskTable, SignedEpoch]:
         """The epoch after the exchange's, for everything listed; `past` are the last signed ones up to the exchange's own, in order.
@@ -109,7 +117,12 @@ class OracleReplay:
         if perpetual is not None and previous is not None:
             marks = [(inputs.index_ticks, inputs.perpetual_mark_ticks) for inputs in past[-MARKS_KEPT:]]
             mark = perpetual_mark(path.index_ticks(time_ms), *_depth(exchange, perpetual.id), marks, parameters)
-        activity = market_activity(map(exchange.positions_of, exchange.accounts), instruments, self.traded.last_day(time_ms))
+        lots: dict[int, int] = {}
+        for number, traded in self.traded.last_day(time_ms).items():
+            if number in exchange.instruments:
+                expiry = exchange.instruments[number].expiry_ms
+                lots[expiry] = lots.get(expiry, 0) + traded
+        activity = market_activity(map(exchange.positions_of, exchange.accounts), instruments, lots)
         return path.inputs(epoch, time_ms, instruments, previous, mark, parameters, activity)
 
 

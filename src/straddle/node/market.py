@@ -47,7 +47,7 @@ class Market:
     @property
     def replayed(self) -> RecordedMarket:
         """As the oracle replays it."""
-        return RecordedMarket(self.path, self.instruments, len(self.refusals), self.parameters)
+        return RecordedMarket(self.path, len(self.refusals), self.parameters)
 
 
 def load_market(config: DemoConfig) -> Market:

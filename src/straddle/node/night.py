@@ -184,7 +184,7 @@ class Night:
         chosen = regular[number % 2 :: 2] or regular
         if number == last // 2:
             self._force(regular[-1])
-            chosen = [taker for taker in chosen if taker is not regular[-1]]
+            chosen = regular[:-1]
         if number == min(2, last):
             self._transfer(regular[0].trader)
         self._trade(chosen, thin=number == 0)
@@ -268,4 +268,3 @@ class Night:
                 answer = self.session.attempt(InternalDeleverage(number))
             if not isinstance(answer, Rejection):
                 self.happened.note(answer)
-

@@ -1,37 +1,23 @@
-"""What the operator does on time: lists the market, opens risk epochs, closes batches, and shuts the market to new risk while the prover lags."""
+"""What the operator does on time: it opens risk epochs, closes batches, and shuts the market to new risk while the prover lags or layer 1 is lost."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 from straddle.core.capacity import is_empty
-from straddle.core.commands import Command, InternalEpoch, InternalList, InternalMarket
+from straddle.core.commands import InternalMarket
+from straddle.core.instruments import NEVER_MS
 from straddle.core.market_state import MarketState
 from straddle.core.rejections import Rejection
-from straddle.node.feed import MARKS_KEPT, OracleReplay
+from straddle.node.feed import OracleReplay
 from straddle.node.settings import Settings
+from straddle.node.upkeep import EpochKeeper, OperatorError, Upkeep
 from straddle.node.writer import Writer, WriterStopped
-from straddle.sequencer.batch_file import SignedEpoch
 from straddle.sequencer.sequencer import Sequencer
 
 TICK_S = 0.05
-
-
-class EpochKeeper(Protocol):
-    """The poster, as far as epochs go."""
-
-    def add_epoch(self, epoch: SignedEpoch) -> None:
-        """Keep a signed epoch before the exchange enters it."""
-
-    def epochs(self, after: int, last: int) -> list[SignedEpoch]:
-        """Signed epochs, in order."""
-
-
-class OperatorError(RuntimeError):
-    """The exchange refused what its operator must do."""
 
 
 class MarketClock:
@@ -59,12 +45,14 @@ class Operator:
         clock: MarketClock,
         *,
         lag: Callable[[], int],
+        trouble: Callable[[], str],
         notice: Callable[[str], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
-        """`lag` tells how many closed batches layer 1 has not verified."""
-        self._settings, self._writer, self._sequencer, self._oracle, self._epochs, self.clock = settings, writer, sequencer, oracle, epochs, clock
-        self._lag, self._notice, self._on_failure = lag, notice, on_failure
+        """`lag` tells how many closed batches layer 1 has not verified; `trouble` why layer 1 is lost until a restart, empty when it is not."""
+        self._settings, self._writer, self._sequencer, self._oracle, self.clock = settings, writer, sequencer, oracle, clock
+        self._lag, self._trouble, self._notice, self._on_failure = lag, trouble, notice, on_failure
+        self._upkeep = Upkeep(sequencer, oracle, epochs, settings.listed, notice)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="operator")
         self._batch_due = time.monotonic() + settings.batches.seconds
@@ -74,11 +62,8 @@ class Operator:
 
     def open(self) -> None:
         """List the market when nothing is, and enter an epoch on it. Returns when orders are taken."""
-        exchange = self._sequencer.exchange
-        if not exchange.instruments:
-            self._submit([InternalList(self._oracle.market.instruments)])
-        if not exchange.trading_open:
-            self._epoch(self.clock.now_ms())
+        if not self._sequencer.exchange.trading_open:
+            self._advance(self.clock.now_ms())
 
     def start(self) -> None:
         """Begin."""
@@ -100,12 +85,11 @@ class Operator:
             self._on_failure(error)
 
     def _step(self) -> None:
-        self._watch_lag()
+        self._watch()
         now = self.clock.now_ms()
-        table = self._sequencer.exchange.table
-        if table is not None and now - table.time_ms >= 1000 * self._settings.epochs.seconds and not self._ended:
+        if now >= self._epoch_due_ms() and not self._ended:
             if now < self._oracle.market.path.end_ms:
-                self._epoch(now)
+                self._advance(now)
             else:
                 self._ended = True
                 self._notice("the recording has ended: no more epochs, the market is cancel-only")
@@ -116,36 +100,34 @@ class Operator:
         else:
             self._close(due=False)
 
-    def _watch_lag(self) -> None:
-        """Past the cap nothing enters that would have to be proved; half of it must be verified before the market opens again."""
-        lag, most = self._lag(), self._settings.batches.lag_max
-        if lag >= most and self.state is MarketState.OPEN:
-            self._notice(f"{lag} batches wait for their proofs (batches.lag_max = {most}): the market is cancel-only")
+    def _epoch_due_ms(self) -> int:
+        """The next risk epoch: on time, or when something expires."""
+        table = self._sequencer.exchange.table
+        if table is None:
+            return 0
+        expiries = [row.expiry_ms for row in table.rows if row.expiry_ms > table.time_ms]
+        return min(table.time_ms + 1000 * self._settings.epochs.seconds, min(expiries, default=NEVER_MS))
+
+    def _watch(self) -> None:
+        """Past the lag's cap, or when layer 1 is lost, nothing enters that would have to be proved. With half of the cap verified the market opens again."""
+        lag, most, trouble = self._lag(), self._settings.batches.lag_max, self._trouble()
+        if self.state is MarketState.OPEN and (trouble or lag >= most):
+            self._notice(f"{trouble or f'{lag} batches wait for their proofs (batches.lag_max = {most})'}: the market is cancel-only")
             self._set_state(MarketState.CANCEL_ONLY)
-        elif lag <= most // 2 and self.state is MarketState.CANCEL_ONLY and not self._ended:
+        elif self.state is MarketState.CANCEL_ONLY and not trouble and lag <= most // 2 and not self._ended:
             self._notice("the prover has caught up: the market is open")
             self._set_state(MarketState.OPEN)
 
     def _set_state(self, state: MarketState) -> None:
-        self._submit([InternalMarket(self._time_ms(), state)])
+        command = InternalMarket(max(self.clock.now_ms(), self._sequencer.exchange.time_ms), state)
+        (answer,) = self._writer.submit([command]).result()
+        if isinstance(answer, Rejection):
+            raise OperatorError(f"InternalMarket refused: {answer.code.value}, {answer.message}")
         self.state = state
 
-    def _time_ms(self) -> int:
-        return max(self.clock.now_ms(), self._sequencer.exchange.time_ms)
-
-    def _epoch(self, now_ms: int) -> None:
-        """A new table. The poster keeps it first: a batch on a table that it does not know could never be posted."""
-
-        def sign() -> InternalEpoch:
-            exchange = self._sequencer.exchange
-            last = exchange.table.epoch if exchange.table else 0
-            past = self._epochs.epochs(last - MARKS_KEPT, last)
-            table, signed = self._oracle.next_epoch(exchange, self._sequencer.committed, past, now_ms)
-            self._epochs.add_epoch(signed)
-            return InternalEpoch(table)
-
-        command = self._writer.call(sign).result()
-        self._submit([command, InternalMarket(max(now_ms, self._sequencer.exchange.time_ms), self.state)])
+    def _advance(self, now_ms: int) -> None:
+        growing = self.state is MarketState.OPEN
+        self._writer.call(lambda: self._upkeep.advance(now_ms, self.state, growing=growing)).result()
 
     def _close(self, *, due: bool) -> None:
         """Close the open batch when it is time and there is something to prove, or when it has as many entries as it may."""
@@ -158,8 +140,3 @@ class Operator:
                 self._sequencer.close_batch()
 
         self._writer.call(close).result()
-
-    def _submit(self, commands: Sequence[Command]) -> None:
-        for command, answer in zip(commands, self._writer.submit(commands).result(), strict=True):
-            if isinstance(answer, Rejection):
-                raise OperatorError(f"{type(command).__name__} refused: {answer.code.value}, {answer.message}")

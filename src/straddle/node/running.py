@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Self, get_args
 
 from straddle.api.hub import Hub
 from straddle.api.tape import Tape
@@ -23,12 +23,13 @@ from straddle.l1.sender import Sender
 from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, Observation, QueueReader, open_deployment
 from straddle.node.feed import OracleReplay, RecordedMarket
 from straddle.node.keys import NodeKeys, warn_of_readers
-from straddle.node.layer1 import PosterChain, queue_commands
+from straddle.node.layer1 import PosterChain, QueueCommand, queue_commands
 from straddle.node.market import exchange_params, genesis
 from straddle.node.network import Display, shown
-from straddle.node.operator import MarketClock, Operator, OperatorError
+from straddle.node.operator import MarketClock, Operator
 from straddle.node.posting import Posting, ProverPool
 from straddle.node.settings import Settings
+from straddle.node.upkeep import OperatorError
 from straddle.node.writer import Writer, WriterStopped
 from straddle.primitives.plain import to_plain
 from straddle.proving.prover import Prover
@@ -40,6 +41,9 @@ from straddle.sequencer.snapshots import Restored, SnapshotError, SnapshotStore
 
 INCLUSION_MS = 600_000
 """Receipts promise inclusion within ten minutes of market time."""
+QUEUE_GROUP = 256
+"""Queue entries that go to the writer together."""
+QUEUE_COMMANDS = get_args(QueueCommand)
 
 
 class NodeFailed(RuntimeError):
@@ -62,6 +66,10 @@ class Node:
         self.layer1_problem = ""
         self.pending_withdrawals: dict[int, int] = {}
         """Closed batch -> what it withdraws, micro-dollars."""
+        self.answered: list[QueueCommand] = []
+        """Queue entries that the exchange has taken in, in order: those of this run, and those of earlier ones that layer 1 had not proved at its start."""
+        self._compared = (0, 0)
+        """(reading of the queue, entries of `answered`) that layer 1 still has."""
         self.started_from = ""
         self.snapshot_seconds = 0.0
         """What the last snapshot took."""
@@ -96,7 +104,7 @@ class Node:
         key = prover.setup(settings.preset, shown(display, "set-up"))
         display.stage("layer 1", settings.layer1.url or "an anvil of the node's own")
         genesis_s = self.market.path.start_ms // 1000 - LEAD_S
-        self.chain = enter(DevChain(settings.layer1.url, self.folder / "layer1.state", genesis_s))
+        self.chain = enter(DevChain(settings.layer1.url, self.folder / "layer1.state", genesis_s, settings.layer1.port))
         self.deployment = open_deployment(self.folder / "deployment.json", self.chain, settings, self.market, keys, key)
         self.client = RollupClient(self.chain.rpc, self.deployment)
         self.identity = LogIdentity(self.deployment.chain_id, self.deployment.rollup_number)
@@ -185,7 +193,16 @@ class Node:
         """The threads, each ended before what it uses."""
         self.writer = Writer(self.sequencer, between=self._between, on_failure=self._fail)
         self.operator = Operator(
-            self.settings, self.writer, self.sequencer, self.oracle, self.poster, self.clock, lag=self.lag, notice=self.notice, on_failure=self._fail
+            self.settings,
+            self.writer,
+            self.sequencer,
+            self.oracle,
+            self.poster,
+            self.clock,
+            lag=self.lag,
+            trouble=lambda: self.chain.trouble,
+            notice=self.notice,
+            on_failure=self._fail,
         )
         self.queue = QueueReader(self.client, self.settings.layer1.confirmations)
         watcher = threading.Thread(target=self._watch, name="layer 1")
@@ -241,18 +258,38 @@ class Node:
         """Layer 1's newest state, and its queue into the exchange."""
         try:
             self.observed = self.queue.look()
+            self._check_answered()
+            self._take_queue()
             self.layer1_problem = ""
         except (*LAYER1_ERRORS, HistoryError) as error:
-            self.layer1_problem = str(error)
-            return
+            self.layer1_problem = self.chain.trouble or str(error)
+
+    def _take_queue(self) -> None:
         pointer = self.sequencer.exchange.queue_pointer
-        if pointer < len(self.queue.entries):
-            self.chain.keep()  # a chain of our own must still have them after a crash
-            commands = queue_commands(self.queue.entries[pointer:])
-            for at in range(0, len(commands), 256):
-                for command, answer in zip(commands[at : at + 256], self.writer.submit(commands[at : at + 256]).result(), strict=True):
-                    if isinstance(answer, Rejection):
-                        raise OperatorError(f"queue entry {command.queue_index} refused: {answer.code.value}, {answer.message}")
+        if pointer >= len(self.queue.entries):
+            return
+        self.chain.keep()  # a chain of our own must still have them after a crash
+        commands = queue_commands(self.queue.entries[pointer:])
+        for at in range(0, len(commands), QUEUE_GROUP):
+            group = commands[at : at + QUEUE_GROUP]
+            for command, answer in zip(group, self.writer.submit(group).result(), strict=True):
+                if isinstance(answer, Rejection):
+                    raise OperatorError(f"queue entry {command.queue_index} refused: {answer.code.value}, {answer.message}")
+
+    def _check_answered(self) -> None:
+        """Nothing that the exchange has answered is gone from layer 1's queue: such a batch could never be proved. ChainMismatch names the first that is."""
+        reading, compared = self._compared
+        answered = list(self.answered)
+        for command in answered[compared if reading == self.queue.readings else 0 :]:
+            place = command.queue_index
+            found = next(iter(queue_commands(self.queue.entries[place : place + 1])), None)
+            if found != command:
+                raise ChainMismatch(
+                    f"queue entry {place}: the exchange has answered {command}, but layer 1 now has {found}. Layer 1 went back further than "
+                    f"layer1.confirmations = {self.settings.layer1.confirmations}: no batch since can be proved. Start from a copy of the folder that is older "
+                    "than the entry, with more confirmations"
+                )
+        self._compared = (self.queue.readings, len(answered))
 
     def _batch_closed(self, closed: ClosedBatch) -> None:
         self.pending_withdrawals[closed.batch.number] = _leaving(closed.batch)
@@ -262,6 +299,7 @@ class Node:
         self.posting.add(closed)
 
     def _logged(self, entries: Sequence[Logged]) -> None:
+        self.answered += [entry.command for entry in entries if isinstance(entry.command, QUEUE_COMMANDS)]
         self.tape.record(entries)
         self.oracle.record(entries)
 

@@ -123,6 +123,7 @@ def node_status(node: Node) -> dict[str, Any]:
         "index_ticks": table.index_ticks if table else None,
         "instruments": len(exchange.instruments),
         "accounts": len(exchange.accounts),
+        "auctions": sum(account.auction is not None for account in exchange.accounts.values()),
         "open_orders": sum(map(len, exchange.open_orders.values())),
         "batches": {
             "open": exchange.open_batch.number,

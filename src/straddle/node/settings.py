@@ -13,8 +13,8 @@ from straddle.commitments.preset import Preset
 from straddle.node.config import CHAIN_FILE, PRICES_FILE, ConfigError, data_directory
 from straddle.proving.presets import all_presets
 
-FEW_INSTRUMENTS = {"nano": 3}
-"""Presets with so few position rows that fewer instruments make fewer batches."""
+FEWEST_INSTRUMENTS = 4
+"""The perpetual, and a future, a call and a put of one expiry."""
 
 
 def _key(default: Any, help_: str, low: int | float | None = None, high: int | float | None = None, choices: tuple[str, ...] = ()) -> Any:
@@ -28,7 +28,7 @@ class MarketSettings:
     chain: str = _key("", "Recorded option chain, CSV with the columns of data/README.md; empty: the one that comes with Straddle.")
     prices: str = _key("", "Recorded hourly candles of the underlying, CSV; empty: those that come with Straddle.")
     seed: int = _key(1, "The minutes inside each recorded hour follow from it.", 0, 2**63 - 1)
-    instruments: int = _key(0, "Instruments to list, the perpetual among them; 0: what suits the preset.", 0, 10_000)
+    instruments: int = _key(0, "Instruments listed at a time at most, the perpetual among them; 0: as many as the preset has room for.", 0, 10_000)
     speed: float = _key(1.0, "Seconds of the recording for each second of yours.", 0.01, 10_000.0)
 
 
@@ -62,6 +62,7 @@ class Layer1Settings:
     """The chain that the exchange settles on."""
 
     url: str = _key("", "JSON-RPC address; empty: an anvil of the node's own, whose state is kept in the data folder.")
+    port: int = _key(0, "Port on 127.0.0.1 of an anvil of the node's own; 0: a free one, which the node tells. Without meaning when url is given.", 0, 65_535)
     confirmations: int = _key(0, "Blocks on top of one before its deposits and keys count. 0 suits a development chain, which has no reorgs.", 0, 10_000)
     poll_seconds: float = _key(1.0, "Time between two looks at layer 1.", 0.05, 60.0)
 
@@ -100,10 +101,10 @@ class Settings:
         _check_values(self, "")
         if self.epochs.threshold > self.epochs.oracles:
             raise ConfigError(f"epochs.threshold: {self.epochs.threshold}, expected at most epochs.oracles, {self.epochs.oracles}")
-        if self.market.instruments and not 3 <= self.market.instruments <= self.room:
+        if self.market.instruments and not FEWEST_INSTRUMENTS <= self.market.instruments <= self.room:
             raise ConfigError(
-                f"market.instruments: {self.market.instruments}, expected 0, or 3 (the perpetual and an option of two expiries) to {self.room} "
-                f"with preset {self.preset}"
+                f"market.instruments: {self.market.instruments}, expected 0, or {FEWEST_INSTRUMENTS} (the perpetual; a future, a call and a put of one expiry) "
+                f"to {self.room} with preset {self.preset}"
             )
         if self.layer1.url and not self.layer1.url.startswith(("http://", "https://")):
             raise ConfigError(f"layer1.url: {self.layer1.url!r}, expected an address that begins with http:// or https://")
@@ -116,12 +117,12 @@ class Settings:
     @property
     def room(self) -> int:
         """The most that can be listed: a market maker quotes everything, and one account may hold half of a batch's position rows."""
-        return min(self.circuit.instruments, self.circuit.listings, self.circuit.positions // 2)
+        return min(self.circuit.instruments, self.circuit.positions // 2)
 
     @property
     def listed(self) -> int:
-        """Instruments that will be listed."""
-        return self.market.instruments or FEW_INSTRUMENTS.get(self.preset, self.room)
+        """Instruments that are listed at a time at most."""
+        return self.market.instruments or self.room
 
     @property
     def recordings(self) -> tuple[Path, Path]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from straddle.bots.pnl import PARTS, FlowTrade, PnlStudy
 from straddle.core.instruments import Kind
-from straddle.core.orders import Side
 from straddle.node.config import DemoConfig
 from straddle.node.exchange import Exchange
 from straddle.node.market import Market
@@ -154,7 +153,7 @@ def _batches(exchange: Exchange, figures: Figures) -> list[BatchReport]:
     for record in figures.records:
         batch = closed[record.number]
         legs, trades = len(batch.fills), 0
-        while matches and sum(len(match.fills) for match in matches[: trades]) < legs:
+        while matches and sum(len(match.fills) for match in matches[:trades]) < legs:
             trades += 1
         del matches[:trades]
         found.append(
@@ -204,7 +203,10 @@ def _withdrawals(happened: Happenings) -> list[WithdrawalReport]:
     def report(trader: Trader, forced: bool, asked: int, paid: int) -> WithdrawalReport:
         return WithdrawalReport(trader.account, trader.wallet.address, forced, asked / MICROS, paid / MICROS)
 
-    return [*(report(trader, False, amount, amount) for trader, amount in happened.withdrawals), *(report(t, True, asked, paid) for t, asked, paid in happened.forced)]
+    return [
+        *(report(trader, False, amount, amount) for trader, amount in happened.withdrawals),
+        *(report(t, True, asked, paid) for t, asked, paid in happened.forced),
+    ]
 
 
 def _rebuild(verified: VerifyReport, replayed_root: int) -> RebuildReport:

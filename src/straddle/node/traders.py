@@ -73,9 +73,9 @@ class Trader:
         unsigned = L2Transfer(self.account, self.key_epoch, self._action_nonce(), to, amount_micros, _NO_SIGNATURE)
         return replace(unsigned, signature=self.key.sign(transfer_words(self.domain, unsigned)))
 
-    def sign_bid(self, target: int, fraction_bps: int, limit_micros: int) -> L2Bid:
+    def sign_bid(self, target: int, fraction_bps: int, limit_micros: int, expiry_ms: int) -> L2Bid:
         """A signed bid for a fraction of an account's portfolio."""
-        unsigned = L2Bid(self.account, self.key_epoch, self._action_nonce(), target, fraction_bps, limit_micros, _NO_SIGNATURE)
+        unsigned = L2Bid(self.account, self.key_epoch, self._action_nonce(), target, fraction_bps, limit_micros, expiry_ms, _NO_SIGNATURE)
         return replace(unsigned, signature=self.key.sign(bid_words(self.domain, unsigned)))
 
     def sign_protection(self, nonce: int, limits: ProtectionLimits) -> L2Protect:

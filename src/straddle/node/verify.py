@@ -5,17 +5,19 @@ Nothing here is told anything by the sequencer: the deployment's record says whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from straddle.commitments.body import decode_body
 from straddle.commitments.data import Effects
 from straddle.commitments.effects import decode_effects
 from straddle.commitments.ledger import CommittedState, LedgerError
+from straddle.commitments.listings import Listing
 from straddle.commitments.params import params_hash
 from straddle.commitments.preset import Preset
 from straddle.commitments.risk import risk_root
 from straddle.core.commands import L1Deposit
+from straddle.core.instruments import Retirement, Settlement
 from straddle.core.params import Params
 from straddle.l1.deployment import Deployment, DeploymentError
 from straddle.l1.history import BatchProposed, EpochSubmitted, History, read_history
@@ -103,7 +105,7 @@ class _Rebuild:
 
     def batch(self, posted: BatchProposed) -> bool:
         """Apply one proven batch; False when the state cannot be carried on."""
-        where = f"batch {posted.batch_number}"
+        where, settled = f"batch {posted.batch_number}", set(self.state.listed.settled)
         try:
             effects, body = decode_effects(posted.effects, self.preset), decode_body(posted.body, self.preset)
             first = effects.queue_first
@@ -112,6 +114,7 @@ class _Rebuild:
             self.report.mismatches.append(f"{where}: {error}")
             return False
         self._expect(f"{where} state root", self.state.root, self.history.proven[posted.batch_number - 1].state_root)
+        self.report.mismatches += [f"{where}: {fault}" for fault in word_faults(body.listings, settled, self.state)]
         self._table(where, effects)
         self.report.batches += 1
         return True
@@ -171,6 +174,23 @@ class _Rebuild:
     def _expect(self, what: str, found: int, expected: int) -> None:
         if found != expected:
             self.report.mismatches.append(f"{what}: {_shown(found)}, expected {_shown(expected)}")
+
+
+def word_faults(words: Sequence[Listing], settled: Collection[int], after: CommittedState) -> list[str]:
+    """What no proof says of a batch's words: an instrument settles once, and is retired once it has settled and nobody holds it.
+
+    `settled` are the instruments settled before the batch, `after` is the state after it.
+    """
+    faults = [f"instrument {word.instrument} settled again" for word in words if isinstance(word, Settlement) and word.instrument in settled]
+    for word in words:
+        if not isinstance(word, Retirement):
+            continue
+        if word.instrument not in settled:
+            faults.append(f"instrument {word.instrument} retired, expected a settled one")
+        holders = [id_ for id_, committed in sorted(after.accounts.items()) if word.instrument in committed.account.positions]
+        if holders:
+            faults.append(f"instrument {word.instrument} retired, held by account {holders[0]}")
+    return faults
 
 
 def _shown(value: int) -> str:

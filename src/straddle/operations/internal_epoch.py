@@ -14,13 +14,12 @@ from straddle.core.commands import InternalEpoch
 from straddle.core.events import CancelReason, EpochStarted, Event, OrderCancelled
 from straddle.core.exposure import Exposure, RiskContext, build_exposure, order_terms
 from straddle.core.instruments import Instrument
-from straddle.core.params import TICKS_MAX
+from straddle.core.params import TICKS_MAX, TIME_MS_MAX
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.risk_table import SCENARIOS, RiskRow, RiskTable
 from straddle.core.state import Exchange
 
 EPOCH_MAX = (1 << 64) - 1
-TIME_MS_MAX = (1 << 48) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,8 +184,9 @@ class _Rows:
     def _takeovers(self) -> tuple[TakeoverRow, ...]:
         rows = []
         for item in self.batch.takeovers:
-            limit, nonce, signature = (0, 0, -1) if item.bid is None else (item.bid.limit, item.bid.nonce, self._action(item.bid))
-            rows.append(TakeoverRow(item.account, item.winner, item.fraction_bps, item.payment, limit, nonce, signature))
+            bid = item.bid
+            terms = (0, 0, 0, -1) if bid is None else (bid.limit, bid.nonce, bid.expiry_ms, self._action(bid))
+            rows.append(TakeoverRow(item.account, item.winner, item.fraction_bps, item.payment, *terms))
         return tuple(rows)
 
     def _deleverages(self) -> tuple[DeleverageRow, ...]:
@@ -199,7 +200,7 @@ class _Rows:
             case L2Transfer():
                 kind, payload = MessageKind.TRANSFER, transfer_payload(command.nonce, command.amount, command.to)
             case L2Bid():
-                kind, payload = MessageKind.BID, bid_payload(command.nonce, command.target, command.fraction_bps, command.limit)
+                kind, payload = MessageKind.BID, bid_payload(command.nonce, command.target, command.fraction_bps, command.limit, command.expiry_ms)
         return self._signature(command.account, kind, payload, command.signature)
 
     def _accounts(self) -> tuple[AccountRow, ...]:

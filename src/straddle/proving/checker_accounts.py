@@ -177,8 +177,8 @@ class _AccountRules:
         require(len(closes) <= 1, "accounts.9", f"{self.where}: {len(closes)} forced closes")
         require(before.start_ms > 0 or before.word == 0, "accounts.9", f"{self.where}: old auction word {before}")
         change = self.auction_change()
-        if closes:
-            expected = before if self.row.old.auction else AuctionWord(header.time_ms, 1, closes[0].amount)
+        if closes and not self.row.old.auction:
+            expected = AuctionWord(header.time_ms, 1, closes[0].amount)
             require(self.row.new.auction == expected.word, "accounts.9", f"{self.where}: auction word {self.row.new.auction} after a forced close")
         elif change == "begun":
             require(self.row.old.auction == 0 and old.below_maintenance, "accounts.9", f"{self.where}: auction begun, old {old}")
@@ -188,7 +188,7 @@ class _AccountRules:
             over = sold or header.time_ms - before.start_ms >= header.auction_ms if before.forced else new.covered
             require(over, "accounts.9", f"{self.where}: auction ended, new {new}")
         else:
-            require(change == "unchanged", "accounts.9", f"{self.where}: forced close begun without a queue entry")
+            require(change == "unchanged", "accounts.9", f"{self.where}: forced close begun without a queue entry, or during an auction")
 
     def seizure(self, old: MarginSide, new: MarginSide) -> None:
         """Rule 10."""
@@ -200,8 +200,11 @@ class _AccountRules:
         require(old.below_maintenance or bool(auction.forced), "accounts.10", f"{where}neither below MM nor asked for, {old}")
         require(new.scaled_surplus >= old.scaled_surplus, "accounts.10", f"{where}equity - IM falls, old {old}, new {new}")
         require(discount_fits(old, new, auction, header), "accounts.10", f"{where}loses more than the discount, old {old}, new {new}")
-        if any(row.signature == -1 for row in self.takeovers):
-            require(new.equity <= max(old.equity, 0), "accounts.10", f"{where}the insurance fund gives it {new.equity - max(old.equity, 0)}")
+        relief = self.tables.relief_of(self.row.id)
+        require(new.equity >= min(old.equity, 0) + relief, "accounts.10", f"{where}it owes more afterwards, old {old}, new {new}, relief {relief}")
+        for row in self.takeovers:
+            highest = max(old.equity, 0) if row.signature == -1 else old.equity + relief
+            require(new.equity <= highest, "accounts.10", f"{where}the winner gives it {new.equity - highest}")
         if self.bankrupt:
             require(old.equity < 0 and new.equity <= 0, "accounts.10", f"{where}deleveraged, but not bankrupt, old {old}, new {new}")
 

@@ -68,8 +68,10 @@ def _check_takeover(tables: Tables, row: TakeoverRow) -> None:
         return
     require(-(1 << 63) <= row.limit < 1 << 63, "takeovers", f"{row}: limit")
     width("takeovers", "nonce", row.nonce, 64)
-    tables.signed("takeovers", row.winner, MessageKind.BID, bid_payload(row.nonce, row.account, row.fraction_bps, row.limit))
+    width("takeovers", "expiry_ms", row.expiry_ms, 48)
+    tables.signed("takeovers", row.winner, MessageKind.BID, bid_payload(row.nonce, row.account, row.fraction_bps, row.limit, row.expiry_ms))
     require(row.payment <= row.limit, "takeovers", f"{row}: pays more than the bid")
+    require(row.expiry_ms > tables.header.time_ms, "takeovers", f"{row}: the bid has expired")
 
 
 def _check_deleverage(tables: Tables, index: int) -> None:
@@ -78,7 +80,8 @@ def _check_deleverage(tables: Tables, index: int) -> None:
         _account(tables, "deleverages", account)
         check_reduced(tables, "deleverages", account, row.instrument)
     magnitude("deleverages", "size", row.size, 40)
-    check_price(tables, "deleverages", f"row {index}", row.instrument, row.price)
+    instrument = check_price(tables, "deleverages", f"row {index}", row.instrument, row.price)
+    require(row.size * (row.price - instrument.value - instrument.funding) >= 0, "deleverages", f"row {index}: the winner gains against the mark")
 
 
 def _account(tables: Tables, rule: str, identifier: int) -> AccountRow:

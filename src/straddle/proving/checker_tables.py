@@ -114,6 +114,11 @@ class Tables:
         """Deleverages of the account."""
         return [row for row in self.witness.deleverages if row.account == account]
 
+    def relief_of(self, account: int) -> int:
+        """What deleveraging at prices better than the mark brings the account."""
+        marks = {row.id: row.value + row.funding for row in self.witness.instruments}
+        return sum(row.size * (row.price - marks[row.instrument]) for row in self.deleverages_of(account))
+
     def steps_of(self, account: int) -> int:
         """Number of the account's order rows."""
         return sum(row.account == account for row in self.witness.orders)

@@ -229,7 +229,7 @@ class TransferRow:
 class TakeoverRow:
     """A fraction of an account's portfolio goes to the winner, who pays `payment` (negative: is paid), at most the `limit` that its bid signs.
 
-    `signature` indexes signatures; -1 for the insurance fund, which signs nothing: its limit and nonce are 0.
+    `signature` indexes signatures; -1 for the insurance fund, which signs nothing: its limit, nonce and expiry are 0.
     """
 
     account: int
@@ -238,6 +238,7 @@ class TakeoverRow:
     payment: int
     limit: int
     nonce: int
+    expiry_ms: int
     signature: int
 
 

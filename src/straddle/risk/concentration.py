@@ -43,23 +43,23 @@ def concentration_charges(rate_bps: int, deltas: Sequence[int], parameters: Risk
 
 @dataclass(slots=True)
 class TradedLots:
-    """Lots traded by expiry in the last 24 hours, in hour buckets: the hour that runs and the 23 before it."""
+    """Lots traded by instrument in the last 24 hours, in hour buckets: the hour that runs and the 23 before it."""
 
     _hours: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
 
-    def add(self, time_ms: int, expiry_ms: int, lots: int) -> None:
+    def add(self, time_ms: int, instrument: int, lots: int) -> None:
         """A trade of `lots`."""
-        self._hours[time_ms // HOUR_MS][expiry_ms] += lots
+        self._hours[time_ms // HOUR_MS][instrument] += lots
 
     def last_day(self, time_ms: int) -> dict[int, int]:
-        """expiry_ms -> lots; what is older is forgotten."""
+        """instrument -> lots; what is older is forgotten."""
         first = time_ms // HOUR_MS - DAY_HOURS + 1
         for hour in [hour for hour in self._hours if hour < first]:
             del self._hours[hour]
         totals: dict[int, int] = defaultdict(int)
         for traded in self._hours.values():
-            for expiry, lots in traded.items():
-                totals[expiry] += lots
+            for instrument, lots in traded.items():
+                totals[instrument] += lots
         return dict(totals)
 
 

@@ -42,8 +42,8 @@ def operation_name(command: Command) -> str:
 
 def encode_command(command: Command) -> bytes:
     """The command's bytes."""
-    content = {"v": VERSION, "op": operation_name(command), **to_plain(command)}
-    return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+    plain = to_plain if isinstance(command, InternalEpoch) else msgspec.to_builtins  # the fast one would include what a table derives from its rows
+    return msgspec.json.encode({"v": VERSION, "op": operation_name(command), **plain(command)}, order="sorted")
 
 
 def decode_command(payload: bytes) -> Command:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from eth_account.signers.local import LocalAccount
 
 from straddle.commitments.ledger import CommittedState, StateChange
+from straddle.core.authority import check_sets
 from straddle.core.batch import OpenBatch
-from straddle.core.commands import Command
+from straddle.core.commands import Command, L2Trade
 from straddle.core.events import Event
 from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
 from straddle.core.state import Exchange, close_batch
@@ -118,6 +119,7 @@ class Sequencer:
         """Run commands in order with one sync to disk; the answers in the same order."""
         if len(commands) > MAX_COMMANDS:
             raise ValueError(f"commands: {len(commands)} at once, expected at most {MAX_COMMANDS}")
+        check_sets(self.exchange, [command.order_set for command in commands if isinstance(command, L2Trade)])  # together it is faster
         with _StopOnError(self):
             group = _Group(self._journal.sequence)
             outcomes = [self._run(command, group) for command in commands]

@@ -4,10 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from straddle.bots.market_maker import MakerProfile, QuoteTerms, VolBook, VolLevel, mass_quote, vol_book
+from straddle.bots.market_maker import MakerProfile, QuoteTerms, VolBook, VolLevel, mass_quote, quote_structures, vol_book
+from straddle.bots.structures import structures
+from straddle.bots.taker import NO_QUOTES, BestQuotes, implied_quotes
+from straddle.core.combinations import price_step, size_step
 from straddle.core.instruments import Kind
 from straddle.core.orders import Side
+from straddle.risk.expiry import maturities
+from straddle.risk.implied import option_price_ticks
 from straddle.risk.listing import list_chain
+from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.table import build_table
 
 TERMS = QuoteTerms(first_nonce=100, expiry_ms=1_590_103_440_000, fee_cap=300)
@@ -24,7 +30,8 @@ def market(recording, path):
 
 def quotes(market, profile, **changes):
     _, instruments, inputs, table, books = market
-    sets = mass_quote(profile, instruments, changes.get("books", books), changes.get("forwards", dict(inputs.forwards)), changes.get("table", table), TERMS)
+    at = maturities(changes.get("inputs", inputs), DEFAULT_PARAMETERS)
+    sets = mass_quote(profile, instruments, changes.get("books", books), at, changes.get("table", table), TERMS)
     return [order for orders in sets for order in orders], sets
 
 
@@ -48,7 +55,7 @@ def test_every_order_keeps_the_terms_the_band_and_intrinsic_value(market):
         for order in quotes(market, profile)[0]:
             instrument, row = listed[order.instrument][0], table[order.instrument]
             assert order.limit_ticks > 0 and order.limit_ticks % instrument.tick_ticks == 0
-            assert 0 < order.size_lots <= min(max(profile.size_cap_lots, profile.perpetual_size_lots), instrument.position_cap_lots)
+            assert 0 < order.size_lots <= min(max(profile.size_cap_lots, profile.linear_size_lots), instrument.position_cap_lots)
             assert order.size_lots % instrument.min_lots == 0
             assert abs(order.limit_ticks - row.mark) <= row.band
             if instrument.kind is not Kind.PERPETUAL:
@@ -116,7 +123,7 @@ def test_quotes_follow_the_forward(market, path):
     moved = {expiry: forward * 103 // 100 for expiry, forward in later.forwards}
     shifted = replace(later, forwards=tuple(moved.items()), index_ticks=later.index_ticks * 103 // 100, perpetual_mark_ticks=later.index_ticks * 103 // 100)
     before = quotes(market, MakerProfile(10_000))[0]
-    after = quotes(market, MakerProfile(10_000), table=build_table(shifted, instruments), forwards=moved)[0]
+    after = quotes(market, MakerProfile(10_000), table=build_table(shifted, instruments), inputs=shifted)[0]
     calls = [instrument for instrument in instruments if instrument.kind is Kind.CALL]
     rises = [(best(before, i.id, Side.BUY), best(after, i.id, Side.BUY)) for i in calls]
     rises = [(a, b) for a, b in rises if a is not None and b is not None and a > 5_000]
@@ -126,7 +133,7 @@ def test_quotes_follow_the_forward(market, path):
 def test_expired_and_unlisted_instruments_are_not_quoted(market, path):
     _, instruments, _, table, _ = market
     late = path.inputs(2, 1_590_134_400_000, instruments)
-    orders, _ = quotes(market, MakerProfile(10_000), table=build_table(late, instruments), forwards=dict(late.forwards))
+    orders, _ = quotes(market, MakerProfile(10_000), table=build_table(late, instruments), inputs=late)
     expired = {instrument.id for instrument in instruments if instrument.expiry_ms == 1_590_134_400_000}
     assert orders and not expired & {order.instrument for order in orders}
     bare = replace(table, rows=table.rows[:3])
@@ -134,7 +141,7 @@ def test_expired_and_unlisted_instruments_are_not_quoted(market, path):
 
 
 def test_the_perpetual_is_quoted_around_its_mark(market):
-    orders = [order for order in quotes(market, MakerProfile(10_000, levels=2, perpetual_size_lots=105))[0] if order.instrument == 1]
+    orders = [order for order in quotes(market, MakerProfile(10_000, levels=2, linear_size_lots=105))[0] if order.instrument == 1]
     assert [order.side for order in orders] == [Side.BUY, Side.BUY, Side.SELL, Side.SELL] and {order.size_lots for order in orders} == {100}
     mark = market[3][1].mark
     assert all((order.limit_ticks < mark) == (order.side is Side.BUY) and abs(order.limit_ticks - mark) < 500 for order in orders)
@@ -149,15 +156,16 @@ def test_levels_without_a_price_are_counted(recording):
 
 
 def test_an_empty_book_gives_no_order(market):
-    _, instruments, _, table, _ = market
-    assert mass_quote(MakerProfile(10_000), instruments[1:2], {instruments[1].id: VolBook((), ())}, {instruments[1].expiry_ms: 908_500}, table, TERMS) == ()
+    _, instruments, inputs, table, _ = market
+    at = maturities(inputs, DEFAULT_PARAMETERS)
+    assert mass_quote(MakerProfile(10_000), instruments[1:2], {instruments[1].id: VolBook((), ())}, at, table, TERMS) == ()
 
 
 def test_a_locked_vol_still_leaves_a_spread(market):
     _, instruments, inputs, table, _ = market
     near = min(instruments[1:], key=lambda i: (abs(i.strike_ticks - 900_000), i.expiry_ms))
     book = VolBook((VolLevel(8_000, 1_000),), (VolLevel(8_000, 1_000),))
-    ((bid, ask),) = mass_quote(MakerProfile(10_000), [near], {near.id: book}, dict(inputs.forwards), table, TERMS)
+    ((bid, ask),) = mass_quote(MakerProfile(10_000), [near], {near.id: book}, maturities(inputs, DEFAULT_PARAMETERS), table, TERMS)
     assert bid.side is Side.BUY and ask.side is Side.SELL and bid.limit_ticks < ask.limit_ticks
 
 
@@ -167,18 +175,65 @@ def test_ticks_neither_lock_the_book_nor_push_a_bid_below_intrinsic(market):
     forwards = dict(inputs.forwards)
     near = min(instruments[1:], key=lambda i: (abs(i.strike_ticks - 900_000), i.expiry_ms))
     book = VolBook((VolLevel(8_000, 1_000),), (VolLevel(8_000, 1_000),))
-    ((bid, ask),) = mass_quote(MakerProfile(10_000), [replace(near, tick_ticks=1)], {near.id: book}, forwards, table, TERMS)
+    ((bid, ask),) = mass_quote(MakerProfile(10_000), [replace(near, tick_ticks=1)], {near.id: book}, maturities(inputs, DEFAULT_PARAMETERS), table, TERMS)
     assert ask.limit_ticks == bid.limit_ticks + 1
     deep = next(i for i in instruments[1:] if i.kind is Kind.CALL and i.strike_ticks < 700_000)
     intrinsic = forwards[deep.expiry_ms] - deep.strike_ticks
     coarse = replace(deep, tick_ticks=next(tick for tick in range(500, 1_000) if intrinsic % tick > 400))
-    ((only,),) = mass_quote(MakerProfile(10_000), [coarse], {deep.id: VolBook((VolLevel(1, 1_000),), (VolLevel(1, 1_000),))}, forwards, table, TERMS)
+    at = maturities(inputs, DEFAULT_PARAMETERS)
+    ((only,),) = mass_quote(MakerProfile(10_000), [coarse], {deep.id: VolBook((VolLevel(1, 1_000),), (VolLevel(1, 1_000),))}, at, table, TERMS)
     assert only.side is Side.SELL and only.limit_ticks >= intrinsic
 
 
 @pytest.mark.parametrize(
-    "changes", [{"share_bps": 0}, {"share_bps": 10_001}, {"width_vol_bps": -1}, {"levels": 0}, {"size_cap_lots": 0}, {"perpetual_half_spread_bps": 0}]
+    "changes", [{"share_bps": 0}, {"share_bps": 10_001}, {"width_vol_bps": -1}, {"levels": 0}, {"size_cap_lots": 0}, {"linear_half_spread_bps": 0}]
 )
 def test_bad_profiles_are_refused(changes):
     with pytest.raises(ValueError, match=next(iter(changes))):
         MakerProfile(**{"share_bps": 5_000, **changes})
+
+
+def test_futures_are_quoted_around_their_mark(recording, path):
+    instruments = [instrument for instrument, _ in list_chain(recording, recording.options, futures=True).values()]
+    inputs = path.inputs(1, path.start_ms, instruments)
+    table = build_table(inputs, instruments)
+    futures = [instrument for instrument in instruments if instrument.kind is Kind.FUTURE]
+    (orders,) = mass_quote(MakerProfile(10_000), futures, {}, maturities(inputs, DEFAULT_PARAMETERS), table, TERMS)
+    assert len(orders) == 2 * len(futures) == 14
+    for order in orders:
+        mark = table[order.instrument].mark
+        assert 0 < order.side.sign * (mark - order.limit_ticks) < mark * 3 // 10_000 + 50
+
+
+def test_inside_the_settlement_window_quotes_follow_what_is_fixed(recording, path):
+    """A quarter of an hour before the end half of the average is fixed, and the option is worth what `Maturity` says of the rest."""
+    options = [instrument for instrument, _ in list_chain(recording, recording.options).values()]
+    expiry = min(instrument.expiry_ms for instrument in options)
+    inputs = path.inputs(1, expiry - 900_000, options)
+    table = build_table(inputs, options)
+    near = min((i for i in options if i.expiry_ms == expiry and i.kind is Kind.CALL), key=lambda i: abs(i.strike_ticks - inputs.index_ticks))
+    level, at = (VolLevel(8_000, 1_000),), maturities(inputs, DEFAULT_PARAMETERS)
+    (orders,) = mass_quote(MakerProfile(10_000), [near], {near.id: VolBook(level, level)}, at, table, TERMS)
+    value = at[expiry].option_value(Kind.CALL, near.strike_ticks, 8_000)
+    assert value <= best(orders, near.id, Side.SELL) <= value + 2 * near.tick_ticks
+    assert value != option_price_ticks(Kind.CALL, dict(inputs.forwards)[expiry], near.strike_ticks, 8_000, 5), "the plain formula knows no average"
+
+
+def test_combinations_rest_inside_what_their_legs_imply(market):
+    _, instruments, inputs, _, _ = market
+    best_of: dict[int, BestQuotes] = {}
+    for order in quotes(market, MakerProfile(10_000))[0]:
+        book = best_of.get(order.instrument, NO_QUOTES)
+        level = (order.limit_ticks, order.size_lots)
+        best_of[order.instrument] = BestQuotes(level, book.ask) if order.side is Side.BUY else BestQuotes(book.bid, level)
+    expiry = instruments[1].expiry_ms
+    wanted = [found.legs for found in structures(instruments, expiry, dict(inputs.forwards)[expiry])]
+    by_id = {instrument.id: instrument for instrument in instruments}
+    resting = quote_structures(MakerProfile(10_000, size_cap_lots=5_000), wanted, best_of, by_id, TERMS)
+    assert len(resting) >= 8 and [order.nonce for order in resting] == list(range(100, 100 + len(resting)))
+    for order in resting:
+        implied = implied_quotes(order.legs, best_of)
+        assert implied.bid and implied.ask and implied.bid[0] <= order.limit_ticks <= implied.ask[0]
+        assert order.limit_ticks % price_step(by_id, order.legs) == 0 and order.size_lots % size_step(by_id, order.legs) == 0
+        assert 0 < order.size_lots <= 5_000 and order.fee_cap == 300 * sum(abs(leg.ratio) for leg in order.legs)
+    assert all(sell.limit_ticks > buy.limit_ticks for buy, sell in zip(resting[::2], resting[1::2], strict=True))

@@ -24,7 +24,7 @@ def status(**changes: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "version": "1", "preset": "nano", "chain_id": 1, "rollup": "0x" + "ab" * 20, "vk_id": "0x" + "cd" * 32, "layer1_url": "http://127.0.0.1:1",
         "started_from": "genesis", "sequence": 1234, "state_root": "0x1", "market_state": "open", "market_time_ms": 1_590_103_200_000, "epoch": 7,
-        "epoch_age_ms": 1500, "index_ticks": 908_700, "instruments": 3, "accounts": 4, "open_orders": 5,
+        "epoch_age_ms": 1500, "index_ticks": 908_700, "instruments": 3, "accounts": 4, "auctions": 1, "open_orders": 5,
         "batches": {"open": 9, "open_entries": 3, "closed": 8, "proposed": 8, "proved": 7, "verified": 6, "lag": 2, "lag_max": 8},
         "money": {"cash": 5_000_000, "vault_row": 5_000_000, "conservation_error": 0}, "layer1_block": 12, "groups": 1, "snapshot_seconds": 0.1, "problems": [],
     }  # fmt: skip
@@ -91,7 +91,7 @@ def test_a_status_is_a_table() -> None:
     with answering(json.dumps(status()).encode()) as url:
         result = runner.invoke(app, ["status", "--url", url], env={"COLUMNS": "150"})
     assert result.exit_code == 0
-    for part in ("entry 1,234", "8 closed, 8 proposed, 7 proved, 6 verified", "2 batches; from 8 on", "1.5 s old", "2020-05-21 23:20:00 UTC", "0x" + "cd" * 32):
+    for part in ("entry 1,234", "8 closed, 8 proposed, 7 proved, 6 verified", "2 batches; from 8 on", "1.5 s old", "4, 1 of them for sale", "2020-05-21 23:20:00 UTC", "0x" + "cd" * 32):
         assert part in result.output
     with answering(json.dumps(status(index_ticks=None, epoch_age_ms=None, money={"cash": 0, "vault_row": None, "conservation_error": None})).encode()) as url:
         result = runner.invoke(app, ["status", "--url", url])

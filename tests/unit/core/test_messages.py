@@ -117,7 +117,7 @@ def test_six_words() -> None:
     assert withdrawal_words(77, L2Withdraw(3, 4, 6, 500, SIGNATURE)) == (77, 2, 3, 4, 6 | 500 << 64, 0)
     assert cancel_words(77, L2Cancel(3, 4, 8, SIGNATURE)) == (77, 3, 3, 4, 8, 0)
     assert transfer_words(77, L2Transfer(3, 4, 6, 8, 500, SIGNATURE)) == (77, 5, 3, 4, 6 | 500 << 64 | 8 << 128, 0)
-    assert bid_words(77, L2Bid(3, 4, 6, 8, 10_000, -5, SIGNATURE)) == (77, 6, 3, 4, 6 | 8 << 64 | 10_000 << 96 | (2**63 - 5) << 110, 0)
+    assert bid_words(77, L2Bid(3, 4, 6, 8, 10_000, -5, 99, SIGNATURE)) == (77, 6, 3, 4, 6 | 8 << 64 | 10_000 << 96 | (2**63 - 5) << 110 | 99 << 174, 0)
     payload = 9 | 5_000 << 64 | 2_000 << 96 | 700 << 128 | 123_456 << 168
     assert protection_words(77, L2Protect(3, 4, 9, ProtectionLimits(5_000, 2_000, 700, 123_456), SIGNATURE)) == (77, 4, 3, 4, payload, 0)
 

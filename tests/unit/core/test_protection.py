@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from support.market import BUY, CALL, INSTRUMENTS, SELL, row, scenarios
 
+from straddle.core.exposure import RiskContext
 from straddle.core.fees import FeeSchedule
 from straddle.core.orders import Leg, Side
-from straddle.core.params import SIZE_LOTS_MAX
+from straddle.core.params import SIZE_LOTS_MAX, Params
 from straddle.core.protection import DOWN_SCENARIO, UP_SCENARIO, Protection, ProtectionLimits, unit_slope
 from straddle.core.risk_table import RiskRow, RiskTable
 from straddle.core.units import Units
@@ -114,7 +115,8 @@ def test_the_smallest_delta_counts(slope: int) -> None:
 
 
 def test_a_unit_of_a_combination_uses_the_lots_of_all_legs_and_their_net_delta() -> None:
-    units = Units(RiskTable(1, 1, 1, (CALLS, replace(PUTS, instrument=2))), {item.id: item for item in INSTRUMENTS}, FeeSchedule())
+    table = RiskTable(1, 1, 1, (CALLS, replace(PUTS, instrument=2)))
+    units = Units(RiskContext(table, Params(20, 12, 10_000, 8_000), FeeSchedule()), {item.id: item for item in INSTRUMENTS})
     unit = units[Leg(1, 3), Leg(2, -2)]
     assert (unit.lots, unit.slope) == (5, 160 * (3 + 2))
     assert protection(52, 0).room(unit.lots, unit.slope, 1) == 10

@@ -156,7 +156,7 @@ def test_refusals_arrive_with_their_reason_before_anything_is_sent(world):
     nonce = world.anvil.rpc.call("eth_getTransactionCount", [world.alice.address, "latest"])
     with pytest.raises(Reverted) as caught:
         world.client.set_key(world.alice, 3, BASE, BASE)
-    assert caught.value.reason == "Rollup: only the account's owner may ask for this"
+    assert caught.value.reason == "Rollup: key is not 8 times base"
     assert world.anvil.rpc.call("eth_getTransactionCount", [world.alice.address, "latest"]) == nonce
 
 

@@ -25,7 +25,7 @@ class Chain:
     def __init__(self) -> None:
         self.blocks: list[list[int]] = [[]]
         self.deployment = SimpleNamespace(start_block=0, rollup="0x1")
-        self.rpc = SimpleNamespace(block_number=lambda: len(self.blocks) - 1, logs=self.logs)
+        self.rpc = SimpleNamespace(block_number=lambda: len(self.blocks) - 1, logs=self.logs, block=lambda number: {"hash": repr(self.blocks[: number + 1])})
 
     def logs(self, address: str, first: int, last: int) -> list[dict[str, str]]:
         return [
@@ -81,11 +81,21 @@ def test_a_gap_is_told_and_the_queue_read_again(chain: Chain) -> None:
     reader = QueueReader(chain, confirmations=0)  # type: ignore[arg-type]
     chain.blocks += [[0], [1]]
     reader.look()
-    chain.blocks[1:] = [[0], [], [], [1, 2, 3]]
-    with pytest.raises(HistoryError, match=r"queue entry 1 follows entry 1: layer 1 went back; raise layer1\.confirmations"):
+    chain.blocks += [[3]]
+    with pytest.raises(HistoryError, match=r"queue entry 3 follows entry 1: layer 1 left some out"):
         reader.look()
+    chain.blocks[3] = [2, 3]
     reader.look()
     assert [entry.index for entry in reader.entries] == [0, 1, 2, 3]
+
+
+def test_another_chain_of_the_same_height_is_read_from_its_beginning(chain: Chain) -> None:
+    reader = QueueReader(chain, confirmations=0)  # type: ignore[arg-type]
+    chain.blocks += [[0], [1]]
+    reader.look()
+    chain.blocks[1:] = [[], [0], [1]]
+    assert (reader.readings, reader.look().block) == (1, 3)
+    assert ([(entry.index, entry.block_number) for entry in reader.entries], reader.readings) == ([(0, 2), (1, 3)], 2)
 
 
 def test_a_shorter_chain_is_read_from_its_beginning(chain: Chain) -> None:

@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 from eth_account import Account as EthereumAccount
-from support.session import IDENTITY, OPERATOR, ORACLES, Run, post
+from support.session import LOG, OPERATOR, ORACLES, Run, post
 
 from straddle.commitments.ledger import CommittedState
 from straddle.commitments.params import params_hash
-from straddle.core.commands import L1Deposit
+from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1SetKey
 from straddle.l1.deployment import Deployment, DeploymentError, RollupConfig
 from straddle.l1.history import BatchProposed, BatchProven, EpochSubmitted, History, QueueEntryAdded
 from straddle.node import verify as module
 from straddle.node.traders import address_of
 from straddle.node.verify import VerifyReport, preset_of, verify
 
+LAST_EPOCH = 6
+"""Of the run's; its batches need this one and the first."""
 PLACE = {"block_number": 1, "log_index": 0, "transaction_hash": "0x"}
 
 
@@ -33,7 +35,7 @@ class World:
 
 
 def deployment_of(run: Run) -> Deployment:
-    preset, params = run.config.circuit, run.session.sequencer.committed.params
+    preset, params = run.config.circuit, run.exchange.sequencer.committed.params
     addresses = sorted((EthereumAccount.from_key(secret).address for secret in ORACLES), key=lambda address: int(address, 16))
     config = RollupConfig(
         sequencer=OPERATOR.address,
@@ -48,17 +50,25 @@ def deployment_of(run: Run) -> Deployment:
         body_cells=preset.body_words,
     )
     zero = "0x" + "0" * 40
-    return Deployment(IDENTITY.chain_id, 1, zero, zero, zero, f"{IDENTITY.rollup:#042x}", b"v" * 32, config)
+    return Deployment(LOG.chain_id, 1, zero, zero, zero, f"{LOG.rollup:#042x}", b"v" * 32, config)
 
 
 def history_of(run: Run) -> History:
     history = History(99)
-    for closed in run.closed:
+    for closed in run.exchange.closed:
         for entry in closed.batch.queue:
-            words = (1, entry.amount, 0) if isinstance(entry, L1Deposit) else (2, *entry.key)
+            match entry:
+                case L1Deposit():
+                    words = (1, entry.amount, 0)
+                case L1SetKey():
+                    words = (2, *entry.key)
+                case L1ForceWithdraw():
+                    words = (3, entry.amount, 0)
+                case L1ForceClose():
+                    words = (4, entry.limit_bps, 0)
             added = QueueEntryAdded(**PLACE, index=entry.queue_index, kind=words[0], account=entry.account, owner=entry.owner, word_1=words[1], word_2=words[2])
             history.queue.append(added)
-    for signed in run.session.epochs:
+    for signed in run.exchange.session.epochs:
         split = tuple((item[64], int.from_bytes(item[:32], "big"), int.from_bytes(item[32:64], "big")) for item in signed.signatures)
         submitted = EpochSubmitted(**PLACE, epoch=signed.epoch, time_ms=signed.time_ms, risk_root=signed.risk_root, inputs=signed.inputs, signatures=split)
         history.epochs[signed.epoch] = submitted
@@ -81,8 +91,8 @@ def history_of(run: Run) -> History:
 
 @pytest.fixture
 def world(run: Run) -> World:
-    accounts = run.session.sequencer.exchange.accounts.values()
-    return World(deployment_of(run), history_of(run), run.session.sequencer.state_root, sum(account.cash for account in accounts))
+    accounts = run.exchange.sequencer.exchange.accounts.values()
+    return World(deployment_of(run), history_of(run), run.exchange.sequencer.state_root, sum(account.cash for account in accounts))
 
 
 @pytest.fixture
@@ -110,11 +120,11 @@ def test_an_honest_history_verifies(run: Run, world: World, verified: Callable[[
     report = verified(world)
     assert report.mismatches == []
     assert report.ok
-    assert report.batches == len(run.closed) == len(world.history.proven)
-    assert report.tables == len(run.session.epochs)
-    assert report.state_root == report.state_root_on_layer_1 == run.session.sequencer.state_root
+    assert report.batches == len(run.exchange.closed) == len(world.history.proven)
+    assert report.tables == len({closed.batch.table.epoch for closed in run.exchange.closed if closed.batch.table})
+    assert report.state_root == report.state_root_on_layer_1 == run.exchange.sequencer.state_root
     assert report.conservation_error_micros == report.position_sums_not_zero == 0
-    assert report.accounts == 2 + len(run.session.makers) + len(run.session.takers)
+    assert report.accounts == 2 + len(run.exchange.traders) + 1
 
 
 def change_body(world: World) -> None:
@@ -149,7 +159,7 @@ def change_funding(world: World) -> None:
 
 
 def forget_epoch(world: World) -> None:
-    del world.history.epochs[2]
+    del world.history.epochs[LAST_EPOCH]
 
 
 def change_root(world: World) -> None:
@@ -173,8 +183,8 @@ def change_genesis(world: World) -> None:
         (change_deposit, "batch 1: effects.queue: differs from layer 1's"),
         (change_vol, "batch 1 risk root from the inputs of epoch 1"),
         (change_signature, "epoch 1: 1 oracle signatures: expected at least 2"),
-        (change_funding, "epoch 2: funding"),
-        (forget_epoch, "epoch 2 was never submitted"),
+        (change_funding, f"epoch {LAST_EPOCH}: funding"),
+        (forget_epoch, f"epoch {LAST_EPOCH} was never submitted"),
         (change_root, "state root: "),
         (empty_vault, "vault row less queued deposits: "),
         (change_genesis, "genesis root: "),

@@ -113,6 +113,15 @@ def test_while_for_sale_an_account_neither_trades_nor_acts(market: Market) -> No
     audit(market, 1_020_002)
 
 
+def test_a_bid_expires(market: Market) -> None:
+    begun(market)
+    time_ms = market.exchange.context.table.time_ms
+    for expiry_ms in (0, time_ms):
+        assert market.refused(bid(market, LONG, SHORT, 10_000, expiry_ms=expiry_ms)) is Code.ORDER_EXPIRED
+    market.ok(bid(market, LONG, SHORT, 10_000, expiry_ms=time_ms + 1))
+    audit(market)
+
+
 @pytest.mark.parametrize("fraction", [1, 2_500, 9_999, 10_000])
 def test_failure_3_any_fraction_leaves_an_auction_that_closes(market: Market, fraction: int) -> None:
     """Also whole and whole less a hundredth of a percent; what is left is sold next, and the rest of the money is free."""
@@ -487,4 +496,20 @@ def test_a_takeover_leaves_settled_instruments_out_and_pays_them_in_cash(market:
     assert isinstance(taken, TakenOver) and taken.lots == ((CALL, -15_000),)
     assert market.exchange.positions_of(BIDDER) == {CALL: -15_000}, "the bidder's own settled put was paid too"
     assert market.exchange.accounts[BIDDER].cash == cash - taken.payment - 100 * 2_000
+    audit(market)
+
+
+def test_a_slice_that_rounds_hedges_away_is_refused(market: Market) -> None:
+    """20 long hold 10 and 10 short: a twentieth takes one of the hedge and none of the risk, and nobody pays the account for that."""
+    same = {"deltas": tuple(100 * (s - 20) for s in range(48)), "long_im": 0, "long_mm": 0, "short_im": 0, "short_mm": 0}
+    epoch(market, row_1=same, row_2=same, row_3=same)
+    for instrument, side, lots, limit in ((CALL, BUY, 20, 20_000), (PUT, SELL, 10, 15_000), (PERPETUAL, SELL, 10, None)):
+        price = market.exchange.context.table[instrument].mark if limit is None else limit
+        market.submit(BIDDER, instrument, side, price, lots)
+        market.submit(LONG, instrument, side.opposite, price, lots)
+    assert sorted(market.exchange.positions_of(BIDDER).values()) == [-10, -10, 20]
+    market.ok(force_close(market, BIDDER, 100))
+    market.cut()
+    assert market.refused(bid(market, LONG, BIDDER, 500)) is Code.FRACTION
+    market.ok(bid(market, LONG, BIDDER, 1_000))
     audit(market)

@@ -54,7 +54,7 @@ ENTRIES: list[Command] = [
     L1ForceWithdraw(3, 3, 5, 2**63 - 1),
     L1ForceClose(4, 3, 5, 10_000),
     L2Transfer(3, 1, 5, 4, 2**63 - 1, SIGNATURE),
-    L2Bid(3, 1, 6, 4, 10_000, -(2**63), SIGNATURE),
+    L2Bid(3, 1, 6, 4, 10_000, -(2**63), 2**48 - 1, SIGNATURE),
     InternalSettle((Settlement(1, 1, 2**39),), (Retirement(2, 1),)),
     InternalDeliver((3, 4)),
     InternalLiquidate(3),
