@@ -104,7 +104,7 @@ class Simulation:
         self.step_number += 1
         rng = self.rng
         if rng.random() < self.fault_share:
-            self._fault(rng.choices(list(FAULTS), list(FAULTS.values()))[0])
+            self.fault(rng.choices(list(FAULTS), list(FAULTS.values()))[0])
         chance = rng.random()
         if chance < 0.05:
             self.layer1.mine([self.traffic.layer1_entry() for _ in range(rng.choice((0, 1, 1, 2)))])
@@ -113,10 +113,14 @@ class Simulation:
         elif chance < 0.08:
             self._post()
         elif chance < 0.085:
-            self.node.snapshot(self.layer1.final_proven)
-            self.counts["snapshots"] += 1
+            self.snapshot()
         self._submit(self._group(rng.choice(GROUPS)))
         self._look(deeply=self.step_number % LOOK_EVERY == 0)
+
+    def snapshot(self) -> None:
+        """As the node writes one now and then."""
+        self.node.snapshot(self.layer1.final_proven)
+        self.counts["snapshots"] += 1
 
     def finish(self) -> None:
         """Everything to layer 1; now and then the state from the whole journal, and from layer 1 alone."""
@@ -205,7 +209,7 @@ class Simulation:
 
     # ---- faults
 
-    def _fault(self, name: str) -> None:
+    def fault(self, name: str) -> None:
         self.counts[f"fault: {name}"] += 1
         rng = self.rng
         if name == "restart":

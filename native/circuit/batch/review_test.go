@@ -1097,7 +1097,7 @@ var reviewHarmless = regexp.MustCompile(`^(Accounts\[\d+\]\.(Path|Margin|Deposit
 	`|Orders\[\d+\]\.(MinNonce|Sequence|Multi|More|LimitSlack|FeeSlack)` +
 	`|Fills\[\d+\]\.(Taker|Maker|TakerAccount|MakerAccount|TakerLimit|MakerLimit|Price|Mark|Instrument|Side|Funding|Band)` +
 	`|Legs\[\d+\]\.(Instrument|Account|Side|Limit|Fill|Multi|Cost|Fee)` +
-	`|Positions\[\d+\]\.(WasShort|Fraction|Winner)` +
+	`|Positions\[\d+\]\.(WasShort|Fraction|Winner|Reduced)` +
 	`|Withdrawals\[\d+\]\.Nonce|Transfers\[\d+\]\.(Owner|Nonce|To|Account)|Takeovers\[\d+\]\.(Account|Winner|Fraction|Payment|Limit|ExpiryMs|Nonce)` +
 	`|Deleverages\[\d+\]\.(Account|Winner|Instrument|Mark|Funding|Band|Size|Price))`)
 

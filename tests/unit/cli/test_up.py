@@ -91,7 +91,15 @@ def test_a_status_is_a_table() -> None:
     with answering(json.dumps(status()).encode()) as url:
         result = runner.invoke(app, ["status", "--url", url], env={"COLUMNS": "150"})
     assert result.exit_code == 0
-    for part in ("entry 1,234", "8 closed, 8 proposed, 7 proved, 6 verified", "2 batches; from 8 on", "1.5 s old", "4, 1 of them for sale", "2020-05-21 23:20:00 UTC", "0x" + "cd" * 32):
+    for part in (
+        "entry 1,234",
+        "8 closed, 8 proposed, 7 proved, 6 verified",
+        "2 batches; from 8 on",
+        "1.5 s old",
+        "4, 1 of them for sale",
+        "2020-05-21 23:20:00 UTC",
+        "0x" + "cd" * 32,
+    ):
         assert part in result.output
     with answering(json.dumps(status(index_ticks=None, epoch_age_ms=None, money={"cash": 0, "vault_row": None, "conservation_error": None})).encode()) as url:
         result = runner.invoke(app, ["status", "--url", url])
