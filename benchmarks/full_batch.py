@@ -1,7 +1,7 @@
 """A batch that fills its preset: the real engine on the recorded market, many accounts, instruments and combinations, all orders signed.
 
-Every fill uses up an order on one of its sides, so a batch has at most as many fills as leg rows less instruments (a forest has fewer edges than nodes). The plans
-below come close: combinations take one order of each leg's book, and in popular instruments takers sweep a ladder of quotes, each two of them.
+Every fill uses up an order on one of its sides, so a batch has at most as many fills as leg rows less instruments (a forest has fewer edges than nodes). The
+plans below reach that: combinations take one order of each leg's book, and in popular instruments takers sweep a ladder of quotes, each two of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DEPOSIT = 20_000_000 * 10**6
 LADDER_TICKS = 12
 """Instruments whose price and band are wider than so many of their ticks can hold a ladder of quotes."""
 QUOTE_UNITS = 2
-"""Smallest sizes in a quote of a ladder, and in what each of its takers wants. The first quote has half of it, so that each takes the rest of one and half the next."""
+"""Smallest sizes in a quote of a ladder, and in what each of its takers wants. The first quote has half of it: each takes the rest of one, then half the next."""
 DEEP_UNITS = 20
 """In a quote that combinations take from."""
 
@@ -57,7 +57,7 @@ class Plan:
 
 PLANS = {
     "nano": Plan(2, 5, {2: (1, 2)}, 1, 2),
-    "demo": Plan(3, 11, {4: (1, 1), 3: (3, 1), 2: (3, 3)}, 5, 4),
+    "demo": Plan(3, 11, {4: (1, 1), 3: (3, 1), 2: (3, 2)}, 5, 4),
     "standard": Plan(6, 46, {4: (6, 4), 3: (12, 4), 2: (12, 4)}, 16, 4),
 }
 
@@ -73,7 +73,7 @@ class Requests(Protocol):
 
 
 class FullBatch:
-    """An exchange whose last batch is full. `run` does it all; `closed` are the batches, the full one last."""
+    """An exchange whose last batch is full: `open`, then `fill`. `closed` are the batches so far."""
 
     def __init__(
         self, config: DemoConfig, market: Market, identity: Identity, requests: Requests, folder: Path, on_epoch: Callable[[SignedEpoch], None] = lambda _: None
@@ -110,9 +110,8 @@ class FullBatch:
         """The table of the full batch."""
         return self.session.table
 
-    def run(self) -> OpenBatch:
-        """Listing, deposits and quotes in batches of their own, then the full one."""
-        self._open()
+    def fill(self) -> OpenBatch:
+        """Quotes, which need no rows, and then the takers: the full batch."""
         directions, wanted = self._choose()
         self._quote(directions)
         number = self.session.exchange.open_batch.number
@@ -126,7 +125,7 @@ class FullBatch:
         self.session.finish_batch()
         return self.closed[-1].batch
 
-    def _open(self) -> None:
+    def open(self) -> None:
         """Everything is listed and everybody joins, as much as fits a batch at a time; keys act from the next one."""
         for i, trader in enumerate((*self.makers, *self.takers)):
             self._requests.join(trader, FIRST_USER_ACCOUNT + i, DEPOSIT)
@@ -160,7 +159,7 @@ class FullBatch:
         for number in self._draw.sample(wide, self.plan.ladders):
             directions[number] = self._draw.choice((Side.BUY, Side.SELL))
             self._ladders[number] = None
-        again = [combination for legs, (_, repeats) in self.plan.shapes.items() for combination in chosen[legs][:repeats]]
+        again = [chosen[legs][i % count] for legs, (count, repeats) in self.plan.shapes.items() for i in range(repeats)]
         return directions, [*(combination for legs in chosen.values() for combination in legs), *again]
 
     def _wide(self) -> list[int]:
@@ -190,15 +189,13 @@ class FullBatch:
     def _quote(self, directions: dict[int, Side]) -> None:
         """One deep quote a side, or a ladder on the side that is swept, in turn from every maker."""
         quotes: dict[int, list[Order]] = {i: [] for i in range(len(self.makers))}
-        turn = 0
-        for number, direction in sorted(directions.items()):
+        for turn, (number, direction) in enumerate(sorted(directions.items())):
             for side in Side:
                 rungs = self.plan.sweeps + 1 if number in self._ladders and side is direction.opposite else 1
                 for rung in range(rungs):
                     owner = (turn + rung) % len(self.makers)
                     units = DEEP_UNITS if rungs == 1 else QUOTE_UNITS if rung else QUOTE_UNITS // 2
                     quotes[owner].append(self._rung(number, side, rung, units))
-            turn += 1
         for trader, orders in zip(self.makers, quotes.values(), strict=True):
             for start in range(0, len(orders), 64):
                 self.session.submit(trader.sign_orders([replace(order, nonce=trader.next_nonce + i) for i, order in enumerate(orders[start : start + 64])]))

@@ -113,6 +113,8 @@ class Results:
     ratios: list[Ratio] = field(default_factory=list)
     left_out: list[tuple[str, str, str]] = field(default_factory=list)
     """(subject, what, why)."""
+    asked: frozenset[str] = frozenset()
+    """Subjects that the command line names: what is dear is done for these only."""
 
     def time(
         self,

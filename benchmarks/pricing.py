@@ -8,6 +8,7 @@ from math import exp, log
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.measure import SEED, Contender, Results, import_peer
 from benchmarks.recorded import load_recorded
@@ -26,12 +27,16 @@ from straddle.risk.pricing import (
 )
 
 SUBJECT = "pricing"
-POINTS = 20_000
+POINTS, RANDOM_POINTS = 20_000, 200_000
 DEVIATIONS = 5
 """Live points have strikes within this many standard deviations of the forward."""
 RELATIVE_PART = 1e-7
 """Of max(F, K): what the bar allows beyond a tick."""
 ERROR_BAR_TICKS = 1.0
+
+COMPARED = 2_000
+"""Points at which the array form must equal `black76`."""
+Int64Array = npt.NDArray[np.int64]
 
 Point = tuple[int, int, int, int]
 """forward_ticks, strike_ticks, vol_bps, minutes."""
@@ -39,14 +44,13 @@ Point = tuple[int, int, int, int]
 
 def run(results: Results) -> None:
     """Calls and puts of 20,000 live points, one by one and as arrays; QuantLib on the same points."""
-    points, anywhere = live_points(POINTS, SEED), random_points(POINTS, SEED)
+    points, anywhere = live_points(POINTS, SEED), random_points(RANDOM_POINTS, SEED)
     for name, sample in (("live", points), ("anywhere", anywhere)):
-        share = sum(min(black76(*point)) > 0 for point in sample) / POINTS
+        share = float((np.minimum(*priced(sample)) > 0).mean())
         results.fact(SUBJECT, f"points with time value, {name}", share, "share", note="the others cost less and cannot be wrong by much")
     results.time(SUBJECT, "black76, one by one", 2 * POINTS, lambda: [black76(*point) for point in points], note="plain Python; a call and a put each")
-    forwards, strikes, vols = (np.array([point[i] for point in points], dtype=np.int64) for i in range(3))
-    roots = np.array([root_time(point[3]) for point in points], dtype=np.int64)
-    vector = Contender("black76_vector", 2 * POINTS * 10, lambda _: [black76_vector(forwards, strikes, vols, roots) for _ in range(10)], note="numpy int64")
+    arrays = columns(points)
+    vector = Contender("black76_vector", 2 * POINTS * 10, lambda _: [black76_vector(*arrays) for _ in range(10)], note="numpy int64")
     ql = import_peer(results, SUBJECT, "QuantLib", "QuantLib")
     if ql is None:
         results.race(SUBJECT, [vector], rounds=9)
@@ -65,7 +69,18 @@ def run(results: Results) -> None:
     results.compare("black76_vector / QuantLib blackFormula", ours, theirs)
     _accuracy(results, ql, "the recorded chain", recorded_points())
     _accuracy(results, ql, f"{POINTS:,} live points", points)
-    _accuracy(results, ql, f"{POINTS:,} points anywhere in the limits", anywhere)
+    _accuracy(results, ql, f"{RANDOM_POINTS:,} points anywhere in the limits", anywhere)
+
+
+def columns(points: Sequence[Point]) -> tuple[Int64Array, Int64Array, Int64Array, Int64Array]:
+    """Forwards, strikes, vols and root times: what `black76_vector` takes."""
+    forwards, strikes, vols, minutes = np.array(points, dtype=np.int64).T
+    return forwards, strikes, vols, np.array([root_time(int(count)) for count in minutes], dtype=np.int64)
+
+
+def priced(points: Sequence[Point]) -> tuple[Int64Array, Int64Array]:
+    """Calls and puts, in ticks."""
+    return black76_vector(*columns(points))
 
 
 def live_points(count: int, seed: int) -> list[Point]:
@@ -110,9 +125,11 @@ def recorded_points() -> list[Point]:
 
 def _accuracy(results: Results, ql: Any, where: str, points: Sequence[Point]) -> None:
     worst, worst_beyond = 0.0, 0.0
-    for forward, strike, vol, minutes in points:
+    calls, puts = priced(points)
+    assert all((int(call), int(put)) == black76(*point) for call, put, point in list(zip(calls, puts, points, strict=True))[:COMPARED])
+    for (forward, strike, vol, minutes), *prices in zip(points, calls.tolist(), puts.tolist(), strict=True):
         deviation = vol / 10_000 * (minutes / MINUTES_PER_YEAR) ** 0.5
-        for kind, price in zip((ql.Option.Call, ql.Option.Put), black76(forward, strike, vol, minutes), strict=True):
+        for kind, price in zip((ql.Option.Call, ql.Option.Put), prices, strict=True):
             error = abs(price - ql.blackFormula(kind, float(strike), float(forward), deviation))
             worst = max(worst, error)
             worst_beyond = max(worst_beyond, error - RELATIVE_PART * max(forward, strike))

@@ -10,28 +10,29 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import engine, journal, layer1, margin, market_session, pricing, proving, report, risk_table, signatures
+from benchmarks import batches, circuits, engine, journal, layer1, margin, market_session, pricing, proving, report, risk_table, sequencer, signatures
 from benchmarks.measure import Results, cpu_seconds
 
-SUBJECTS = {module.SUBJECT.replace(" ", "-"): module for module in (engine, signatures, margin, pricing, risk_table, journal, market_session, proving, layer1)}
+MODULES = (engine, sequencer, signatures, margin, pricing, risk_table, journal, market_session, circuits, proving, layer1)
+SUBJECTS = {module.SUBJECT.replace(" ", "-"): module.run for module in MODULES} | {batches.DEMO: batches.run_demo, batches.STANDARD: batches.run_standard}
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write everything to this file (docs/reference/benchmarks.md)")
-    parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), metavar="SUBJECT", help=", ".join(SUBJECTS))
+    parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=[], metavar="SUBJECT", help=", ".join(SUBJECTS))
     arguments = parser.parse_args()
-    results, on, begun = Results(), report.machine(), time.monotonic()
+    results, on, begun = Results(asked=frozenset(arguments.only)), report.machine(), time.monotonic()
     errors, failed = Console(stderr=True), False
-    for name in arguments.only:
+    for name in arguments.only or SUBJECTS:
         errors.print(f"==> {name}", highlight=False)
         try:
-            SUBJECTS[name].run(results)
+            SUBJECTS[name](results)
         except Exception as error:  # the other subjects are still worth their minutes
             errors.print_exception()
             failed = True
-            results.leave_out(SUBJECTS[name].SUBJECT, "the rest of it", f"{type(error).__name__}: {error}")
+            results.leave_out(name, "the rest of it", f"{type(error).__name__}: {error}")
     report.show(Console(width=None if sys.stdout.isatty() else 160), results, on)
     if arguments.json:
         arguments.json.write_text(json.dumps(report.as_json(results, on, time.monotonic() - begun, cpu_seconds()), indent=2) + "\n")

@@ -106,10 +106,12 @@ def demo(
 def up(
     config: Annotated[Path | None, typer.Option(help="Configuration, TOML (keys: docs/reference/config.md).", show_default="defaults")] = None,
     data: Annotated[Path, typer.Option(help="Folder of this exchange (keys, deployment, journal, snapshots); made when missing.")] = Path("straddle-data"),
-    preset: Annotated[str | None, typer.Option(help="Key preset: sizes of the batch circuit.", show_default="the configuration's")] = None,
-    l1: Annotated[str | None, typer.Option("--l1", help="Key layer1.url: JSON-RPC address of an anvil.", show_default="an anvil of its own")] = None,
-    port: Annotated[int | None, typer.Option(help="Key api.port; 0 takes a free one.", show_default="the configuration's")] = None,
-    speed: Annotated[float | None, typer.Option(help="Key market.speed: seconds of the recording a second.", show_default="the configuration's")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Sizes of the batch circuit; nano for a quick look (key preset).", show_default="the configuration's")
+    ] = None,
+    l1: Annotated[str | None, typer.Option("--l1", help="JSON-RPC address of an anvil (key layer1.url).", show_default="an anvil of its own")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the interface; 0 takes a free one (key api.port).", show_default="the configuration's")] = None,
+    speed: Annotated[float | None, typer.Option(help="Seconds of the recording a second (key market.speed).", show_default="the configuration's")] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the whole configuration with every key's meaning, and end.")] = False,
 ) -> None:
     """Run an exchange: layer 1, oracle, sequencer, prover and the HTTP and WebSocket interface, until SIGINT or SIGTERM."""
@@ -124,6 +126,7 @@ def up(
             with listen(settings.api.host, settings.api.port) as listener, TerminalDisplay(_output) as display, Node(settings, data, display) as node:
                 host, bound = listener.getsockname()[:2]
                 display.stage("ready", f"http://{host}:{bound} (layer 1: {node.chain.rpc.url}, rollup {node.deployment.rollup})")
+                display.progress(f"straddle status --url http://{host}:{bound} shows how it stands; Ctrl-C ends it, the same command goes on")
                 serve(node, listener)
                 display.stage("stopping", "a last snapshot")
         except KeyboardInterrupt:

@@ -102,7 +102,8 @@ class Anvil:
             command += ["--timestamp", str(self.genesis_time_s)]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         watchdog = [sys.executable, "-I", str(Path(__file__).with_name("watchdog.py"))]
-        self._process = subprocess.Popen([*watchdog, *command], stdin=subprocess.PIPE, stdout=self._log, stderr=subprocess.STDOUT)
+        # In a session of its own: Ctrl-C in a terminal is for this process, which may still need the chain to end in order.
+        self._process = subprocess.Popen([*watchdog, *command], stdin=subprocess.PIPE, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             self._rpc = Rpc(f"http://{self._address()}")
             if self._rpc.chain_id() != self.chain_id:

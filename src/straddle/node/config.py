@@ -40,7 +40,7 @@ class DemoConfig:
     """Sizes of the batch circuit: native/circuit/presets.json."""
     seed: int = 1
     """All choices of traders and the market's synthetic minutes follow from it."""
-    rounds: int = 12
+    rounds: int = 10
     """Epochs in which takers trade, spread over the run; each is one batch or more. Makers quote in every epoch."""
     epoch_minutes: int = 10
     """From one risk table to the next."""

@@ -198,14 +198,17 @@ class Crowd:
         return (self.perpetual.id, *sorted(instrument.id for instrument in drawn))
 
     def trade(self, hot: Sequence[int], takers: Sequence[Taker]) -> None:
-        """The takers in turn, until the batch is nearly full or nobody finds anything for some time."""
-        stale = 0
-        while takers and stale < STALE_TURNS and not self.is_full():
+        """The takers in turn, until the batch is nearly full, or was cut, or nobody finds anything for some time."""
+        stale, batch = 0, self.session.exchange.open_batch.number
+        while takers and stale < STALE_TURNS and not self._is_over(batch):
             before = len(self.session.matches)
             for taker in takers:
-                if not self.is_full():
+                if not self._is_over(batch):
                     self._turn(taker, hot)
             stale = 0 if len(self.session.matches) > before else stale + 1
+
+    def _is_over(self, batch: int) -> bool:
+        return self.session.exchange.open_batch.number != batch or self.is_full()
 
     def is_full(self) -> bool:
         """Whether some table of the open batch has few rows left."""

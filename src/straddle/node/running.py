@@ -152,7 +152,10 @@ class Node:
         replayed = self.journal.sequence - restored.position.sequence
         self._snapshot_batches = restored.position.batches
         self.started_from = f"snapshot at entry {restored.position.sequence}" if restored.position.sequence else "genesis"
-        self.display.progress(f"{replayed} entries replayed from {self.started_from} in {time.perf_counter() - begun:.1f} s")
+        if self.journal.sequence:
+            self.display.progress(f"{replayed} entries replayed from {self.started_from} in {time.perf_counter() - begun:.1f} s")
+        else:
+            self.display.progress("empty: a new exchange")
 
     def _poster(self, keys: NodeKeys, provers: ProverPool, restored: Restored | None) -> Poster:
         deployment, params = self.deployment, exchange_params(self.settings.circuit, self.market.parameters)
