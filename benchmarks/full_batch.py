@@ -36,7 +36,7 @@ DEPOSIT = 20_000_000 * 10**6
 LADDER_TICKS = 12
 """Instruments whose price and band are wider than so many of their ticks can hold a ladder of quotes."""
 QUOTE_UNITS = 2
-"""Smallest sizes in a quote of a ladder, and in what each of its takers wants. The first quote has half of it: each takes the rest of one, then half the next."""
+"""Smallest sizes in a quote of a ladder, and in what each of its takers wants. The first quote has half: each takes the rest of one, then half the next."""
 DEEP_UNITS = 20
 """In a quote that combinations take from."""
 

@@ -480,7 +480,9 @@ def test_oracles_cannot_be_left_out_repeated_or_reordered(world):
             replace(world.honest, config=replace(world.config, oracles=oracles)).check(world.rpc)
 
 
-@pytest.mark.parametrize("changes", [{"sequencer": BOB}, {"operator": BOB}, {"request_fee_wei": 1}, {"queue_rows": 3}, {"account_depth": 9}, {"genesis_root": 998}])
+@pytest.mark.parametrize(
+    "changes", [{"sequencer": BOB}, {"operator": BOB}, {"request_fee_wei": 1}, {"queue_rows": 3}, {"account_depth": 9}, {"genesis_root": 998}]
+)
 def test_a_changed_configuration_is_noticed(world, changes):
     with pytest.raises(DeploymentError):
         replace(world.honest, config=replace(world.config, **changes)).check(world.rpc)

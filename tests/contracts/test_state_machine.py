@@ -70,7 +70,10 @@ def make_machine(make_exchange):
 
         @precondition(lambda self: self.model.accounts > 3)
         @rule(
-            pick=st.integers(0, 100), thief=st.sampled_from(USERS), kind=st.sampled_from(["set_key", "force_withdraw", "force_close"]), amount=st.integers(1, 9999)
+            pick=st.integers(0, 100),
+            thief=st.sampled_from(USERS),
+            kind=st.sampled_from(["set_key", "force_withdraw", "force_close"]),
+            amount=st.integers(1, 9999),
         )
         def request(self, pick, thief, kind, amount):
             account = 3 + pick % (self.model.accounts - 3)
