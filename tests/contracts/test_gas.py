@@ -16,6 +16,7 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 
 from straddle.commitments.challenge import challenge, evaluate
+from straddle.commitments.preset import Preset
 from straddle.core.accounts import PublicKey
 from straddle.core.messages import domain
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
@@ -63,7 +64,7 @@ class Stage:
         for person in people.values():
             anvil.fund(person.address)
         self.deployer, self.sequencer, self.alice, self.bob = people.values()
-        self.body_cells = sizes["accounts"] + sizes["orders"] + sizes["positions"] // 2 + sizes["listings"]
+        self.body_cells = Preset(name=size, **sizes).body_words
         oracles = tuple(Account.from_key(key).address for key in ORACLE_KEYS)
         config = RollupConfig(
             self.sequencer.address, self.deployer.address, oracles, 3, cells(1)[0], 888, sizes["account_depth"], sizes["queue"], sizes["withdrawals"],
@@ -113,6 +114,8 @@ def measure(stage: Stage) -> dict[str, int]:
         note("deposit, new account", client.deposit(who, 20 * USDC).receipt)
     note("deposit, existing account", client.deposit(stage.bob, 10 * USDC, 4).receipt)
     note("set_key", client.set_key(stage.alice, 3, EIGHT_G, G).receipt)
+    note("force_withdraw", client.force_withdraw(stage.alice, 3, USDC).receipt)
+    note("force_close", client.force_close(stage.alice, 3, 500).receipt)
     inputs, time_ms, risk_root = b"".join(keccak(b"feed %d" % i) for i in range(64)), stage.anvil.time_s() * 1000, cells(3)[2]
     signatures = sign_epoch(client.epoch_digest(1, time_ms, risk_root, inputs), ORACLE_KEYS)
     note("submit_epoch, 3 signatures, 2 kB of inputs", client.submit_epoch(stage.bob, 1, time_ms, risk_root, inputs, signatures))
@@ -138,7 +141,7 @@ def measure(stage: Stage) -> dict[str, int]:
     return stage.table
 
 
-@pytest.mark.parametrize("size", ["nano", "demo"])
+@pytest.mark.parametrize("size", ["nano", "demo", "standard"])
 def test_gas_is_the_snapshots(size):
     try:
         binary = find_anvil()
