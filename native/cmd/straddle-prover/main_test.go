@@ -56,7 +56,7 @@ func TestCheck(t *testing.T) {
 	for want, edit := range map[string][2]string{
 		"beneficiary: missing":                  {`"beneficiary"`, `"beneficiaries"`},
 		"public.y_body: ":                       {`"y_body": "`, `"y_body": "1`},
-		"constraint #":                          {`"cancel_signature": 4`, `"cancel_signature": -1`}, // a min_nonce that nobody signed
+		"constraint #":                          {`"cancel_signature": 5`, `"cancel_signature": -1`}, // a min_nonce that nobody signed
 		"witness: not JSON":                     {`{`, `[`},
 		`preset: preset "huge": expected one o`: {`"nano"`, `"huge"`},
 	} {
