@@ -72,7 +72,8 @@ def stage(chain, new_exchange, verifying_key, prover, proofs) -> Stage:
     params = Params(preset.account_depth, preset.slot_depth, 10_000, 8_000, risk_digest=12345)
     operator = 0x0FE2 << 128
     committed = CommittedState.genesis(params, operator)
-    exchange = new_exchange(chain, verifier_contract=verifier, genesis_root=committed.root, params_hash=params_hash(params), operator=f"0x{operator:040x}")
+    facts = {"genesis_root": committed.root, "params_hash": params_hash(params), "operator": f"0x{operator:040x}"}
+    exchange = new_exchange(chain, verifier_contract=verifier, size="nano", **facts)
     word = domain(chain.chain_id, int(exchange.rollup.address, 16))
     capacity = Capacity.of_preset({name: getattr(preset, name) for name in Capacity.__slots__})
     engine = Exchange.genesis(domain=word, operator=operator, params=params, capacity=capacity)
@@ -200,7 +201,7 @@ def test_a_proof_is_for_one_rollup(stage, chain, new_exchange):
     config = stage.exchange.config
     twin = new_exchange(
         chain, token=stage.exchange.token, verifier_contract=stage.exchange.verifier, genesis_root=config.genesis_root, params_hash=config.params_hash,
-        operator=config.operator,
+        operator=config.operator, size="nano",
     )  # fmt: skip
     batch, proof = stage.batches[0], stage.proofs[0]
     twin.deposit(ALICE, 50 * USDC)

@@ -185,11 +185,9 @@ def test_a_new_key_can_be_revoked_before_it_is_proved(ready):
         revoke(ready, ALICE, 3)
 
 
-@pytest.mark.xfail(strict=True, reason="open: needs account rows without position rows for deposits (docs/protocol/statement.md, what is trusted)")
 def test_two_entries_do_not_force_a_batch():
-    """HOLE 2 (what is left of the key floods). A deposit or a key change takes all the position rows of its account. Three accounts that hold as many
-    instruments as they may, paid into in turn by anybody, leave room for two entries a batch: 170,000 gas and no fee for a batch of 557,000 gas and a proof,
-    with everybody's deposits and revocations behind them; the dollars are the attacker's own."""
+    """HOLE 2 (what was left of the key floods): a deposit or a key change took all the position rows of its account, so that three accounts which hold as
+    many instruments as they may left room for two entries a batch. An account that is only paid into takes no position rows now."""
     market = Market(ROOMY)
     market.join(3, 4, 5)
     market.cut()

@@ -18,7 +18,7 @@ from .world import FAULT_SHARE, FAULTS, Finding, Simulation
 EPISODES_MAX = 12
 ELSEWHERE = {RejectionCode.BATCH_BOUNDARY, RejectionCode.CASH_BOUND}
 """Codes that random commands do not meet: the sequencer answers the first itself; tests/unit/operations/test_rejections.py provokes the second."""
-RARE = {RejectionCode.FUND_FIRST, RejectionCode.STALE_TABLE, RejectionCode.POSITION_VALUE}
+RARE = {RejectionCode.FUND_FIRST, RejectionCode.STALE_TABLE, RejectionCode.POSITION_VALUE, RejectionCode.EPOCH_REQUIRED}
 """Met once in some ten thousand commands."""
 
 
