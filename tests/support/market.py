@@ -163,6 +163,16 @@ class Market:
         self.commands.append(None)
         return finished
 
+    def assert_replays_on(self, fresh: Exchange) -> None:
+        """The same commands on a fresh exchange give the same state and the same batches."""
+        batches = []
+        for command in self.commands:
+            if command is None:
+                batches.append(close_batch(fresh))
+            else:
+                assert transition(fresh, command).accepted
+        assert picture(fresh) == picture(self.exchange) and batches == self.closed
+
     def deposit(self, account: int, dollars: int, owner: int | None = None) -> L1Deposit:
         return L1Deposit(self.exchange.queue_pointer, account, 0x1000 + account if owner is None else owner, dollars * DOLLARS)
 

@@ -12,8 +12,6 @@ from straddle.core.events import Event, OrderCancelled, OrderRejected, Protectio
 from straddle.core.market_state import MarketState
 from straddle.core.orders import Order
 from straddle.core.rejections import RejectionCode
-from straddle.core.state import close_batch
-from straddle.transition import transition
 from support.audit import ProtectionAudit, audit_batch, audit_exchange, audit_market, audit_rule, audit_trades
 from support.market import BUY, CALL, HOUR_MS, NANO, PERPETUAL, PUT, SELL, Market, picture, table
 
@@ -156,13 +154,7 @@ class Run:
         """The same commands on a fresh exchange give the same state and the same batches."""
         params = self.exchange.params
         fresh = Market(NANO, account_depth=params.account_depth, slot_depth=params.slot_depth, open_=False).exchange
-        batches = []
-        for command in self.market.commands:
-            if command is None:
-                batches.append(close_batch(fresh))
-            else:
-                assert transition(fresh, command).accepted
-        assert picture(fresh) == picture(self.exchange) and batches == self.market.closed
+        self.market.assert_replays_on(fresh)
 
 
 STATES = [MarketState.OPEN] * 24 + list(MarketState)

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from straddle.bots.taker import NO_QUOTES, BestQuotes
 from straddle.core.commands import Command, InternalDeliver, InternalEpoch, InternalList, InternalMarket, InternalSettle
 from straddle.core.events import Event, Trade
-from straddle.core.instruments import BTC, Instrument, Retirement, Settlement
+from straddle.core.instruments import BTC, Instrument, Settlement
 from straddle.core.market_state import MarketState
 from straddle.core.orders import Legs
 from straddle.core.params import BPS
 from straddle.core.rejections import Rejection
 from straddle.core.risk_table import RiskTable
 from straddle.core.state import Exchange
+from straddle.core.upkeep import to_deliver, to_retire
 from straddle.node.feed import MARKS_KEPT, OracleReplay
 from straddle.operations.l2_withdraw import available
 from straddle.risk.expiry import Maturity, maturities
@@ -125,20 +126,18 @@ class MarketSession:
         for start in range(0, len(declared), room):
             self.submit(InternalSettle(declared[start : start + room], ()))
             self.open_epoch(expiry_ms)
-        numbers = {instrument.id for instrument in expired}
-        for account in sorted(self.exchange.accounts):
-            if not numbers.isdisjoint(self.exchange.positions_of(account)):
-                self.submit(InternalDeliver((account,)))
+        for account in to_deliver(self.exchange):
+            self.submit(InternalDeliver((account,)))
         return declared
 
     def retire(self) -> int:
         """What is settled leaves the table, in a batch of its own (or several); the number of instruments."""
         self.finish_batch()
-        settled, room = tuple(self.exchange.settlements), self.exchange.capacity.listings
-        for start in range(0, len(settled), room):
-            self.submit(InternalSettle((), tuple(Retirement(number, BTC) for number in settled[start : start + room])))
+        words, room = to_retire(self.exchange), self.exchange.capacity.listings
+        for start in range(0, len(words), room):
+            self.submit(InternalSettle((), words[start : start + room]))
             self.open_epoch(self.table.time_ms)
-        return len(settled)
+        return len(words)
 
     def finish_batch(self) -> None:
         """End the open batch, if there is anything in it to prove."""

@@ -10,7 +10,7 @@ from straddle.core.messages import MessageKind, bid_payload
 from straddle.core.params import CASH_MAX, TIME_MS_MAX
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.state import Exchange
-from straddle.operations.acting import NONCE_MAX, check_action
+from straddle.operations.acting import check_action, check_nonce
 from straddle.operations.plan import check_fresh, check_not_halted
 from straddle.operations.takeover import Taking, check_taking, take
 
@@ -28,8 +28,9 @@ def check(exchange: Exchange, command: L2Bid) -> Taking | Rejection:
 
 
 def _check_terms(exchange: Exchange, command: L2Bid) -> Rejection | None:
-    if not 0 < command.nonce <= NONCE_MAX:
-        return Rejection(RejectionCode.ACTION_NONCE, "nonce", command.nonce, f"1 to {NONCE_MAX}")
+    rejection = check_nonce(command.nonce)
+    if rejection is not None:
+        return rejection
     if not 0 < command.fraction_bps <= WHOLE_BPS:
         return Rejection(RejectionCode.FRACTION, "fraction_bps", command.fraction_bps, f"1 to {WHOLE_BPS}")
     if abs(command.limit) > CASH_MAX:

@@ -8,14 +8,12 @@ from straddle.core.authority import check_signed
 from straddle.core.capacity import Additions
 from straddle.core.commands import L2Transfer
 from straddle.core.events import Event, Transferred
-from straddle.core.market_state import MarketState
 from straddle.core.messages import MessageKind, transfer_payload
 from straddle.core.params import CASH_MAX
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.state import Exchange
-from straddle.operations.acting import NONCE_MAX, check_action
+from straddle.operations.acting import check_action, check_payment
 from straddle.operations.l2_withdraw import available
-from straddle.operations.plan import check_not_halted
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +26,9 @@ class Plan:
 
 def check(exchange: Exchange, command: L2Transfer) -> Plan | Rejection:
     """Signed, a new nonce, another account of the owner, an amount that leaves the account covered and settled with its orders reserved."""
-    halted = check_not_halted(exchange)
-    if halted is not None:
-        return halted
-    if exchange.market_state is MarketState.CANCEL_ONLY:
-        return Rejection(RejectionCode.CANCEL_ONLY, "market_state", exchange.market_state, "an open or reduce-only market: margins may be out of date")
-    if not 0 < command.amount <= CASH_MAX:
-        return Rejection(RejectionCode.AMOUNT, "amount", command.amount, f"1 to {CASH_MAX} micro-dollars")
-    if not 0 < command.nonce <= NONCE_MAX:
-        return Rejection(RejectionCode.ACTION_NONCE, "nonce", command.nonce, f"1 to {NONCE_MAX}")
+    rejection = check_payment(exchange, command.amount, command.nonce)
+    if rejection is not None:
+        return rejection
     receiver = exchange.accounts.get(command.to)
     if receiver is None or command.to == command.account:
         return Rejection(RejectionCode.UNKNOWN_ACCOUNT, "to", command.to, "another account that exists")

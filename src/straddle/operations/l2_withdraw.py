@@ -9,13 +9,11 @@ from straddle.core.capacity import Additions
 from straddle.core.commands import L2Withdraw
 from straddle.core.events import Event, Withdrawn
 from straddle.core.margin import requirement, withdrawable
-from straddle.core.market_state import MarketState
 from straddle.core.messages import MessageKind, withdrawal_payload
-from straddle.core.params import BPS, CASH_MAX
+from straddle.core.params import BPS
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.state import Exchange
-from straddle.operations.acting import NONCE_MAX, check_action
-from straddle.operations.plan import check_not_halted
+from straddle.operations.acting import check_action, check_payment
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +36,9 @@ def available(exchange: Exchange, account: int) -> int:
 
 def check(exchange: Exchange, command: L2Withdraw) -> Plan | Rejection:
     """Signed, a new nonce, an amount that leaves the account covered and settled, the first of the batch."""
-    halted = check_not_halted(exchange)
-    if halted is not None:
-        return halted
-    if exchange.market_state is MarketState.CANCEL_ONLY:
-        return Rejection(RejectionCode.CANCEL_ONLY, "market_state", exchange.market_state, "an open or reduce-only market: margins may be out of date")
-    if not 0 < command.amount <= CASH_MAX:
-        return Rejection(RejectionCode.AMOUNT, "amount", command.amount, f"1 to {CASH_MAX} micro-dollars")
-    if not 0 < command.nonce <= NONCE_MAX:
-        return Rejection(RejectionCode.ACTION_NONCE, "nonce", command.nonce, f"1 to {NONCE_MAX}")
+    rejection = check_payment(exchange, command.amount, command.nonce)
+    if rejection is not None:
+        return rejection
     payload = withdrawal_payload(command.nonce, command.amount)
     rejection = check_signed(exchange, command.account, command.key_epoch, MessageKind.WITHDRAWAL, payload, command.signature)
     rejection = rejection or check_action(exchange, command.account, command.nonce)

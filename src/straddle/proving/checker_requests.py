@@ -81,7 +81,7 @@ def _check_deleverage(tables: Tables, index: int) -> None:
         check_reduced(tables, "deleverages", account, row.instrument)
     magnitude("deleverages", "size", row.size, 40)
     instrument = check_price(tables, "deleverages", f"row {index}", row.instrument, row.price)
-    require(row.size * (row.price - instrument.value - instrument.funding) >= 0, "deleverages", f"row {index}: the winner gains against the mark")
+    require(row.size * (row.price - instrument.mark) >= 0, "deleverages", f"row {index}: the winner gains against the mark")
 
 
 def _account(tables: Tables, rule: str, identifier: int) -> AccountRow:

@@ -116,8 +116,7 @@ class Tables:
 
     def relief_of(self, account: int) -> int:
         """What deleveraging at prices better than the mark brings the account."""
-        marks = {row.id: row.value + row.funding for row in self.witness.instruments}
-        return sum(row.size * (row.price - marks[row.instrument]) for row in self.deleverages_of(account))
+        return sum(row.size * (row.price - self.instruments[row.instrument].mark) for row in self.deleverages_of(account))
 
     def steps_of(self, account: int) -> int:
         """Number of the account's order rows."""

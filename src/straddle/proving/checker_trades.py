@@ -116,8 +116,7 @@ def check_price(tables: Tables, rule: str, where: str, identifier: int, price: i
     instrument = tables.instruments.get(identifier)
     if instrument is None:
         fail(rule, f"{where}: no instrument row {identifier}")
-    mark = instrument.value + instrument.funding
-    require(abs(price - mark) <= instrument.band, rule, f"{where}: price {price} outside {mark} +- {instrument.band}")
+    require(abs(price - instrument.mark) <= instrument.band, rule, f"{where}: price {price} outside {instrument.mark} +- {instrument.band}")
     require(instrument.expiry_ms > tables.header.time_ms, rule, f"{where}: instrument expired at {instrument.expiry_ms}")
     return instrument
 

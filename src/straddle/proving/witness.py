@@ -104,6 +104,11 @@ class InstrumentRow:
     short_mm: int
     deltas: tuple[int, ...]
 
+    @property
+    def mark(self) -> int:
+        """The mark price in ticks: value with the funding folded back in."""
+        return self.value + self.funding
+
 
 @dataclass(frozen=True, slots=True)
 class ListingRow:

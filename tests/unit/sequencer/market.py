@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eth_account import Account as EthereumAccount
+from support.market import NANO
 
 from straddle.commitments.ledger import CommittedState
 from straddle.core import messages
-from straddle.core.capacity import Capacity
 from straddle.core.commands import Command, InternalEpoch, InternalList, L1Deposit, L1SetKey, L2Cancel, L2Trade, L2Withdraw
 from straddle.core.instruments import NEVER_MS, Instrument, Kind
 from straddle.core.messages import MessageKind
@@ -26,21 +26,7 @@ OPERATOR = 0xFEE
 IDENTITY = LogIdentity(chain_id=31337, rollup=0x1234_5678_9ABC_DEF0_1234_5678_9ABC_DEF0_1234_5678)
 DOMAIN = messages.domain(IDENTITY.chain_id, IDENTITY.rollup)
 PARAMS = Params(account_depth=8, slot_depth=4, k_im_bps=10_000, k_mm_bps=8_000, risk_digest=7)
-CAPACITY = Capacity(
-    accounts=6,
-    positions=12,
-    instruments=6,
-    signatures=6,
-    orders=8,
-    fills=6,
-    queue=4,
-    withdrawals=2,
-    listings=6,
-    legs=12,
-    transfers=1,
-    takeovers=1,
-    deleverages=2,
-)
+CAPACITY = NANO
 SIGNER = EthereumAccount.from_key(bytes(31) + b"\x07")
 KEYS = {3: SecretKey.from_seed(b"maker"), 4: SecretKey.from_seed(b"taker")}
 OWNERS = {3: 0xA1, 4: 0xB2}

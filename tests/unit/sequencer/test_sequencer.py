@@ -207,7 +207,7 @@ def test_an_altered_journal_does_not_start(path: Path) -> None:
 def test_kill_minus_nine_loses_nothing_acknowledged(path: Path) -> None:
     """The process is killed while it trades. The restart has every acknowledged entry, reaches the marked roots, and trades on."""
     code = (
-        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path; import market\n"
         "from straddle.sequencer.sequencer import Accepted\n"
         "closed = []\n"
@@ -217,7 +217,8 @@ def test_kill_minus_nine_loses_nothing_acknowledged(path: Path) -> None:
         "    answer = sequencer.submit(command)\n"
         "    print(answer.receipt.place.hash.hex(), f'{closed[-1].change.after.root:064x}' if closed else '', flush=True)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(path), str(Path(__file__).parent)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+    process = subprocess.Popen([sys.executable, "-c", code, str(path), *folders], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     reported = [process.stdout.readline() for _ in range(40)]
     process.kill()
