@@ -19,7 +19,7 @@ UV := $(VENV)/bin/uv
 UV_INSTALL := $(UV) pip install --quiet --python $(VENV)/bin/python
 PROVER := native/bin/straddle-prover
 KERNEL_SOURCES := $(wildcard native/kernel/*.h native/kernel/*.c)
-GO_SOURCES := $(shell find native -name '*.go' -not -name '*_test.go') $(wildcard native/crypto/*.[ch] native/go.sum) native/go.mod native/circuit/presets.json
+GO_SOURCES := $(shell find native -name '*.go' -not -name '*_test.go') $(wildcard native/crypto/*.[ch] native/go.sum) native/go.mod $(wildcard native/circuit/*.json)
 
 say = printf '==> %s\n'
 # The entry of one package in the toolchain lock: its pinned version and hashes.

@@ -22,6 +22,7 @@ from straddle.node.exchange import Identity
 from straddle.node.layer1 import QueueCommand, queue_commands
 from straddle.node.market import Market, exchange_params, load_market
 from straddle.node.network import Network
+from straddle.node.policy import circuit_keys
 from straddle.node.traders import Trader, address_of
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.prover import Prover, ProverError
@@ -136,14 +137,14 @@ class _OnChain:
 def _prove(results: Results, subject: str, config: DemoConfig, market: Market, prover: Prover, binary: Any) -> None:
     """The same exchange on anvil: every batch proposed, proved and verified; the full one timed from its end."""
     begun = cpu_seconds()
-    key = prover.setup(config.preset)
+    keys = circuit_keys(prover, config.preset, config.terms.data)
     results.note(subject, "keys made or loaded", 1, (cpu_seconds() - begun,), note="one run")
     with (
         tempfile.TemporaryDirectory() as folder,
         Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S, binary=binary) as anvil,
         ProvingServer(prover, config.preset) as server,
     ):
-        network = Network(config, market, anvil, key)
+        network = Network(config, market, anvil, keys)
         identity = Identity(network.identity, network.domain, network.params, address_of(network.operator), network.sequencer, network.secrets)
         poster = network.poster(Path(folder) / "poster.sqlite", server, lambda record: None)
         try:

@@ -7,20 +7,16 @@
 @notice Part of Rollup: the risk tables that enough oracles signed. docs/protocol/risk.md specifies what they sign.
 """
 
+from modules import errors
+from modules import signers
+
 event EpochSubmitted:
     epoch: indexed(uint256)
     time_ms: uint256
     risk_root: uint256
     inputs_hash: bytes32
 
-struct Signature:
-    v: uint256
-    r: uint256
-    s: uint256
-
 R: constant(uint256) = 21888242871839275222246405745257275088548364400416034343698204186575808495617
-# Half the order of secp256k1: a signature with a larger s is the malleated twin of one with a smaller s.
-HALF_SECP256K1_N: constant(uint256) = 57896044618658097711785492504343953926418782139537452191302581570759080747168
 EPOCH_TAG: constant(bytes32) = 0x7374726164646c652e65706f6368000000000000000000000000000000000000  # "straddle.epoch"
 MAX_EPOCH: constant(uint256) = 2**64 - 1
 MAX_ORACLES: constant(uint256) = 16
@@ -52,30 +48,33 @@ def __init__(oracles: DynArray[address, MAX_ORACLES], threshold: uint256, params
 
 
 @external
-def submit_epoch(epoch: uint256, time_ms: uint256, risk_root: uint256, inputs: Bytes[MAX_INPUTS_BYTES], signatures: DynArray[Signature, MAX_ORACLES]):
+def submit_epoch(epoch: uint256, time_ms: uint256, risk_root: uint256, inputs: Bytes[MAX_INPUTS_BYTES], signatures: DynArray[signers.Signature, MAX_ORACLES]):
     """
     @notice Records a risk table that the oracles signed. Anyone may; must be called directly, so that `inputs` are found in the transaction's calldata.
     @param signatures At least `THRESHOLD`, ascending by signer.
     @dev Each epoch is recorded once, in any order: recording a later one early must not lock the ones before it out. Proposals enforce the order.
     """
     # An account with delegated code (EIP-7702) may call itself, and from there call here with other data than its transaction's.
-    assert msg.sender == tx.origin and not msg.sender.is_contract, "Rollup: call directly, the data must lie in the transaction"
-    assert epoch > 0 and epoch <= MAX_EPOCH, "Rollup: epoch must be 1 to 2^64 - 1"
-    assert self.epoch_hashes[epoch] == empty(bytes32), "Rollup: epoch already recorded"
-    assert risk_root < R, "Rollup: risk root is not a field element"
-    assert time_ms <= block.timestamp * 1000, "Rollup: table time is in the future"
-    assert len(signatures) >= THRESHOLD, "Rollup: too few signatures"
+    if msg.sender != tx.origin or msg.sender.is_contract:
+        errors._raise("Rollup: call directly, the data must lie in the transaction")
+    if epoch == 0 or epoch > MAX_EPOCH:
+        errors._raise("Rollup: epoch must be 1 to 2^64 - 1")
+    if self.epoch_hashes[epoch] != empty(bytes32):
+        errors._raise("Rollup: epoch already recorded")
+    if risk_root >= R:
+        errors._raise("Rollup: risk root is not a field element")
+    if time_ms > block.timestamp * 1000:
+        errors._raise("Rollup: table time is in the future")
+    if len(signatures) < THRESHOLD:
+        errors._raise("Rollup: too few signatures")
 
     inputs_hash: bytes32 = keccak256(inputs)
     digest: bytes32 = keccak256(abi_encode(EPOCH_TAG, chain.id, self, epoch, time_ms, PARAMS_HASH, risk_root, inputs_hash))
     last: address = empty(address)
-    for signature: Signature in signatures:
-        assert signature.s <= HALF_SECP256K1_N, "Rollup: signature is malleated"
-        signer: address = ecrecover(digest, signature.v, signature.r, signature.s)
-        # Rejects the zero address too, which a failed recovery returns.
-        assert convert(signer, uint160) > convert(last, uint160), "Rollup: signers must be valid and ascend strictly"
-        assert self.is_oracle[signer], "Rollup: signer is not an oracle"
-        last = signer
+    for signature: signers.Signature in signatures:
+        last = signers._next_signer(digest, signature, last)
+        if not self.is_oracle[last]:
+            errors._raise("Rollup: signer is not an oracle")
     self.epoch_hashes[epoch] = self._hash(time_ms, risk_root)
     log EpochSubmitted(epoch=epoch, time_ms=time_ms, risk_root=risk_root, inputs_hash=inputs_hash)
 

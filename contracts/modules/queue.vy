@@ -9,6 +9,7 @@
 @dev Only entries that a batch can apply are admitted, so no entry can hold the queue up.
 """
 
+from modules import errors
 from modules import twisted_edwards
 
 event QueueEntryAdded:
@@ -18,9 +19,6 @@ event QueueEntryAdded:
     kind: uint256
     word_1: uint256
     word_2: uint256
-
-event FeesCollected:
-    amount_wei: uint256
 
 R: constant(uint256) = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 KIND_DEPOSIT: constant(uint256) = 1
@@ -32,10 +30,10 @@ INSURANCE_ACCOUNT: constant(uint256) = 2
 FIRST_USER_ACCOUNT: constant(uint256) = 3
 
 MINIMUM_DEPOSIT: public(constant(uint256)) = 1_000_000
+PERMISSIONLESS_AFTER_S: public(constant(uint256)) = 7 * 24 * 60 * 60
 MAX_LIMIT_BPS: constant(uint256) = 10_000
 
 DEPOSITS_FROM: immutable(address)
-FEES_TO: immutable(address)
 REQUEST_FEE_WEI: public(immutable(uint256))
 ACCOUNT_LIMIT: public(immutable(uint256))
 
@@ -45,20 +43,22 @@ queue_length: public(uint256)
 queue_hashes: public(HashMap[uint256, bytes32])
 # Entries that proposed batches answer; taken back when they are voided.
 queue_proposed: public(uint256)
+# Set once, when an entry has waited too long. A frozen rollup takes no entries and no proposals.
+frozen: public(bool)
 # kind -> account -> the queue's length after its last request of that kind.
 last_request: HashMap[uint256, HashMap[uint256, uint256]]
+# Block times of the entries in seconds, four a word: entry i at bit 64 (i % 4) of word i / 4.
+entry_times: HashMap[uint256, uint256]
 
 
 @deploy
-def __init__(vault: address, operator: address, sequencer: address, account_depth: uint256, request_fee_wei: uint256):
+def __init__(vault: address, operator: address, account_depth: uint256, request_fee_wei: uint256):
     """
     @param operator Owner of the fee account and the insurance account, which exist from the start.
-    @param sequencer Gets the request fees.
     """
     assert operator != empty(address), "Rollup: operator is zero"
     assert account_depth >= 3 and account_depth <= 24, "Rollup: account depth must be 3 to 24"
     DEPOSITS_FROM = vault
-    FEES_TO = sequencer
     REQUEST_FEE_WEI = request_fee_wei
     ACCOUNT_LIMIT = 1 << account_depth
     self.owner_of[FEE_ACCOUNT] = operator
@@ -71,16 +71,20 @@ def on_deposit(account: uint256, depositor: address, amount: uint256):
     """
     @notice Called by the vault when `amount` has arrived. Account 0 opens a new account that `depositor` owns; anybody may pay into an existing one.
     """
-    assert msg.sender == DEPOSITS_FROM, "Rollup: only the vault reports deposits"
-    assert amount >= MINIMUM_DEPOSIT, "Rollup: deposit below the minimum"
+    if msg.sender != DEPOSITS_FROM:
+        errors._raise("Rollup: only the vault reports deposits")
+    if amount < MINIMUM_DEPOSIT:
+        errors._raise("Rollup: deposit below the minimum")
     target: uint256 = account
     if target == 0:
         target = self.next_account
-        assert target < ACCOUNT_LIMIT, "Rollup: no account left"
+        if target >= ACCOUNT_LIMIT:
+            errors._raise("Rollup: no account left")
         self.next_account = target + 1
         self.owner_of[target] = depositor
     owner: address = self.owner_of[target]
-    assert owner != empty(address), "Rollup: no such account"
+    if owner == empty(address):
+        errors._raise("Rollup: no such account")
     self._enqueue(KIND_DEPOSIT, target, owner, amount, 0)
 
 
@@ -93,11 +97,15 @@ def set_key(account: uint256, key: uint256[2], base: uint256[2]):
     @param base Any point of the curve.
     """
     if key[0] != 0 or key[1] != 0 or base[0] != 0 or base[1] != 0:
-        assert key[0] < R and key[1] < R, "Rollup: key coordinate is not a field element"
-        assert twisted_edwards._is_on_curve(base), "Rollup: base is not on the curve"
+        if key[0] >= R or key[1] >= R:
+            errors._raise("Rollup: key coordinate is not a field element")
+        if not twisted_edwards._is_on_curve(base):
+            errors._raise("Rollup: base is not on the curve")
         # x = 0 only at the identity, once the point is known to lie in the subgroup.
-        assert key[0] != 0, "Rollup: key is the identity"
-        assert twisted_edwards._is_eight_times(key, base), "Rollup: key is not 8 times base"
+        if key[0] == 0:
+            errors._raise("Rollup: key is the identity")
+        if not twisted_edwards._is_eight_times(key, base):
+            errors._raise("Rollup: key is not 8 times base")
     self._request(KIND_KEY, account, key[0], key[1])
 
 
@@ -108,7 +116,8 @@ def force_withdraw(account: uint256, amount: uint256):
     @notice Queues a withdrawal that needs no trading key and no consent: the batch that answers it pays min(amount, withdrawable) to the owner.
     @param amount Micro-dollars, 1 to 2^63 - 1.
     """
-    assert amount > 0 and amount < 2**63, "Rollup: forced amount must be 1 to 2^63 - 1"
+    if amount == 0 or amount >= 2**63:
+        errors._raise("Rollup: forced amount must be 1 to 2^63 - 1")
     self._request(KIND_FORCED_WITHDRAWAL, account, amount, 0)
 
 
@@ -119,18 +128,18 @@ def force_close(account: uint256, limit_bps: uint256):
     @notice Queues an auction of the account's whole portfolio.
     @param limit_bps Largest discount that its owner accepts, in basis points of the maintenance margin that it sets free.
     """
-    assert limit_bps <= MAX_LIMIT_BPS, "Rollup: limit must be at most 10000 basis points"
+    if limit_bps > MAX_LIMIT_BPS:
+        errors._raise("Rollup: limit must be at most 10000 basis points")
     self._request(KIND_FORCED_CLOSE, account, limit_bps, 0)
 
 
 @external
-def collect_fees():
+@view
+def entry_time_s(index: uint256) -> uint256:
     """
-    @notice Pays the collected fees to the sequencer. Separate from the requests, which must not depend on the sequencer accepting them.
+    @notice Block time of an entry in seconds, 0 when there is none.
     """
-    amount: uint256 = self.balance
-    log FeesCollected(amount_wei=amount)
-    raw_call(FEES_TO, b"", value=amount)
+    return self._entry_time_s(index)
 
 
 @internal
@@ -140,16 +149,47 @@ def _request(kind: uint256, account: uint256, word_1: uint256, word_2: uint256):
     What only the owner may ask for. A batch answers one request of a kind an account, in the queue's order: a run of them would hold everybody's
     entries up, a batch each. Proposals count as answers: a key that leaks must be revocable before the batch that set it is proved.
     """
-    assert self.owner_of[account] == msg.sender, "Rollup: only the account's owner may ask for this"
-    assert msg.value == REQUEST_FEE_WEI, "Rollup: wrong request fee"
-    assert self.last_request[kind][account] <= self.queue_proposed, "Rollup: the account's last request of this kind is not answered yet"
+    if self.owner_of[account] != msg.sender:
+        errors._raise("Rollup: only the account's owner may ask for this")
+    if msg.value != REQUEST_FEE_WEI:
+        errors._raise("Rollup: wrong request fee")
+    if self.last_request[kind][account] > self.queue_proposed:
+        errors._raise("Rollup: the account's last request of this kind is not answered yet")
     self._enqueue(kind, account, msg.sender, word_1, word_2)
     self.last_request[kind][account] = self.queue_length
 
 
 @internal
 def _enqueue(kind: uint256, account: uint256, owner: address, word_1: uint256, word_2: uint256):
+    if self.frozen:
+        errors._raise("Rollup: frozen")
     index: uint256 = self.queue_length
     self.queue_length = index + 1
     self.queue_hashes[index + 1] = keccak256(abi_encode(self.queue_hashes[index], kind, account, owner, word_1, word_2))
+    self.entry_times[index // 4] |= block.timestamp << (64 * (index % 4))
     log QueueEntryAdded(index=index, account=account, owner=owner, kind=kind, word_1=word_1, word_2=word_2)
+
+
+@internal
+@view
+def _entry_time_s(index: uint256) -> uint256:
+    return (self.entry_times[index // 4] >> (64 * (index % 4))) & (2**64 - 1)
+
+
+@internal
+@view
+def _waits_longer(index: uint256, period_s: uint256) -> bool:
+    """
+    Whether the entry exists and is older than the period.
+    """
+    time_s: uint256 = self._entry_time_s(index)
+    return time_s != 0 and block.timestamp > time_s + period_s
+
+
+@internal
+@view
+def _is_overdue(index: uint256) -> bool:
+    """
+    Whether the entry exists and has waited so long that anyone may answer it.
+    """
+    return self._waits_longer(index, PERMISSIONLESS_AFTER_S)

@@ -19,7 +19,7 @@ import (
 )
 
 // abiVersion changes whenever a signature or a meaning below does; the Python side refuses another.
-const abiVersion = 2
+const abiVersion = 3
 
 // Statuses. Python's native.py lists the same numbers.
 const (
@@ -159,37 +159,48 @@ func straddle_check_sets(sizes *C.int64_t, count C.int64_t, keys, heads, orders 
 	return statusOK
 }
 
-// straddle_sponge hashes count words under a tag.
+// straddle_sponge hashes each of count rows of width words under a tag, on all cores.
 //
 //export straddle_sponge
-func straddle_sponge(tag *C.uint8_t, tagSize C.int64_t, in *C.uint8_t, count C.int64_t, out *C.uint8_t) (code C.int) {
+func straddle_sponge(tag *C.uint8_t, tagSize C.int64_t, in *C.uint8_t, count, width C.int64_t, out *C.uint8_t) (code C.int) {
 	defer guard(&code)
-	if badCount(tagSize) || badCount(count) || count == 0 {
+	if badCount(tagSize) || badCount(count) || badCount(width) || width == 0 || badCount(count*width) {
 		return statusBadArgument
 	}
 	name := string(view(tag, int(tagSize)))
 	if crypto.CheckTag(name) != nil {
 		return statusBadArgument
 	}
-	words, err := crypto.DecodeWords(view(in, int(count)*crypto.WordBytes))
+	words, err := crypto.DecodeWords(view(in, int(count*width)*crypto.WordBytes))
 	if err != nil {
 		return statusBadWord
 	}
-	putWord(view(out, crypto.WordBytes), crypto.Sponge(name, words...))
+	putWords(view(out, int(count)*crypto.WordBytes), crypto.SpongeMany(name, int(width), words))
 	return statusOK
 }
 
-// straddle_keccak256 writes the 32-byte hash of size bytes.
+// straddle_keccak256 writes the 32-byte hash of each of count pieces, which lie one after the other; sizes are theirs in bytes, 8 bytes each, total their sum.
 //
 //export straddle_keccak256
-func straddle_keccak256(data *C.uint8_t, size C.int64_t, out *C.uint8_t) (code C.int) {
+func straddle_keccak256(sizes *C.int64_t, count C.int64_t, data *C.uint8_t, total C.int64_t, out *C.uint8_t) (code C.int) {
 	defer guard(&code)
-	if size < 0 {
+	if badCount(count) || total < 0 {
 		return statusBadArgument
 	}
-	hash := sha3.NewLegacyKeccak256()
-	hash.Write(view(data, int(size)))
-	hash.Sum(view(out, hash.Size())[:0])
+	rest, hash := view(data, int(total)), sha3.NewLegacyKeccak256()
+	result := view(out, int(count)*crypto.WordBytes)
+	for i, size := range unsafe.Slice((*int64)(sizes), int(count)) {
+		if size < 0 || size > int64(len(rest)) {
+			return statusBadArgument
+		}
+		hash.Reset()
+		hash.Write(rest[:size])
+		hash.Sum(result[i*crypto.WordBytes : i*crypto.WordBytes])
+		rest = rest[size:]
+	}
+	if len(rest) != 0 {
+		return statusBadArgument
+	}
 	return statusOK
 }
 

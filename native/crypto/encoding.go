@@ -106,13 +106,16 @@ func VerifyManyEncoded(keys, msgs, sigs []byte) ([]bool, error) {
 	}
 	valid := make([]bool, count)
 	var firstError atomic.Pointer[error]
-	inChunks(count, verifyChunk, func(i int) {
-		ok, err := VerifyEncoded(keys[i*PointBytes:(i+1)*PointBytes], msgs[i*MessageBytes:(i+1)*MessageBytes],
-			sigs[i*SignatureBytes:(i+1)*SignatureBytes])
-		if err != nil {
-			firstError.CompareAndSwap(nil, &err)
+	inChunks((count+verifyChunk-1)/verifyChunk, 1, func(chunk int) {
+		first, end := chunk*verifyChunk, min((chunk+1)*verifyChunk, count)
+		signed := make([]signedMessage, end-first)
+		for i := range signed {
+			if err := signed[i].decode(keys, msgs, sigs, first+i); err != nil {
+				firstError.CompareAndSwap(nil, &err)
+				return
+			}
 		}
-		valid[i] = ok
+		copy(valid[first:end], verifyTogether(signed))
 	})
 	if err := firstError.Load(); err != nil {
 		return nil, *err
@@ -120,8 +123,23 @@ func VerifyManyEncoded(keys, msgs, sigs []byte) ([]bool, error) {
 	return valid, nil
 }
 
-// verifyChunk signatures are a worker's portion: fewer than two portions are done by the caller.
-const verifyChunk = 4
+// decode reads item i. Only words of the message that are no elements are an error.
+func (s *signedMessage) decode(keys, msgs, sigs []byte, i int) error {
+	message, err := DecodeMessage(msgs[i*MessageBytes : (i+1)*MessageBytes])
+	if err != nil {
+		return err
+	}
+	s.message = message
+	key, keyErr := DecodePoint(keys[i*PointBytes : (i+1)*PointBytes])
+	signature, signatureErr := DecodeSignature(sigs[i*SignatureBytes : (i+1)*SignatureBytes])
+	if keyErr == nil && signatureErr == nil {
+		s.key, s.signature = key, signature
+	}
+	return nil
+}
+
+// verifyChunk signatures are a worker's portion: their challenges are hashed side by side.
+const verifyChunk = lanes
 
 // inChunks calls work for 0 .. count - 1 on all cores, in any order, a worker taking so many items at a time. A panic in a worker is raised again in the caller.
 func inChunks(count, chunk int, work func(i int)) {

@@ -51,6 +51,36 @@ func Sponge(tag string, words ...fr.Element) fr.Element {
 	return state[1]
 }
 
+// SpongeMany is Sponge of each row of `width` words, on all cores. It panics on a bad tag, width or number of words.
+func SpongeMany(tag string, width int, words []fr.Element) []fr.Element {
+	if width < 1 || len(words)%width != 0 {
+		panic(fmt.Sprintf("crypto: %d words for sponges %q of %d", len(words), tag, width))
+	}
+	out := make([]fr.Element, len(words)/width)
+	capacity := TagElement(tag, width)
+	inChunks((len(out)+lanes-1)/lanes, 1, func(chunk int) {
+		first := chunk * lanes
+		var room [lanes]wideState
+		states := room[:min(lanes, len(out)-first)]
+		for i := range states {
+			states[i][0] = capacity
+		}
+		for start := 0; start < width; start += SpongeRate {
+			for i := range states {
+				row := words[(first+i)*width:]
+				for j, word := range row[start:min(start+SpongeRate, width)] {
+					states[i][1+j].Add(&states[i][1+j], &word)
+				}
+			}
+			permuteWideMany(states)
+		}
+		for i := range states {
+			out[first+i] = states[i][1]
+		}
+	})
+	return out
+}
+
 // TagElement is the sponge's initial capacity: ascii(tag) + n * 2^200 for n words.
 func TagElement(tag string, n int) fr.Element {
 	if n < 1 || n >= maxWords {

@@ -140,8 +140,8 @@ INLINE lanes times_constant(const struct field *f, const lanes *a, const limbs b
     return times(f, a, &c);
 }
 
-/* a less a multiple of r, carried: below 1.2 r for a carried number below 20 r. The quotient is never too big, for its factor is rounded down; adding
-   2^260 - r that many times and dropping what is above 2^260 subtracts r. */
+/* a less a multiple of r, carried: below 1.2 r for a number below 20 r, below 1.3 r for one below 38 r. The quotient is never too big, for its factor is rounded
+   down; adding 2^260 - r that many times and dropping what is above 2^260 subtracts r. */
 INLINE void shrink(const struct field *f, lanes *a)
 {
     const __m512i mask = all((1ull << LIMB_BITS) - 1);
@@ -159,14 +159,14 @@ INLINE void shrink(const struct field *f, lanes *a)
         a->limb[g][LIMBS - 1] = _mm512_and_si512(a->limb[g][LIMBS - 1], mask);
 }
 
-/* From four words of 64 bits each, below 2^256. */
-INLINE lanes load(const uint64_t *words)
+/* From four words of 64 bits each, below 2^256; an element comes `stride` words after the one before. */
+INLINE lanes load_apart(const uint64_t *words, int stride)
 {
     const uint64_t mask = (1ull << LIMB_BITS) - 1;
     _Alignas(64) uint64_t limb[GROUPS][LIMBS][8];
     lanes z;
     for (int i = 0; i < LANES; i++) {
-        const uint64_t *w = words + WORDS * i;
+        const uint64_t *w = words + stride * i;
         uint64_t(*to)[8] = limb[i / 8];
         to[0][i % 8] = w[0] & mask;
         to[1][i % 8] = (w[0] >> 52 | w[1] << 12) & mask;
@@ -180,15 +180,17 @@ INLINE lanes load(const uint64_t *words)
     return z;
 }
 
-/* To four words of 64 bits each; carried and below 2^256. */
-INLINE void store(uint64_t *words, const lanes *a)
+INLINE lanes load(const uint64_t *words) { return load_apart(words, WORDS); }
+
+/* To four words of 64 bits each, as `load_apart`; carried and below 2^256. */
+INLINE void store_apart(uint64_t *words, int stride, const lanes *a)
 {
     _Alignas(64) uint64_t limb[GROUPS][LIMBS][8];
     for (int g = 0; g < GROUPS; g++)
         for (int j = 0; j < LIMBS; j++)
             _mm512_store_si512(limb[g][j], a->limb[g][j]);
     for (int i = 0; i < LANES; i++) {
-        uint64_t *w = words + WORDS * i, (*from)[8] = limb[i / 8];
+        uint64_t *w = words + stride * i, (*from)[8] = limb[i / 8];
         const int k = i % 8;
         w[0] = from[0][k] | from[1][k] << 52;
         w[1] = from[1][k] >> 12 | from[2][k] << 40;
@@ -196,6 +198,8 @@ INLINE void store(uint64_t *words, const lanes *a)
         w[3] = from[3][k] >> 36 | from[4][k] << 16;
     }
 }
+
+INLINE void store(uint64_t *words, const lanes *a) { store_apart(words, WORDS, a); }
 
 /* x = 2 x + y, y = x + 2 y. */
 INLINE void mix(lanes *x, lanes *y)
@@ -450,6 +454,88 @@ IFMA void lanes_wide(const struct field *f, const struct wide_keys *keys, uint64
     store(state, &a);
 }
 
+/* ---- the wide permutation of sixteen states, element i of all of them in one `lanes`; times 2^260 */
+
+/* The block (5 7 1 3, 4 6 1 1, 1 3 5 7, 1 1 4 6) of four elements below 1.2 r; below 1.2 r. */
+IFMA static void mix_block(const struct field *f, lanes x[4])
+{
+    const lanes t0 = plus(&x[0], &x[1]), t1 = plus(&x[2], &x[3]);
+    lanes t2 = plus(&x[1], &x[1]), t3 = plus(&x[3], &x[3]);
+    t2 = plus(&t2, &t1);
+    t3 = plus(&t3, &t0);
+    lanes t4 = plus(&t1, &t1), t5 = plus(&t0, &t0);
+    t4 = plus(&t4, &t4);
+    t5 = plus(&t5, &t5);
+    x[3] = plus(&t4, &t3);
+    x[1] = plus(&t5, &t2);
+    x[0] = plus(&t3, &x[1]);
+    x[2] = plus(&t2, &x[3]);
+    for (int i = 0; i < 4; i++)
+        shrink(f, &x[i]); /* below 19.2 r before */
+}
+
+/* circ(2 M, M, M, M) of elements below 1.2 r; below 6 r. */
+IFMA static void mix_many(const struct field *f, lanes a[LANES])
+{
+    for (int i = 0; i < LANES; i += 4)
+        mix_block(f, a + i);
+    for (int i = 0; i < 4; i++) {
+        const lanes first = plus(&a[i], &a[i + 4]), second = plus(&a[i + 8], &a[i + 12]), sum = plus(&first, &second);
+        for (int j = i; j < LANES; j += 4)
+            a[j] = plus(&a[j], &sum);
+    }
+}
+
+IFMA static void full_round_many(const struct field *f, const limbs keys[LANES], lanes a[LANES])
+{
+    for (int i = 0; i < LANES; i++) {
+        a[i] = plus_constant(&a[i], keys[i]); /* below 7 r */
+        carry(&a[i]);
+        a[i] = power(f, &a[i]);
+    }
+    mix_many(f, a);
+}
+
+/* x_0 = (x_0 + key)^5, then x_i = d_i x_i + (x_0 + ... + x_15), for x_i below 2.4 r, carried; so are the results. */
+IFMA static void partial_round_many(const struct field *f, const limbs key, const limbs diagonal[LANES], lanes a[LANES])
+{
+    a[0] = plus_constant(&a[0], key);
+    carry(&a[0]);
+    a[0] = power(f, &a[0]);
+    lanes sum = a[0];
+    for (int i = 1; i < LANES; i++)
+        sum = plus(&sum, &a[i]);
+    shrink(f, &sum); /* below 1.2 r + 15 * 2.4 r before, below 1.3 r after */
+    for (int i = 0; i < LANES; i++) {
+        a[i] = times_constant(f, &a[i], diagonal[i]); /* below 1.1 r */
+        a[i] = plus(&a[i], &sum);
+        carry(&a[i]);
+    }
+}
+
+IFMA void lanes_wide_many(const struct field *f, const struct wide_many_keys *keys, uint64_t *states)
+{
+    lanes a[LANES];
+    for (int i = 0; i < LANES; i++) {
+        a[i] = load_apart(states + WORDS * i, WORDS * LANES);
+        a[i] = times_constant(f, &a[i], f->into); /* below 1.1 r */
+    }
+    mix_many(f, a);
+    for (int round = 0; round < 4; round++)
+        full_round_many(f, keys->full[round], a);
+    for (int i = 0; i < LANES; i++)
+        shrink(f, &a[i]);
+    for (int round = 0; round < 57; round++)
+        partial_round_many(f, keys->partial[round], keys->diagonal, a);
+    for (int round = 4; round < 8; round++)
+        full_round_many(f, keys->full[round], a);
+    for (int i = 0; i < LANES; i++) {
+        carry(&a[i]);
+        a[i] = times_constant(f, &a[i], f->out);
+        store_apart(states + WORDS * i, WORDS * LANES, &a[i]);
+    }
+}
+
 #else
 
 int lanes_supported(void) { return 0; }
@@ -460,5 +546,7 @@ void lanes_narrow(const struct field *f, const struct narrow_keys *keys, const u
 }
 
 void lanes_wide(const struct field *f, const struct wide_keys *keys, uint64_t *state) { (void)f, (void)keys, (void)state; }
+
+void lanes_wide_many(const struct field *f, const struct wide_many_keys *keys, uint64_t *states) { (void)f, (void)keys, (void)states; }
 
 #endif

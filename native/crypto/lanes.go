@@ -6,6 +6,8 @@ package crypto
 #cgo nocallback lanes_narrow
 #cgo noescape lanes_wide
 #cgo nocallback lanes_wide
+#cgo noescape lanes_wide_many
+#cgo nocallback lanes_wide_many
 #include "lanes.h"
 */
 import "C"
@@ -141,5 +143,33 @@ func permuteLanes(state *wideState) {
 	for i := range state {
 		e := &state[i]
 		subtractModulus(e, e[0], e[1], e[2], e[3])
+	}
+}
+
+var wideManyKeys = sync.OnceValue(func() *C.struct_wide_many_keys {
+	var keys C.struct_wide_many_keys
+	c := wide()
+	for round := range c.full {
+		for i := range c.full[round] {
+			keys.full[round][i] = laneConstant(&c.full[round][i])
+		}
+	}
+	for round := range c.partial {
+		keys.partial[round] = laneConstant(&c.partial[round])
+	}
+	for i := range c.diagonalMinusOne {
+		keys.diagonal[i] = laneConstant(&c.diagonalMinusOne[i])
+	}
+	return &keys
+})
+
+// permuteManyLanes is permuteWide of sixteen states on a machine that hasLanes.
+func permuteManyLanes(states *[lanes]wideState) {
+	C.lanes_wide_many(laneField(), wideManyKeys(), (*C.uint64_t)(unsafe.Pointer(states)))
+	for i := range states {
+		for j := range states[i] {
+			e := &states[i][j]
+			subtractModulus(e, e[0], e[1], e[2], e[3])
+		}
 	}
 }

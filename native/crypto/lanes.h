@@ -50,4 +50,14 @@ struct wide_keys {
 /* The wide permutation of a state of 16 elements, in place; results may exceed the modulus once. */
 void lanes_wide(const struct field *f, const struct wide_keys *keys, uint64_t *state);
 
+/* Constants of the wide permutation times 2^260: round keys of the full rounds, those of the first element in the partial ones, the diagonal less one. */
+struct wide_many_keys {
+    limbs full[8][LANES];
+    limbs partial[57];
+    limbs diagonal[LANES];
+};
+
+/* The wide permutation of 16 states of 16 elements, one state after the other, in place; results may exceed the modulus once. */
+void lanes_wide_many(const struct field *f, const struct wide_many_keys *keys, uint64_t *states);
+
 #endif

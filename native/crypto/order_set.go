@@ -51,6 +51,35 @@ func SetLevels(leaves []fr.Element) [SetDepth + 1][]fr.Element {
 	return levels
 }
 
+// foldLevels replaces the leaves of each of several sets by its root, in place. Each level of all of them is hashed together: the higher ones have few nodes.
+func foldLevels(sets [][]fr.Element) {
+	var left, right []fr.Element
+	for range SetDepth {
+		left, right = left[:0], right[:0]
+		for _, nodes := range sets {
+			for i := 0; i+1 < len(nodes); i += 2 {
+				left, right = append(left, nodes[i]), append(right, nodes[i+1])
+			}
+		}
+		CompressMany(left, left, right)
+		hashed := left
+		for i, nodes := range sets {
+			pairs, odd := len(nodes)/2, len(nodes)%2
+			for j := range pairs {
+				if !nodes[2*j+1].IsZero() { // no hash is, but SetNode says what would follow
+					nodes[j] = hashed[j]
+				} else {
+					nodes[j] = nodes[2*j]
+				}
+			}
+			if odd == 1 {
+				nodes[pairs] = nodes[2*pairs]
+			}
+			hashed, sets[i] = hashed[pairs:], nodes[:pairs+odd]
+		}
+	}
+}
+
 // SetRoot is the root of an order set's tree: what the set's signature signs.
 func SetRoot(leaves []fr.Element) fr.Element { return SetLevels(leaves)[SetDepth][0] }
 
@@ -89,18 +118,15 @@ type SignedSet struct {
 	Signature   *Signature   // nil if its encoding is not even one: such a set has a root, but is not valid
 }
 
-// check gives the root of the set's tree over its leaves and whether the signature under it is valid.
-func (s *SignedSet) check(leaves []fr.Element) (fr.Element, bool) {
-	root := SetRoot(leaves)
-	if s.Signature == nil {
-		return root, false
-	}
-	msg := [MessageWords]fr.Element{SetHeadWords: root}
-	copy(msg[:], s.Head[:])
-	return root, Verify(&s.Key, msg, s.Signature)
+// signed is the set's message with the root of its tree.
+func (s *SignedSet) signed(root fr.Element) signedMessage {
+	message := [MessageWords]fr.Element{SetHeadWords: root}
+	copy(message[:], s.Head[:])
+	return signedMessage{s.Key, message, s.Signature}
 }
 
-// CheckSets checks sets on all cores: the root of each, and whether its signature is valid. Leaves are hashed together, which many sets of one order gain by.
+// CheckSets checks sets on all cores: the root of each, and whether its signature is valid. Leaves are hashed together, and so are the challenges of a
+// worker's portion, which many sets of one order gain by.
 func CheckSets(sets []SignedSet) ([]fr.Element, []bool) {
 	var leaves, legs []fr.Element
 	ends := make([]int, len(sets)+1)
@@ -110,7 +136,20 @@ func CheckSets(sets []SignedSet) ([]fr.Element, []bool) {
 	}
 	CompressParallel(leaves, leaves, legs)
 	roots, valid := make([]fr.Element, len(sets)), make([]bool, len(sets))
-	inChunks(len(sets), 2, func(i int) { roots[i], valid[i] = sets[i].check(leaves[ends[i]:ends[i+1]]) })
+	inChunks((len(sets)+verifyChunk-1)/verifyChunk, 1, func(chunk int) {
+		first, end := chunk*verifyChunk, min((chunk+1)*verifyChunk, len(sets))
+		nodes := make([][]fr.Element, 0, verifyChunk)
+		signed := make([]signedMessage, 0, verifyChunk)
+		for i := first; i < end; i++ {
+			nodes = append(nodes, leaves[ends[i]:ends[i+1]])
+		}
+		foldLevels(nodes)
+		for i := first; i < end; i++ {
+			roots[i] = nodes[i-first][0]
+			signed = append(signed, sets[i].signed(roots[i]))
+		}
+		copy(valid[first:end], verifyTogether(signed))
+	})
 	return roots, valid
 }
 

@@ -139,3 +139,28 @@ func TestCheckSets(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckManySets is about sets whose trees and challenges are hashed side by side: more of them than one portion.
+func TestCheckManySets(t *testing.T) {
+	var counts []int64
+	for i := range 2*verifyChunk + 5 {
+		counts = append(counts, int64(1+i*i%MaxSetOrders))
+	}
+	keys, heads, orders, signatures, roots := signedSets(counts)
+	for _, invalid := range []int{-1, 0, verifyChunk, len(counts) - 1} {
+		if invalid >= 0 {
+			signatures[invalid*SignatureBytes+SignatureBytes-1] ^= 1
+		}
+		sets, err := DecodeSets(counts, keys, heads, orders, signatures)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, valid := CheckSets(sets)
+		if !slices.Equal(got, roots) || slices.Index(valid, false) != invalid || invalid >= 0 && slices.Contains(valid[invalid+1:], false) {
+			t.Errorf("set %d invalid: %v", invalid, valid)
+		}
+		if invalid >= 0 {
+			signatures[invalid*SignatureBytes+SignatureBytes-1] ^= 1
+		}
+	}
+}

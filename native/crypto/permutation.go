@@ -48,6 +48,28 @@ func permuteWide(state *wideState) {
 	permuteVector(state)
 }
 
+// minWideLanes states at once cost less than one by one.
+const minWideLanes = 7
+
+// permuteWideMany is permuteWide of each state.
+func permuteWideMany(states []wideState) {
+	for len(states) >= minWideLanes && hasLanes() {
+		if len(states) >= lanes {
+			permuteManyLanes((*[lanes]wideState)(states))
+			states = states[lanes:]
+			continue
+		}
+		var padded [lanes]wideState
+		copy(padded[:], states)
+		permuteManyLanes(&padded)
+		copy(states, padded[:])
+		return
+	}
+	for i := range states {
+		permuteWide(&states[i])
+	}
+}
+
 // permuteVector is permuteWide where lanes.c does not run. It uses whatever fr.Vector has: one call multiplies all sixteen elements of the state by the
 // diagonal, or raises them in the S-boxes of a full round.
 func permuteVector(state *wideState) {

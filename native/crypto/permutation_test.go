@@ -32,6 +32,41 @@ func TestWidePermutation(t *testing.T) {
 	}
 }
 
+// TestWidePermutationOfMany compares permuteWideMany of every length with permuteWide: extreme states, and a chain in which outputs are the next inputs.
+func TestWidePermutationOfMany(t *testing.T) {
+	var last fr.Element
+	last.SetInt64(-1)
+	states := make([]wideState, 2*lanes+1)
+	for n := range states {
+		for i := range states[n] {
+			switch {
+			case n == 1 || n == i+2:
+				states[n][i] = last
+			case n > lanes+1:
+				states[n][i] = element("many", WideWidth*n+i)
+			}
+		}
+	}
+	for step := range 40 {
+		for count := range len(states) + 1 {
+			if step > 2 && count%lanes != step%lanes {
+				continue
+			}
+			want, got := append([]wideState{}, states[:count]...), append([]wideState{}, states[:count]...)
+			for i := range want {
+				permuteWide(&want[i])
+			}
+			permuteWideMany(got)
+			for i := range want {
+				if got[i] != want[i] {
+					t.Fatalf("step %d, %d states at once: state %d is %s, expected %s", step, count, i, text(got[i][0]), text(want[i][0]))
+				}
+			}
+		}
+		permuteWideMany(states)
+	}
+}
+
 func BenchmarkWidePermutation(b *testing.B) {
 	plain := poseidon2.NewPermutation(WideWidth, WideFull, WidePartial)
 	var state wideState
@@ -49,6 +84,22 @@ func BenchmarkWidePermutation(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			permuteWide(&state)
+		}
+	})
+}
+
+func BenchmarkWidePermutationOfMany(b *testing.B) {
+	var states [lanes]wideState
+	b.Run("one by one", func(b *testing.B) {
+		for b.Loop() {
+			for i := range states {
+				permuteWide(&states[i])
+			}
+		}
+	})
+	b.Run("at once", func(b *testing.B) {
+		for b.Loop() {
+			permuteWideMany(states[:])
 		}
 	})
 }
@@ -119,4 +170,27 @@ func TestCompress(t *testing.T) {
 		}
 	}
 	mustPanic(t, "lengths", func() { CompressMany(left[:2], left[:2], right[:1]) })
+}
+
+// TestSpongeMany compares SpongeMany with Sponge: one and several permutations a row, portions that are full and not.
+func TestSpongeMany(t *testing.T) {
+	for _, width := range []int{1, 10, SpongeRate, SpongeRate + 1, 2*SpongeRate + 3} {
+		for _, count := range []int{0, 1, minWideLanes, lanes, 2*lanes + 1} {
+			words := make([]fr.Element, width*count)
+			for i := range words {
+				words[i] = element("words", i)
+			}
+			hashes := SpongeMany("many", width, words)
+			if len(hashes) != count {
+				t.Fatalf("%d hashes of %d rows", len(hashes), count)
+			}
+			for i, hash := range hashes {
+				if want := Sponge("many", words[i*width:(i+1)*width]...); hash != want {
+					t.Fatalf("%d rows of %d words: row %d is %s, expected %s", count, width, i, text(hash), text(want))
+				}
+			}
+		}
+	}
+	mustPanic(t, "half a row", func() { SpongeMany("many", 2, make([]fr.Element, 3)) })
+	mustPanic(t, "no words", func() { SpongeMany("many", 0, nil) })
 }

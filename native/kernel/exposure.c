@@ -196,20 +196,26 @@ static int read_legs(const Table *table, PyObject *given, Leg *legs)
 /* What is reserved on each path after `units` more of an order; -1 with an exception set when that is beyond the bound. */
 static int reserve_paths(const Exposure *self, const Leg *legs, int leg_count, int64_t sign, int64_t limit, int64_t fee, int64_t units, int128 *reserved)
 {
-    int64_t amount = Py_ABS(units), mark = 0, nets[PATHS] = {0};
-    for (int i = 0; i < leg_count; i++) {
+    int64_t amount = Py_ABS(units), mark = legs[0].ratio * legs[0].row->mark, nets[PATHS];
+    for (int path = 0; path < PATHS; path++)
+        nets[path] = legs[0].ratio * legs[0].row->deltas[path];
+    for (int i = 1; i < leg_count; i++) {
         mark += legs[i].ratio * legs[i].row->mark;
         for (int path = 0; path < PATHS; path++)
             nets[path] += legs[i].ratio * legs[i].row->deltas[path];
     }
-    const int128 base = (int128)(BPS * amount) * (sign * (mark - limit) - fee), weight = self->k_im * sign * amount;
-    for (int path = 0; path < PATHS; path++) {
-        int128 result = base + weight * nets[path], loss = result < 0 ? result : 0;
-        reserved[path] = self->reserved[path] + (units > 0 ? loss : -loss);
-        if (reserved[path] < -RESERVED_BOUND || reserved[path] >= RESERVED_BOUND) {
-            PyErr_SetString(PyExc_ValueError, "reserved: beyond 2^126, expected fewer or smaller open orders");
-            return -1;
-        }
+    const int128 base = (int128)(BPS * amount) * (sign * (mark - limit) - fee), taken = units > 0 ? 0 : -1;
+    const int64_t weight = self->k_im * sign * amount; /* below 2^56 */
+    uint64_t beyond = 0;
+    for (int path = 0; path < PATHS; path++) { /* without branches: half of the results are losses */
+        const int128 result = base + (int128)weight * nets[path], loss = result & (result >> 127);
+        const int128 total = self->reserved[path] + ((loss ^ taken) - taken);
+        reserved[path] = total;
+        beyond |= (uint64_t)(((uint128)total + (uint128)RESERVED_BOUND) >> 127);
+    }
+    if (beyond) {
+        PyErr_SetString(PyExc_ValueError, "reserved: beyond 2^126, expected fewer or smaller open orders");
+        return -1;
     }
     return 0;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 __extension__ typedef __int128 int128;
+__extension__ typedef unsigned __int128 uint128;
 
 #define BPS 10000
 #define PATHS 49 /* path 0 is the table as it is, path 1 + s is scenario s */

@@ -1,4 +1,4 @@
-// Package prover makes and keeps the keys of batch circuits and proves batches with them.
+// Package prover makes and keeps the keys of circuits and proves witnesses with them.
 //
 // The set-up made here is a development set-up: whoever runs it could keep its secrets and forge proofs.
 package prover
@@ -12,30 +12,27 @@ import (
 	"github.com/consensys/gnark/constraint"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
-
-	"straddle/native/circuit"
-	"straddle/native/circuit/batch"
 )
 
-// Circuit is a compiled batch circuit. Digest names its exact constraints: keys fit one digest only.
+// Circuit is a compiled circuit. Digest names its exact constraints: keys fit one digest only.
 type Circuit struct {
-	Preset      circuit.Preset
+	Name        string
 	Constraints int
 	Digest      string
 	system      constraint.ConstraintSystem
 }
 
-// Compile compiles a preset's circuit.
-func Compile(preset string) (*Circuit, error) {
-	p, err := circuit.PresetByName(preset)
+// Compile compiles the circuit of this name (circuits.go).
+func Compile(name string) (*Circuit, error) {
+	p, err := planOf(name)
 	if err != nil {
 		return nil, err
 	}
-	return compile(p)
+	return compile(name, p.circuit())
 }
 
-func compile(p circuit.Preset) (*Circuit, error) {
-	system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, batch.New(p))
+func compile(name string, circuit frontend.Circuit) (*Circuit, error) {
+	system, err := constraints(circuit)
 	if err != nil {
 		return nil, err
 	}
@@ -43,27 +40,30 @@ func compile(p circuit.Preset) (*Circuit, error) {
 	if _, err := system.WriteTo(digest); err != nil {
 		return nil, fmt.Errorf("digest of the circuit: %w", err)
 	}
-	return &Circuit{p, system.GetNbConstraints(), hex.EncodeToString(digest.Sum(nil)), system}, nil
+	return &Circuit{name, system.GetNbConstraints(), hex.EncodeToString(digest.Sum(nil)), system}, nil
+}
+
+func constraints(circuit frontend.Circuit) (constraint.ConstraintSystem, error) {
+	return frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, circuit)
 }
 
 // RowKinds is what one more row of each table costs, in constraints, at the preset's depths. Measured on small circuits, so a few constraints off from
 // what it is in the whole.
-func RowKinds(p circuit.Preset) (map[string]float64, error) {
-	base := p
-	const rows, more = 12, 12 // whole cells of the data: three order rows in two, four position rows in one
-	tables := []struct {
-		name string
-		rows *int
-	}{
-		{"account", &base.Accounts}, {"position", &base.Positions}, {"instrument", &base.Instruments}, {"listing", &base.Listings},
-		{"signature", &base.Signatures}, {"order", &base.Orders}, {"leg", &base.Legs}, {"fill", &base.Fills}, {"queue", &base.Queue},
-		{"withdrawal", &base.Withdrawals}, {"transfer", &base.Transfers}, {"takeover", &base.Takeovers}, {"deleverage", &base.Deleverages},
+func RowKinds(name string) (map[string]float64, error) {
+	p, err := planOf(name)
+	if err != nil {
+		return nil, err
 	}
-	for _, table := range tables {
-		*table.rows = rows
+	return p.rowCosts()
+}
+
+// rowCosts shrinks every table of the plan to its least size and lets one after the other grow.
+func (p *plan) rowCosts() (map[string]float64, error) {
+	for _, table := range p.tables {
+		*table.size = table.least
 	}
 	count := func() (int, error) {
-		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, batch.New(base))
+		system, err := constraints(p.circuit())
 		if err != nil {
 			return 0, err
 		}
@@ -74,14 +74,14 @@ func RowKinds(p circuit.Preset) (map[string]float64, error) {
 		return nil, err
 	}
 	kinds := map[string]float64{}
-	for _, table := range tables {
-		*table.rows += more
+	for _, table := range p.tables {
+		*table.size += table.more
 		total, err := count()
 		if err != nil {
 			return nil, err
 		}
-		*table.rows -= more
-		kinds[table.name] = float64(total-least) / more
+		*table.size -= table.more
+		kinds[table.name] = float64(total-least) / float64(table.more)
 	}
 	return kinds, nil
 }

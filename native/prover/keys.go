@@ -97,7 +97,7 @@ func lock(path string, report Report) (unlock func(), err error) {
 }
 
 func (c Cache) store(circuit *Circuit, keys *Keys, report Report) error {
-	m := manifest{Note: "development set-up, unsafe: whoever made it can forge proofs", Preset: circuit.Preset.Name, Circuit: circuit.Digest,
+	m := manifest{Note: "development set-up, unsafe: whoever made it can forge proofs", Preset: circuit.Name, Circuit: circuit.Digest,
 		Constraints: circuit.Constraints, SHA256: map[string]string{}}
 	report.send(Progress{Stage: "storing keys"})
 	for _, key := range []struct {
@@ -177,7 +177,7 @@ func (c Cache) manifest(circuit *Circuit) (*manifest, error) {
 	path := c.path(circuit, manifestFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s of circuit %s (run setup)", ErrNoKeys, circuit.Preset.Name, circuit.Digest)
+		return nil, fmt.Errorf("%w: %s of circuit %s (run setup)", ErrNoKeys, circuit.Name, circuit.Digest)
 	}
 	if err != nil {
 		return nil, err

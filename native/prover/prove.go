@@ -17,7 +17,6 @@ import (
 	"github.com/consensys/gnark/frontend"
 
 	"straddle/native/circuit/argument"
-	"straddle/native/circuit/batch"
 )
 
 // Proof is a proof for layer 1: 32-byte hex words, G2 coordinates imaginary part first.
@@ -48,8 +47,8 @@ type Cost struct {
 }
 
 // Check solves the circuit for an assignment, without a proof.
-func (c *Circuit) Check(assignment *batch.Circuit) error {
-	w, err := frontend.NewWitness(assignment, ecc.BN254.ScalarField())
+func (c *Circuit) Check(assignment *Assignment) error {
+	w, err := frontend.NewWitness(assignment.inputs, ecc.BN254.ScalarField())
 	if err != nil {
 		return err
 	}
@@ -57,8 +56,8 @@ func (c *Circuit) Check(assignment *batch.Circuit) error {
 }
 
 // Prove proves an assignment and verifies the proof as layer 1 does.
-func (c *Circuit) Prove(keys *Keys, assignment *batch.Circuit) (*Proof, Cost, error) {
-	w, err := frontend.NewWitness(assignment, ecc.BN254.ScalarField())
+func (c *Circuit) Prove(keys *Keys, assignment *Assignment) (*Proof, Cost, error) {
+	w, err := frontend.NewWitness(assignment.inputs, ecc.BN254.ScalarField())
 	if err != nil {
 		return nil, Cost{}, err
 	}
@@ -66,7 +65,7 @@ func (c *Circuit) Prove(keys *Keys, assignment *batch.Circuit) (*Proof, Cost, er
 	proof, err := groth16.Prove(c.system, keys.proving, w, solidity.WithProverTargetSolidityVerifier(backend.GROTH16))
 	cost := Cost{cpuSeconds() - cpu, time.Since(start).Seconds()}
 	if err != nil {
-		return nil, cost, fmt.Errorf("the batch does not satisfy the statement: %w", err)
+		return nil, cost, fmt.Errorf("the witness does not satisfy the statement: %w", err)
 	}
 	public, err := w.Public()
 	if err != nil {

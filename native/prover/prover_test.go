@@ -19,6 +19,7 @@ import (
 
 	"straddle/native/circuit"
 	"straddle/native/circuit/batch"
+	"straddle/native/circuit/ledger"
 )
 
 func init() { logger.Disable() }
@@ -29,7 +30,7 @@ var tiny = circuit.Preset{Name: "tiny", AccountDepth: 2, SlotDepth: 1, Accounts:
 
 func compileTiny(t testing.TB) *Circuit {
 	t.Helper()
-	c, err := compile(tiny)
+	c, err := compile(tiny.Name, batch.New(tiny))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func TestDigestNamesTheCircuit(t *testing.T) {
 	}
 	other := tiny
 	other.SlotDepth = 2
-	c, err := compile(other)
+	c, err := compile(other.Name, batch.New(other))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestProveNano(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proof, cost, err := c.Prove(keys, nanoAssignment(t))
+	proof, cost, err := c.Prove(keys, &Assignment{"nano", nanoAssignment(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +176,7 @@ func TestProveNano(t *testing.T) {
 	}
 	cheating := nanoAssignment(t)
 	cheating.Private.Accounts[1].Sides[1].Cash = 1
-	if _, _, err := c.Prove(keys, cheating); err == nil || !strings.Contains(err.Error(), "does not satisfy the statement") {
+	if _, _, err := c.Prove(keys, &Assignment{"nano", cheating}); err == nil || !strings.Contains(err.Error(), "does not satisfy the statement") {
 		t.Errorf("a cheating batch: %v", err)
 	}
 	verifyOthers(t, c, keys)
@@ -193,12 +194,12 @@ func verifyOthers(t *testing.T, c *Circuit, keys *Keys) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(p *batch.Public){
-		"beneficiary": func(p *batch.Public) { p.Beneficiary = 1 },
-		"z":           func(p *batch.Public) { p.Z = 1 },
-		"c":           func(p *batch.Public) { p.C = 0 },
-		"y_effects":   func(p *batch.Public) { p.YEffects = p.YBody },
-		"y_body":      func(p *batch.Public) { p.YBody = 0 },
+	for name, change := range map[string]func(p *ledger.Public){
+		"beneficiary": func(p *ledger.Public) { p.Beneficiary = 1 },
+		"z":           func(p *ledger.Public) { p.Z = 1 },
+		"c":           func(p *ledger.Public) { p.C = 0 },
+		"y_effects":   func(p *ledger.Public) { p.YEffects = p.YBody },
+		"y_body":      func(p *ledger.Public) { p.YBody = 0 },
 	} {
 		other := *assignment
 		change(&other.Public)
@@ -213,7 +214,11 @@ func verifyOthers(t *testing.T, c *Circuit, keys *Keys) {
 }
 
 func TestRowKinds(t *testing.T) {
-	kinds, err := RowKinds(tiny)
+	p, err := planBatch(false)(tiny)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, err := p.rowCosts()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from eth_abi.abi import decode, encode
 from eth_keys import keys
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
-from pyrevm import EVM, BlockEnv
+from pyrevm import EVM, BlockEnv, TxEnv
 
-from straddle.commitments import challenge
+from straddle.commitments import blob, challenge
+from straddle.commitments.challenge import IN_CALLDATA, WITH_COMMITTEE, Place
+from straddle.commitments.policy import Data, Proofs
 from straddle.commitments.preset import Preset
 from straddle.core.messages import domain
 from straddle.l1.contracts import Contract, Log, load, load_path
@@ -25,6 +28,9 @@ ROOT = HERE.parents[1]
 GENESIS_TIME_S = 1_590_105_600
 MODULUS = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 ZERO_ADDRESS = "0x" + "00" * 20
+MEMBERS, MEMBER_THRESHOLD = 7, 6
+BONDS = {"proposer_bond_wei": 10**18, "challenger_bond_wei": 3 * 10**17, "challenge_window_s": 7 * 86_400, "proving_allowance_s": 600}
+"""Where a proof is required only when challenged."""
 
 
 class Reverted(Exception):
@@ -79,14 +85,18 @@ class Chain:
             self._contracts.append(contract)
         return Deployed(contract, to_checksum_address(at))
 
-    def send_raw(self, sender: str, to: str, calldata: bytes, *, value_wei: int = 0, gas: int | None = None) -> tuple[bytes, int, list[Log]]:
+    def send_raw(
+        self, sender: str, to: str, calldata: bytes, *, value_wei: int = 0, gas: int | None = None, blob_hashes: Sequence[bytes] = ()
+    ) -> tuple[bytes, int, list[Log]]:
         self.evm.reset_transient_storage()
+        self.evm.set_tx_env(TxEnv(blob_hashes=list(blob_hashes)))
         data = self._run(lambda: self.evm.message_call(sender, to, calldata=calldata, value=value_wei, gas=gas))
         result = self.evm.result
         return bytes(data), result.gas_used, [log for raw in result.logs if (log := self._log(raw))]
 
-    def send(self, sender: str, target: Deployed, function: str, *args: Any, value_wei: int = 0, gas: int | None = None) -> Receipt:
-        data, gas_used, logs = self.send_raw(sender, target.address, target.contract.encode_call(function, *args), value_wei=value_wei, gas=gas)
+    def send(self, sender: str, target: Deployed, function: str, *args: Any, **options: Any) -> Receipt:
+        """`options` are those of `send_raw`."""
+        data, gas_used, logs = self.send_raw(sender, target.address, target.contract.encode_call(function, *args), **options)
         return Receipt(target.contract.decode_result(function, data), gas_used, logs)
 
     def call(self, target: Deployed, function: str, *args: Any) -> Any:
@@ -132,6 +142,14 @@ class Config:
     withdrawal_rows: int
     body_cells: int
     request_fee_wei: int
+    policy: int = 1
+    data: int = 1
+    committee: str = ZERO_ADDRESS
+    exits: str = address(0xE817)
+    proposer_bond_wei: int = 0
+    challenger_bond_wei: int = 0
+    challenge_window_s: int = 0
+    proving_allowance_s: int = 0
 
     def as_tuple(self) -> tuple[Any, ...]:
         return tuple(vars(self).values())
@@ -147,6 +165,8 @@ class Batch:
     c: int
     withdrawals: Sequence[tuple[int, str, int]] = ()
     forced: Sequence[tuple[int, str, int]] = ()
+    in_calldata: bool = False
+    """Although there is a committee: its quorum is away."""
 
     @property
     def effects_bytes(self) -> bytes:
@@ -161,6 +181,17 @@ def words_bytes(words: Sequence[int]) -> bytes:
     return b"".join(word.to_bytes(32, "big") for word in words)
 
 
+@cache
+def versioned_hash(body: tuple[int, ...]) -> bytes:
+    """Of the blob that holds the body."""
+    return blob.blob_hash(blob.cells_blob(body))
+
+
+@cache
+def opening(body: tuple[int, ...], z: int) -> blob.Opening:
+    return blob.open_blob(blob.cells_blob(body), z)
+
+
 @dataclass
 class Exchange:
     """Token, vault, verifier and rollup of the nano preset, with everybody's keys. Keeps its own, independent model of the queue and the headers."""
@@ -173,7 +204,7 @@ class Exchange:
     config: Config
     preset: Preset
     oracle_keys: list[keys.PrivateKey]
-    mocked: bool = True
+    committee: Deployed | None = None
     epoch: int = 0
     risk_root: int = 0
     time_ms: int = 0
@@ -187,11 +218,15 @@ class Exchange:
     def sequencer(self) -> str:
         return self.config.sequencer
 
+    @property
+    def optimistic(self) -> bool:
+        return self.config.policy == Proofs.WHEN_CHALLENGED
+
     def read(self, function: str, *args: Any) -> Any:
         return self.chain.call(self.rollup, function, *args)
 
-    def send(self, sender: str, function: str, *args: Any, value_wei: int = 0) -> Receipt:
-        receipt = self.chain.send(sender, self.rollup, function, *args, value_wei=value_wei)
+    def send(self, sender: str, function: str, *args: Any, **options: Any) -> Receipt:
+        receipt = self.chain.send(sender, self.rollup, function, *args, **options)
         self._note(receipt)
         return receipt
 
@@ -270,29 +305,72 @@ class Exchange:
         effects += [0] * (self.preset.effects_words - len(effects))
         return Batch(number, effects, list(body), 31337 + number, withdrawals, paid)
 
+    def place(self, batch: Batch) -> Place:
+        match Data(self.config.data):
+            case Data.BLOB:
+                return Place(Data.BLOB, versioned_hash(tuple(batch.body)))
+            case Data.COMMITTEE if not batch.in_calldata:
+                return WITH_COMMITTEE
+        return IN_CALLDATA
+
     def public_inputs(self, batch: Batch, beneficiary: str, parent: bytes | None = None) -> list[int]:
         rollup = int(self.rollup.address, 16)
         vk_id = self.chain.call(self.verifier, "vk_id")
         parent = self.headers[batch.number - 1] if parent is None else parent
-        z = challenge.challenge(self.chain.chain_id, rollup, vk_id, batch.number, parent, batch.effects, batch.body, batch.c)
-        return [batch.c, z, challenge.evaluate(batch.effects, z), challenge.evaluate(batch.body, z), int(beneficiary, 16)]
+        place = self.place(batch)
+        z = challenge.challenge(self.chain.chain_id, rollup, vk_id, batch.number, parent, batch.effects, batch.body, batch.c, place)
+        y_body = self.opening(batch, z).y_body if place.data is Data.BLOB else challenge.evaluate(batch.body, z)
+        return [batch.c, z, challenge.evaluate(batch.effects, z), y_body, int(beneficiary, 16)]
+
+    def opening(self, batch: Batch, z: int) -> blob.Opening:
+        return opening(tuple(batch.body), z)
 
     def header(self, batch: Batch) -> tuple[bytes, int, int, int, int]:
         c, z, y_effects, y_body, _ = self.public_inputs(batch, ZERO_ADDRESS)
-        return (challenge.hash_words(batch.body), c, z, y_effects, y_body)
+        return (self.place(batch).word(batch.body), c, z, y_effects, y_body)
+
+    def header_hash(self, batch: Batch) -> bytes:
+        _, c, z, y_effects, y_body = self.header(batch)
+        parent = self.headers[batch.number - 1]
+        return challenge.header_hash(parent, batch.number, batch.effects, batch.body, c, z, y_effects, y_body, self.place(batch))
 
     def mock_proof(self, batch: Batch, beneficiary: str) -> list[int]:
         public = self.public_inputs(batch, beneficiary)
         return [int.from_bytes(keccak(encode(["uint256[5]"], [public])), "big")] + [0] * 11
 
-    def propose(self, batch: Batch) -> Receipt:
-        receipt = self.send(self.sequencer, "propose", batch.effects_bytes, batch.body_bytes, batch.c)
-        self._proposed(batch)
+    def certificate_digest(self, batch: Batch, **changes: Any) -> bytes:
+        """What a member of the committee signs; `changes` replace parts of it."""
+        signed = {"chain_id": self.chain.chain_id, "rollup": self.rollup.address, "number": batch.number, "header_hash": self.header_hash(batch)} | changes
+        words = [signed["chain_id"].to_bytes(32, "big"), bytes.fromhex(signed["rollup"][2:]).rjust(32, b"\0"), signed["number"].to_bytes(32, "big")]
+        return keccak(b"".join([b"straddle.certificate".ljust(32, b"\0"), *words, signed["header_hash"]]))
+
+    def certificates(self, batch: Batch, members: Sequence[int] = range(MEMBER_THRESHOLD), **changes: Any) -> list[tuple[int, int, int]]:
+        digest = self.certificate_digest(batch, **changes)
+        signatures = [member_keys()[i].sign_msg_hash(digest) for i in members]
+        return [(signature.v + 27, signature.r, signature.s) for signature in signatures]
+
+    def proposal(self, batch: Batch) -> tuple[str, list[Any], dict[str, Any]]:
+        """Function, arguments and options of the call that proposes a batch."""
+        options = {"value_wei": self.config.proposer_bond_wei}
+        place = self.place(batch)
+        match place.data:
+            case Data.CALLDATA:
+                return "propose", [batch.effects_bytes, batch.body_bytes, batch.c], options
+            case Data.BLOB:
+                opened = self.opening(batch, self.public_inputs(batch, ZERO_ADDRESS)[1])
+                opening = (opened.commitment, opened.proof, opened.y)
+                return "propose_blob", [batch.effects_bytes, batch.c, opening], options | {"blob_hashes": [place.versioned_hash]}
+        return "propose_certified", [batch.effects_bytes, batch.c, self.certificates(batch)], options
+
+    def propose(self, batch: Batch, *, sender: str | None = None) -> Receipt:
+        function, arguments, options = self.proposal(batch)
+        receipt = self.send(sender or self.sequencer, function, *arguments, **options)
+        self.note(batch)
         return receipt
 
-    def _proposed(self, batch: Batch) -> None:
-        _, c, z, y_effects, y_body = self.header(batch)
-        self.headers.append(challenge.header_hash(self.headers[-1], batch.number, batch.effects, batch.body, c, z, y_effects, y_body))
+    def note(self, batch: Batch) -> None:
+        """It has been proposed."""
+        self.headers.append(self.header_hash(batch))
         self.roots.append(batch.effects[3])
         self.queue_ends.append((batch.effects[9] & (2**64 - 1)) + (batch.effects[9] >> 64))
         self.last_sequences.append(batch.effects[7] >> 64)
@@ -301,18 +379,31 @@ class Exchange:
         chosen = self.mock_proof(batch, beneficiary) if proof is None else proof
         return self.send(sender, "prove", batch.effects_bytes, self.header(batch), chosen, beneficiary)
 
-    def propose_and_prove(self, batch: Batch, beneficiary: str = address(0xBEEF)) -> Receipt:
-        receipt = self.send(
-            self.sequencer, "propose_and_prove", batch.effects_bytes, batch.body_bytes, batch.c, self.mock_proof(batch, beneficiary), beneficiary
-        )
-        self._proposed(batch)
+    def propose_and_prove(self, batch: Batch, beneficiary: str = address(0xBEEF), *, sender: str | None = None) -> Receipt:
+        """By anyone else in permissionless mode: forget the proposals first that the call drops."""
+        function, arguments, options = self.proposal(batch)
+        name = function.replace("propose", "propose_and_prove") if function == "propose" else f"{function}_and_prove"
+        if function == "propose_certified":
+            arguments.append(self.public_inputs(batch, beneficiary)[3])
+        receipt = self.send(sender or self.sequencer, name, *arguments, self.mock_proof(batch, beneficiary), beneficiary, **options)
+        self.note(batch)
         return receipt
 
-    def void(self) -> Receipt:
-        receipt = self.send(address(0x501D), "void")
-        keep = self.read("proven_batch") + 1
-        del self.headers[keep:], self.roots[keep:], self.queue_ends[keep:], self.last_sequences[keep:]
+    def finalise(self, batch: Batch, sender: str = address(0xF1A1)) -> Receipt:
+        return self.send(sender, "finalise", batch.effects_bytes, self.header(batch))
+
+    def challenge(self, batch: Batch, who: str = address(0xC4A1)) -> Receipt:
+        return self.send(self.chain.fund(who), "challenge", batch.number, value_wei=self.config.challenger_bond_wei)
+
+    def void(self, number: int | None = None) -> Receipt:
+        """The proposals from `number` (the oldest) on."""
+        receipt = self.send(address(0x501D), "void", self.read("final_batch") + 1 if number is None else number)
+        self.forget(self.read("proposed_batch") + 1)
         return receipt
+
+    def forget(self, first: int) -> None:
+        """Batches from `first` on stand no longer."""
+        del self.headers[first:], self.roots[first:], self.queue_ends[first:], self.last_sequences[first:]
 
 
 SMALL = Preset(
@@ -334,22 +425,33 @@ def oracle_keys(count: int = 4) -> list[keys.PrivateKey]:
     return sorted(made, key=lambda key: key.public_key.to_canonical_address())
 
 
+@cache
+def member_keys() -> list[keys.PrivateKey]:
+    """Of the data committee, ascending by address."""
+    return sorted((keys.PrivateKey(keccak(b"member %d" % i)) for i in range(MEMBERS)), key=lambda key: key.public_key.to_canonical_address())
+
+
 def deploy_exchange(
     chain: Chain, *, token: Deployed | None = None, verifier_contract: Deployed | None = None, size: str = SMALL.name, **changes: Any
 ) -> Exchange:
-    """An exchange with a mock verifier unless one is given; `changes` replace fields of the rollup's configuration."""
+    """An exchange with a mock verifier unless one is given; `changes` replace fields of the rollup's configuration. `policy` and `data` bring their own."""
     sizes = preset(size)
-    committee = oracle_keys()
-    mocked = verifier_contract is None
+    oracles = oracle_keys()
     token = token or chain.deploy(load("TestUSDC"))
     vault = chain.deploy(load("Vault"), token.address)
     verifier = verifier_contract or chain.deploy(load_path(HERE / "mocks" / "MockVerifier.vy"))
+    committee = None
+    if changes.get("policy") == Proofs.WHEN_CHALLENGED:
+        changes = BONDS | changes
+    if changes.get("data") == Data.COMMITTEE:
+        committee = chain.deploy(load("Committee"), [key.public_key.to_checksum_address() for key in member_keys()], MEMBER_THRESHOLD)
+        changes = {"committee": committee.address} | changes
     config = Config(
         vault=vault.address,
         verifier=verifier.address,
-        sequencer=chain.fund(address(0x5E9)),
+        sequencer=chain.fund(address(0x5E9), 10**23),
         operator=chain.fund(address(0x09E8)),
-        oracles=[key.public_key.to_checksum_address() for key in committee],
+        oracles=[key.public_key.to_checksum_address() for key in oracles],
         threshold=3,
         genesis_root=999,
         params_hash=888,
@@ -369,8 +471,8 @@ def deploy_exchange(
         rollup,
         config,
         sizes,
+        oracles,
         committee,
-        mocked,
         roots=[config.genesis_root],
         headers=[challenge.genesis_header_hash(config.genesis_root)],
     )

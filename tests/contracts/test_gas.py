@@ -15,13 +15,14 @@ import pytest
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from straddle.commitments.challenge import challenge, evaluate
+from straddle.commitments.challenge import IN_CALLDATA, challenge, evaluate
 from straddle.commitments.preset import Preset
 from straddle.core.accounts import PublicKey
 from straddle.core.messages import domain
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.contracts import load, load_path
-from straddle.l1.deployment import RollupConfig, deploy_token, read_deployment
+from straddle.l1.deploying import deploy_token
+from straddle.l1.deployment import RollupConfig, constructor_struct, read_deployment
 from straddle.l1.history import read_history
 from straddle.l1.rollup import RollupClient, sign_epoch
 from straddle.l1.sender import Sender
@@ -74,9 +75,8 @@ class Stage:
         self.verifier = self.deploy("deploy Groth16Verifier", load("Groth16Verifier"), *key)
         vault = self.deploy("deploy Vault", load("Vault"), deploy_token(self.deployer))
         fixed = self.deployer.deploy(load_path(HERE / "mocks" / "FixtureVerifier.vy"), self.verifier, PUBLIC).contract_address
-        values = [getattr(config, name) for name in RollupConfig.__dataclass_fields__]
-        rollup = self.deploy("deploy Rollup", load("Rollup"), (vault, fixed, *values))
-        self.deployment = read_deployment(anvil.rpc, rollup, 0, oracles)
+        rollup = self.deploy("deploy Rollup", load("Rollup"), constructor_struct(config, vault, fixed, "", self.deployer.address))
+        self.deployment = read_deployment(anvil.rpc, rollup, oracles=oracles)
         self.client = RollupClient(anvil.rpc, self.deployment)
 
     def deploy(self, name: str, contract, *args) -> str:
@@ -104,7 +104,7 @@ class Stage:
         body, c = cells(body_cells), cells(5)[4]
         z = challenge(deployment.chain_id, deployment.rollup_number, deployment.vk_id, number, parent.header_hash, effects, body, c)
         public = (c, z, evaluate(effects, z), evaluate(body, z), int(self.bob.address, 16))
-        return SimpleNamespace(effects_words=effects, body_words=body, proof=SimpleNamespace(public=public, words=PROOF))
+        return SimpleNamespace(effects_words=effects, body_words=body, place=IN_CALLDATA, proof=SimpleNamespace(public=public, words=PROOF))
 
 
 def measure(stage: Stage) -> dict[str, int]:
@@ -133,7 +133,7 @@ def measure(stage: Stage) -> dict[str, int]:
     doomed = stage.batch(5, 0, 0, 0)
     client.propose(stage.sequencer, doomed, doomed.proof.public[0])
     stage.anvil.set_time(stage.anvil.time_s() + 86_402)
-    note("void", client.void(stage.bob))
+    note("void", client.void(stage.bob, 5))
     note("collect_fees", client.collect_fees(stage.bob))
     # An explicit limit: with too little gas `verify` answers False instead of reverting, and an estimate would find that out.
     calldata = load("Groth16Verifier").encode_call("verify", PROOF, PUBLIC)

@@ -89,7 +89,7 @@ def test_refuses_changed_public_inputs(chain, verifier, index, change):
 
 
 @pytest.mark.parametrize("index", range(5))
-def test_answers_false_for_an_input_at_or_above_r(chain, verifier, index):
+def test_attack_04_answers_false_for_an_input_at_or_above_r(chain, verifier, index):
     """The same statement modulo r, so that only the range check stands between this and a replay."""
     public = list(PUBLIC)
     public[index] += R
@@ -143,7 +143,7 @@ def test_the_two_folded_equations_cannot_pay_for_each_other(chain, verifier):
         assert not accepts(chain, verifier, PROOF[:6] + list(moved) + list(g1_add(commitment, g1_negative(extra))) + PROOF[10:], PUBLIC)
 
 
-def test_too_little_gas_never_passes(chain, verifier):
+def test_attack_07_too_little_gas_never_passes(chain, verifier):
     """At every gas limit below what a verification takes: a revert or False. At every limit: a wrong proof is not accepted."""
     good = verifier.contract.encode_call("verify", PROOF, PUBLIC)
     bad = verifier.contract.encode_call("verify", [*PROOF[:6], 1, 2, *PROOF[8:]], PUBLIC)
@@ -169,7 +169,7 @@ def test_too_little_gas_never_passes(chain, verifier):
 
 @pytest.mark.parametrize(("field", "target"), [("delta", "gamma"), ("gamma", "beta"), ("delta", "beta"), ("pedersen_g_sigma_neg", "pedersen_g")])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_deployment_refuses_related_points(chain, field, target, sign):
+def test_attack_03_deployment_refuses_related_points(chain, field, target, sign):
     reason = {
         ("delta", "gamma"): "Groth16Verifier: gamma equals delta up to sign",
         ("gamma", "beta"): "Groth16Verifier: beta equals gamma up to sign",
@@ -210,7 +210,7 @@ def test_deployment_refuses_bad_g2_points(chain, field, kind):
         chain.deploy(load("Groth16Verifier"), *constructor_args(**{field: point}))
 
 
-def test_a_key_with_gamma_equal_to_delta_would_be_forgeable(chain, tmp_path):
+def test_attack_03_a_key_with_gamma_equal_to_delta_would_be_forgeable(chain, tmp_path):
     """Why the checks are there: without them, each degenerate key accepts a forgery made from the key and one old commitment."""
     careless = careless_verifier(chain, tmp_path)
     lie = [7, 8, 9, 10, 11]

@@ -140,7 +140,7 @@ def test_money_goes_in_and_out(stage):
     propose(stage, 2)
     post(stage, 1)
     receipt = post(stage, 2)
-    assert receipt.log("BatchProven")["beneficiary"] == BENEFICIARY
+    assert receipt.log("BatchFinalised")["beneficiary"] == BENEFICIARY
     assert exchange.read("state_root") == stage.batches[1].effects.new_state_root
     assert exchange.chain.send(ALICE, exchange.vault, "pull").result == 20 * USDC
     assert exchange.chain.call(exchange.token, "balanceOf", ALICE) == 20 * USDC
@@ -150,10 +150,10 @@ def test_money_goes_in_and_out(stage):
 def test_both_at_once(stage):
     for batch, proof in zip(stage.batches, stage.proofs, strict=True):
         stage.exchange.send(stage.exchange.sequencer, "propose_and_prove", *data(batch), proof.public[0], list(proof.words), BENEFICIARY)
-    assert stage.exchange.read("proven_batch") == 2
+    assert stage.exchange.read("final_batch") == 2
 
 
-def test_nothing_but_the_proof_of_this_batch_is_accepted(stage):
+def test_attack_07_nothing_but_the_proof_of_this_batch_is_accepted(stage):
     propose(stage, 1)
     proof, other = stage.proofs
     for words in ([0] * 12, other.words, [*proof.words[:8], *other.words[8:]], [*other.words[:8], *proof.words[8:]]):
@@ -165,14 +165,14 @@ def test_nothing_but_the_proof_of_this_batch_is_accepted(stage):
             post(stage, 1, words=[word ^ (1 if j == i else 0) for j, word in enumerate(proof.words)])
     for i in range(4):
         for change in (1, R):
-            with fails("not the oldest unproved proposal"):
+            with fails("not what was proposed"):
                 post(stage, 1, public=[value + change * (i == j) for j, value in enumerate(proof.public)])
-    with fails("not the oldest unproved proposal"):
+    with fails("not what was proposed"):
         post(stage, 1, proof=other)
     with fails("invalid proof"):
         post(stage, 1, beneficiary=EVE)
     post(stage, 1)
-    with fails("no proposal to prove"):
+    with fails("no such proposal"):
         post(stage, 1)
 
 

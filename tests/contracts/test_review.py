@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from support.anvil import wait_until_mined
 
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.contracts import load, load_path
-from straddle.l1.deployment import REQUEST_FEE_WEI, DeploymentError, RollupConfig, deploy_token, read_deployment
+from straddle.l1.deploying import deploy_token
+from straddle.l1.deployment import REQUEST_FEE_WEI, DeploymentError, RollupConfig, constructor_struct, read_deployment
 from straddle.l1.history import read_history
 from straddle.l1.rollup import RollupClient, _split_signature, sign_epoch
 from straddle.l1.rpc import Reverted
@@ -78,9 +79,9 @@ class MemoryNode:
     def transaction(self, transaction_hash: str) -> dict[str, Any]:
         return self.transactions[int(transaction_hash, 16)]
 
-    def logs(self, address: str, from_block: int, to_block: int) -> list[dict[str, Any]]:
+    def logs(self, addresses: Sequence[str], from_block: int, to_block: int) -> list[dict[str, Any]]:
         inside = [log for log in self.events if from_block <= int(log["blockNumber"], 16) <= to_block]
-        return [log for log in inside if to_checksum_address(log["address"]) == to_checksum_address(address)]
+        return [log for log in inside if to_checksum_address(log["address"]) in map(to_checksum_address, addresses)]
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def node(exchange) -> MemoryNode:
 
 
 def record_of(exchange, node):
-    return read_deployment(node, exchange.rollup.address, 0, tuple(exchange.config.oracles))
+    return read_deployment(node, exchange.rollup.address, oracles=exchange.config.oracles)
 
 
 def epoch_call(exchange, inputs: bytes = b"feeds") -> bytes:
@@ -190,9 +191,9 @@ def test_an_account_with_delegated_code_cannot_hide_an_epochs_inputs(anvil):
     vault = deployer.deploy(load("Vault"), deploy_token(deployer)).contract_address
     verifier = deployer.deploy(load_path(HERE / "mocks" / "MockVerifier.vy")).contract_address
     config = RollupConfig(deployer.address, deployer.address, oracles, 2, 999, 888, 8, 4, 2, 20)
-    rollup = deployer.deploy(load("Rollup"), (vault, verifier, *(value for value in map(config.__getattribute__, config.__slots__)))).contract_address
+    rollup = deployer.deploy(load("Rollup"), constructor_struct(config, vault, verifier, "", deployer.address)).contract_address
     assert rollup is not None
-    client = RollupClient(rpc, read_deployment(rpc, rollup, 1, oracles))
+    client = RollupClient(rpc, read_deployment(rpc, rollup, oracles=oracles, start_block=1))
     forwarder = load_path(HERE / "mocks" / "Forwarder.vy")
     code = deployer.deploy(forwarder).contract_address
 
@@ -226,7 +227,7 @@ def test_check_finds_oracles_that_the_record_does_not_name(chain, new_exchange):
     exchange = new_exchange(chain, oracles=names)
     node = MemoryNode(chain)
     with pytest.raises(DeploymentError, match="oracles"):
-        read_deployment(node, exchange.rollup.address, 0, tuple(names[:4])).check(node)
+        read_deployment(node, exchange.rollup.address, oracles=names[:4]).check(node)
 
 
 def test_check_finds_a_verifier_that_is_not_ours(chain, new_exchange, tmp_path):
@@ -395,7 +396,7 @@ def test_a_proof_inside_a_deposit_neither_pays_nor_is_lost(ready, thief):
     ready.chain.send(EVE, thief, "configure", 4, ready.rollup.address, call)
     pay(ready, EVE, thief.address, 10 * USDC)
     assert ready.chain.call(thief, "failed")
-    assert (ready.read("proven_batch"), vault_reads(ready, "claimable", ALICE)) == (0, 0)
+    assert (ready.read("final_batch"), vault_reads(ready, "claimable", ALICE)) == (0, 0)
     ready.prove(batch)
     assert vault_reads(ready, "claimable", ALICE) == USDC
 
@@ -416,14 +417,14 @@ def test_a_deposit_to_a_contract_that_is_no_rollup_is_refused(ready, target):
 # ---------------------------------------------------------------- another batch
 
 
-def test_public_inputs_have_one_encoding_only(ready):
+def test_attack_04_public_inputs_have_one_encoding_only(ready):
     batch = ready.batch()
     ready.propose(batch)
     good = ready.header(batch)
     for place in range(1, 5):
         header = list(good)
         header[place] = (header[place] + R) % 2**256
-        with fails("not the oldest unproved proposal"):
+        with fails("not what was proposed"):
             ready.send(EVE, "prove", batch.effects_bytes, tuple(header), ready.mock_proof(batch, EVE), EVE)
     calldata = ready.rollup.contract.encode_call("prove", batch.effects_bytes, good, ready.mock_proof(batch, EVE), EVE)
     wide = calldata.replace(bytes.fromhex(EVE[2:]).rjust(32, b"\0"), b"\1" + bytes.fromhex(EVE[2:]).rjust(31, b"\0"))
@@ -440,15 +441,15 @@ def test_a_voided_proposal_and_its_children_are_never_proved(ready):
     arguments = [(batch.effects_bytes, ready.header(batch), ready.mock_proof(batch, EVE), EVE) for batch in old]
     ready.chain.warp(DAY_S + 1)
     ready.void()
-    with fails("no proposal to prove"):
+    with fails("no such proposal"):
         ready.send(EVE, "prove", *arguments[0])
     ready.submit_epoch()
     new = ready.batch(new_root=6000)
     ready.propose(new)
-    with fails("not the oldest unproved proposal"):
+    with fails("not what was proposed"):
         ready.send(EVE, "prove", *arguments[0])
     ready.prove(new)
-    with fails("no proposal to prove"):
+    with fails("no such proposal"):
         ready.send(EVE, "prove", *arguments[1])
 
 

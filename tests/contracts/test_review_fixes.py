@@ -21,7 +21,8 @@ from support.market import ROOMY, Market
 from straddle.core.rejections import RejectionCode
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.contracts import Contract, ContractError, load, load_path
-from straddle.l1.deployment import REQUEST_FEE_WEI, Deployment, DeploymentError, RollupConfig, deploy, deploy_token, read_deployment
+from straddle.l1.deploying import CircuitKeys, StatementKey, created_address, deploy, deploy_token
+from straddle.l1.deployment import REQUEST_FEE_WEI, Deployment, DeploymentError, RollupConfig, constructor_struct, read_deployment
 from straddle.l1.rpc import Rpc, RpcError
 from straddle.l1.sender import Sender
 
@@ -75,7 +76,7 @@ def test_answered_never_goes_back_and_is_the_proven_batchs_cursor(ready):
 
     def look():
         answered.append(ready.read("queue_answered"))
-        assert answered[-1] == cursor_of(ready, ready.read("proven_batch")) <= ready.read("queue_length")
+        assert answered[-1] == cursor_of(ready, ready.read("final_batch")) <= ready.read("queue_length")
         assert answered[-1] >= answered[-2]
 
     look()
@@ -91,7 +92,7 @@ def test_answered_never_goes_back_and_is_the_proven_batchs_cursor(ready):
         for batch in ahead:
             ready.prove(batch)
         look()
-    assert ready.read("proven_batch") == 256
+    assert ready.read("final_batch") == 256
     revoke(ready, ALICE, 3)
     ready.submit_epoch()
     doomed = [ready.batch()]
@@ -384,10 +385,19 @@ class World:
         """An exchange whose creation data differ; Rollup's constructor takes what stands there."""
         verifier, verifier_by = self.create(data.get("Groth16Verifier") or load("Groth16Verifier").encode_deployment(*self.key))
         vault, vault_by = self.create(data.get("Vault") or load("Vault").encode_deployment(self.honest.token))
-        arguments = (vault, verifier, *(getattr(self.config, name) for name in self.config.__slots__))
-        rollup, rollup_by = self.create(load("Rollup").encode_deployment(arguments) + data.get("tail", b""))
-        by = {"Vault": vault_by, "Groth16Verifier": verifier_by, "Rollup": rollup_by}
-        return read_deployment(self.rpc, rollup, self.honest.start_block, self.config.oracles, by)
+        by = {"Vault": vault_by, "Groth16Verifier": verifier_by}
+        return self.rollup(vault, verifier, by, data.get("tail", b""))
+
+    def rollup(self, vault: str, verifier: str, by: dict[str, str], tail: bytes = b"") -> Deployment:
+        """A rollup on these, with its exits, and the record of all."""
+        nonce = int(self.rpc.call("eth_getTransactionCount", [self.sender.address, "latest"]), 16)
+        exits = created_address(self.sender.address, nonce + 1)
+        rollup, rollup_by = self.create(load("Rollup").encode_deployment(constructor_struct(self.config, vault, verifier, "", exits)) + tail)
+        statement = self.honest.exits
+        assert statement is not None
+        _, exits_by = self.create(load("Exits").encode_deployment(rollup, statement.verifier, statement.body_cells))
+        of_exits = {"Groth16Verifier of Exits": self.honest.created_by["Groth16Verifier of Exits"], "Exits": exits_by}
+        return read_deployment(self.rpc, rollup, replace(self.honest, created_by={**by, "Rollup": rollup_by, **of_exits}))
 
 
 @pytest.fixture(scope="module")
@@ -403,7 +413,8 @@ def world() -> Iterator[World]:
         config = RollupConfig(sender.address, sender.address, oracles, 2, 999, 888, 8, 4, 2, 20)
         raw = json.loads((HERE / "fixtures" / "groth16.json").read_text())["verifying_key"]
         key = [numbers(raw[name]) for name in FIELDS]
-        honest = deploy(anvil.rpc, sender, SimpleNamespace(**dict(zip(FIELDS, key, strict=True))), config)
+        words = SimpleNamespace(**dict(zip(FIELDS, key, strict=True)))
+        honest = deploy(anvil.rpc, sender, CircuitKeys(words, exit=StatementKey(words, 0, 2)), config)
         yield World(anvil.rpc, sender, config, honest, key)
 
 
@@ -453,11 +464,7 @@ def test_a_factorys_contract_is_refused(world, opcode):
     factory, by = world.create(data)
     vault = "0x" + world.rpc.code(factory)[12:32].hex()
     assert world.rpc.code(vault) == world.rpc.code(world.honest.vault)
-    verifier = world.honest.verifier
-    arguments = (vault, verifier, *(getattr(world.config, name) for name in world.config.__slots__))
-    rollup, rollup_by = world.create(load("Rollup").encode_deployment(arguments))
-    by_all = {"Vault": by, "Groth16Verifier": world.honest.created_by["Groth16Verifier"], "Rollup": rollup_by}
-    record = read_deployment(world.rpc, rollup, world.honest.start_block, world.config.oracles, by_all)
+    record = world.rollup(vault, world.honest.verifier, {"Vault": by, "Groth16Verifier": world.honest.created_by["Groth16Verifier"]})
     with pytest.raises(DeploymentError, match="did not create Vault"):
         record.check(world.rpc)
 

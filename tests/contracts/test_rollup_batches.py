@@ -30,7 +30,7 @@ def ready(exchange):
 def test_propose_fixes_the_header_and_moves_nothing(ready):
     receipt = ready.propose(ready.batch(withdrawals=[(3, ALICE, USDC)]))
     assert receipt.log("BatchProposed") == {"batch_number": 1, "header_hash": ready.headers[1], "state_root": 1001}
-    assert (ready.read("proposed_batch"), ready.read("proven_batch"), ready.read("state_root")) == (1, 0, ready.config.genesis_root)
+    assert (ready.read("proposed_batch"), ready.read("final_batch"), ready.read("state_root")) == (1, 0, ready.config.genesis_root)
     assert ready.read("batch", 1) == (ready.headers[1], 1001, 5 | 4 << 64 | 1 << 128 | ready.chain.time_s << 192)
     assert ready.chain.call(ready.vault, "claimable", ALICE) == 0
 
@@ -39,8 +39,8 @@ def test_prove_moves_the_root_and_credits(ready):
     batch = ready.batch(withdrawals=[(3, ALICE, USDC), (4, BOB, 2 * USDC)])
     ready.propose(batch)
     receipt = ready.prove(batch, beneficiary=EVE)
-    assert receipt.log("BatchProven") == {"batch_number": 1, "header_hash": ready.headers[1], "state_root": 1001, "beneficiary": EVE}
-    assert (ready.read("proven_batch"), ready.read("state_root")) == (1, 1001)
+    assert receipt.log("BatchFinalised") == {"batch_number": 1, "header_hash": ready.headers[1], "state_root": 1001, "beneficiary": EVE}
+    assert (ready.read("final_batch"), ready.read("state_root")) == (1, 1001)
     assert ready.chain.call(ready.vault, "claimable", ALICE) == USDC
     assert ready.chain.call(ready.vault, "claimable", BOB) == 2 * USDC
     assert ready.chain.call(ready.vault, "rows", ready.rollup.address) == 19 * USDC
@@ -48,8 +48,8 @@ def test_prove_moves_the_root_and_credits(ready):
 
 def test_propose_and_prove_does_both(ready):
     receipt = ready.propose_and_prove(ready.batch(withdrawals=[(3, ALICE, USDC)]))
-    assert [log.name for log in receipt.logs] == ["BatchProposed", "BatchProven", "Credited"]
-    assert (ready.read("proposed_batch"), ready.read("proven_batch"), ready.read("state_root")) == (1, 1, 1001)
+    assert [log.name for log in receipt.logs] == ["BatchProposed", "BatchFinalised", "Credited"]
+    assert (ready.read("proposed_batch"), ready.read("final_batch"), ready.read("state_root")) == (1, 1, 1001)
     assert ready.chain.call(ready.vault, "claimable", ALICE) == USDC
 
 
@@ -65,7 +65,7 @@ def test_proposals_run_ahead_and_are_proved_in_order(ready):
     for batch in batches:
         ready.prove(batch)
     assert ready.read("state_root") == 1003
-    with fails("no proposal to prove"):
+    with fails("no such proposal"):
         ready.prove(batches[-1])
 
 
@@ -99,10 +99,10 @@ def test_the_slots_of_old_batches_are_reused(ready):
     for _ in range(260):
         ready.submit_epoch()
         ready.propose_and_prove(ready.batch())
-    assert ready.read("proven_batch") == 260
+    assert ready.read("final_batch") == 260
     assert ready.read("batch", 260)[0] == ready.headers[260]
     for number in (0, 259, 261):
-        with fails("batch is neither the newest proven nor a proposal"):
+        with fails("no such proposal"):
             ready.read("batch", number)
 
 
@@ -111,7 +111,7 @@ def test_proposals_stop_before_they_reach_the_newest_proven_batch(ready):
     ready.propose(first)
     for _ in range(254):
         ready.propose(ready.batch())
-    with fails("too many unproved proposals"):
+    with fails("too many proposals"):
         ready.propose(ready.batch())
     ready.prove(first)
     ready.propose(ready.batch())

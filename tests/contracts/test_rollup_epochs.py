@@ -13,7 +13,7 @@ ANYONE = "0x" + "00" * 18 + "0e9e"
 
 
 def fails(reason: str):
-    return pytest.raises(Exception, match=f"^Rollup: {reason}$")
+    return pytest.raises(Exception, match=f"^(Rollup|Signers): {reason}$")
 
 
 @pytest.fixture

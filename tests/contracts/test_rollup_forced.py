@@ -146,7 +146,7 @@ def test_voided_batches_may_be_proposed_again_although_their_table_is_old(funded
         funded.propose(batch)
     for batch in batches:
         funded.prove(batch)
-    assert funded.read("proven_batch") == 3
+    assert funded.read("final_batch") == 3
 
 
 def test_only_the_very_same_batch_in_its_very_place(funded):

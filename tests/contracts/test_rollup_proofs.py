@@ -43,7 +43,7 @@ def test_a_copied_proof_names_no_other_beneficiary(ready):
     proof = ready.mock_proof(batch, BOB)
     with fails("invalid proof"):
         ready.prove(batch, beneficiary=EVE, proof=proof, sender=EVE)
-    assert ready.prove(batch, beneficiary=BOB, proof=proof, sender=EVE).log("BatchProven")["beneficiary"] == BOB
+    assert ready.prove(batch, beneficiary=BOB, proof=proof, sender=EVE).log("BatchFinalised")["beneficiary"] == BOB
 
 
 def test_another_batchs_proof_is_refused(ready):
@@ -54,7 +54,7 @@ def test_another_batchs_proof_is_refused(ready):
     with fails("invalid proof"):
         ready.prove(first, proof=ready.mock_proof(second, "0x" + "00" * 18 + "beef"))
     ready.prove(first)
-    with fails("not the oldest unproved proposal"):
+    with fails("no such proposal"):
         ready.prove(first)
     with fails("invalid proof"):
         ready.prove(second, proof=ready.mock_proof(first, "0x" + "00" * 18 + "beef"))
@@ -68,7 +68,7 @@ def test_every_header_field_is_bound(ready, field, change):
     ready.propose(batch)
     header = list(ready.header(batch))
     header[field] = (int.from_bytes(header[0], "big") + change).to_bytes(33, "big")[-32:] if field == 0 else header[field] + change
-    with fails("not the oldest unproved proposal"):
+    with fails("not what was proposed"):
         ready.send(EVE, "prove", batch.effects_bytes, tuple(header), ready.mock_proof(batch, EVE), EVE)
 
 
@@ -81,9 +81,10 @@ def test_every_word_of_the_effects_is_bound(ready, word):
     with fails("[^:]*"):
         ready.send(ready.sequencer, "propose_and_prove", changed.effects_bytes, changed.body_bytes, changed.c, proof, EVE)
     ready.propose(batch)
-    with fails("not the oldest unproved proposal"):
+    reason = "no such proposal" if word == 1 else "not what was proposed"
+    with fails(reason):
         ready.send(EVE, "prove", changed.effects_bytes, ready.header(batch), proof, EVE)
-    with fails("not the oldest unproved proposal"):
+    with fails(reason):
         ready.send(EVE, "prove", changed.effects_bytes, ready.header(changed), ready.mock_proof(changed, EVE), EVE)
 
 
@@ -91,7 +92,7 @@ def test_effects_cut_short_at_prove_are_refused(ready):
     batch = ready.batch(withdrawals=[(3, ALICE, USDC)])
     ready.propose(batch)
     for effects in (b"", batch.effects_bytes[:-32], batch.effects_bytes[:-64], batch.effects_bytes + b"\0" * 32):
-        with fails("not the oldest unproved proposal"):
+        with fails("wrong effects length"):
             ready.send(EVE, "prove", effects, ready.header(batch), ready.mock_proof(batch, EVE), EVE)
 
 
@@ -120,7 +121,7 @@ def test_the_challenge_depends_on_the_rollup_and_the_parent(ready, chain, new_ex
 
 
 def test_void_waits_for_the_window(ready):
-    with fails("nothing to void"):
+    with fails("no such proposal"):
         ready.void()
     ready.propose(ready.batch())
     ready.chain.warp(DAY_S)
@@ -138,15 +139,15 @@ def test_void_takes_the_descendants_and_restores_the_queue(ready):
         ready.chain.warp(100)
     ready.chain.warp(DAY_S - 299)
     assert ready.void().log("BatchesVoided") == {"first": 1, "last": 3}
-    assert (ready.read("proposed_batch"), ready.read("proven_batch"), ready.read("state_root")) == (0, 0, ready.config.genesis_root)
+    assert (ready.read("proposed_batch"), ready.read("final_batch"), ready.read("state_root")) == (0, 0, ready.config.genesis_root)
     for batch in doomed:
-        with fails("no proposal to prove"):
+        with fails("no such proposal" if batch.number == 1 else "not the oldest unproved proposal"):
             ready.send(EVE, "prove", batch.effects_bytes, (b"\0" * 32, 0, 0, 0, 0), [0] * 12, EVE)
     ready.submit_epoch()
     again = ready.batch(new_root=2001, withdrawals=[(3, ALICE, USDC)])
     assert again.effects[9] == 4 << 64
     ready.propose(again)
-    with fails("not the oldest unproved proposal"):
+    with fails("not what was proposed"):
         ready.send(EVE, "prove", doomed[0].effects_bytes, ready.header(doomed[0]), ready.mock_proof(doomed[0], EVE), EVE)
     ready.prove(again)
     assert ready.chain.call(ready.vault, "claimable", ALICE) == USDC
@@ -176,5 +177,5 @@ def test_a_late_proof_counts_until_somebody_voids(ready):
     ready.propose(batch)
     ready.chain.warp(2 * DAY_S)
     ready.prove(batch)
-    with fails("nothing to void"):
+    with fails("no such proposal"):
         ready.void()

@@ -106,7 +106,7 @@ def test_a_proved_withdrawal_above_the_row_reverts(exchange):
     exchange.deposit(ALICE, 5 * USDC)
     with fails("Vault: row too low"):
         withdraw(exchange, BOB, 5 * USDC + 1)
-    assert exchange.read("proven_batch") == 0
+    assert exchange.read("final_batch") == 0
 
 
 def test_a_token_that_takes_a_fee_is_refused(odd):

@@ -22,6 +22,7 @@ from straddle.node.exchange import Exchange, Identity
 from straddle.node.layer1 import queue_commands
 from straddle.node.market import load_market
 from straddle.node.network import Network
+from straddle.node.policy import circuit_keys
 from straddle.node.report import DemoReport
 from straddle.node.traders import address_of
 from straddle.node.verify import verify
@@ -103,7 +104,7 @@ def loop(prover: Prover, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     market = load_market(config)
     folder = tmp_path_factory.mktemp("loop")
     with Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S) as anvil:
-        network = Network(config, market, anvil, prover.setup("nano"))
+        network = Network(config, market, anvil, circuit_keys(prover, "nano", config.terms.data))
         poster = network.poster(folder / "poster.sqlite", prover, lambda record: None)
         identity = Identity(network.identity, network.domain, network.params, address_of(network.operator), network.sequencer, network.secrets)
         exchange = Exchange(config, market, identity, folder, poster.add, poster.add_epoch)

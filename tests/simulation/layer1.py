@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -88,7 +88,7 @@ class ReorgingLayer1:
     def proposed_batch(self) -> int:
         return len(self.proposed)
 
-    def proven_batch(self) -> int:
+    def final_batch(self) -> int:
         return self.proven
 
     def header_hash(self, batch_number: int) -> bytes:
@@ -103,7 +103,7 @@ class ReorgingLayer1:
 
         return self._transact(apply, lambda: self.epochs.remove(epoch.epoch))
 
-    def propose(self, batch: PostedBatch) -> Landed:
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
         effects = batch.effects
         parent = self.proposed[-1].effects if self.proposed else None
         assert effects.batch_number == len(self.proposed) + 1

@@ -15,6 +15,7 @@ from straddle.commitments.preset import Preset
 from straddle.core.capacity import Capacity
 from straddle.core.params import Limits, Params
 from straddle.core.state import Exchange
+from straddle.sequencer.batch_file import BatchFile
 from straddle.sequencer.journal import Journal
 from straddle.sequencer.poster import BatchRecord, Facts, Poster, Status
 from straddle.sequencer.receipts import LogIdentity
@@ -85,7 +86,7 @@ class Node:
             restored = self.snapshots.restore(self.journal, batches_max, self.passed_over.append)
             if restored is not None:
                 exchange, committed, self.start = restored.exchange, restored.committed, restored.position
-        self.poster = Poster(folder / POSTER, facts, layer1, prover, self._reported, kept_batches=6, after_batch=self.start.batches)
+        self.poster = Poster(BatchFile(folder / POSTER, self._reported), facts, layer1, prover, kept_batches=6, after_batch=self.start.batches)
         try:
             self.sequencer = Sequencer(
                 exchange,

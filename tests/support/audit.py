@@ -87,7 +87,7 @@ def _audit_usage(exchange: Exchange) -> None:
     for account, instrument in batch.reduced:
         before, size = batch.start[account].positions[instrument], exchange.positions_of(account).get(instrument, 0)
         assert abs(size) <= abs(before) and size * before >= 0
-    sets = {(use.account, use.set_root, use.order_set.signature) for use in batch.order_uses}
+    sets = {(use.account, use.set_root, *use.order_set.signature.integers) for use in batch.order_uses}
     assert set(usage.order_sets) == sets
     assert len(sets) + len(batch.withdrawals) + len(batch.cancels) <= capacity.signatures
     assert len(batch.start) <= capacity.accounts and len(batch.order_uses) <= capacity.orders and len(batch.fills) <= capacity.fills

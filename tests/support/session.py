@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from straddle.commitments.policy import Data
 from straddle.core import messages
 from straddle.core.accounts import FIRST_USER_ACCOUNT, INSURANCE_ACCOUNT
 from straddle.core.commands import L1Deposit, L1ForceWithdraw, L1SetKey
@@ -79,11 +80,11 @@ def run_night(config: DemoConfig, folder: Path, market: Market | None = None) ->
     return Run(config, market, exchange, night, queue)
 
 
-def post(run: Run, parent: bytes = bytes(32), vk_id: bytes = b"v" * 32) -> list[PostedBatch]:
-    """The run's batches as layer 1 would get them after the header `parent`."""
+def post(run: Run, parent: bytes = bytes(32), vk_id: bytes = b"v" * 32, data: Data = Data.CALLDATA) -> list[PostedBatch]:
+    """The run's batches as layer 1 would get them after the header `parent`, their bodies lying at `data`."""
     batches = []
     for closed in run.exchange.closed:
-        chain = ChainFacts(LOG.chain_id, LOG.rollup, vk_id, parent, 0xBE)
+        chain = ChainFacts(LOG.chain_id, LOG.rollup, vk_id, parent, 0xBE, data)
         batches.append(post_change(closed.change, closed.batch, run.exchange.identity.params, run.config.circuit, HeaderFacts(DOMAIN, closed.log_root), chain))
         parent = batches[-1].header_hash
     return batches

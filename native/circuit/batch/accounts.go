@@ -5,7 +5,7 @@ import (
 
 	"straddle/native/circuit"
 	"straddle/native/circuit/argument"
-	"straddle/native/circuit/poseidon"
+	"straddle/native/circuit/ledger"
 )
 
 // Accounts prove:
@@ -29,54 +29,43 @@ const (
 	amountBits  = 63 // of money paid in or out
 )
 
-// LeafFields are the fields of an account leaf, in the order of its hash, but for the last, the auction word.
-type LeafFields struct {
-	Owner, KeyX, KeyY, MultipleX, MultipleY, KeyEpoch, Cash, PositionsDigest, OrdersRoot variable
-	MinNonce, ActionNonce, Flags                                                         variable
-}
-
 // AccountRow is one touched account.
 type AccountRow struct {
 	Used, ID                                    variable
-	Sides                                       [2]LeafFields // old, new
-	Path                                        []variable    // siblings, from the leaf up
+	Sides                                       [2]ledger.LeafFields // old, new
+	Path                                        []variable           // siblings, from the leaf up
 	Created, Rekeyed, Cancelled, Acting, Paying variable
 	HasPositions, Empty, Closed, HasOrders      variable
 	Deposits, Entries, Withdrawn, Steps         variable
-	Margin                                      [2]MarginFields
+	Margin                                      [2]ledger.MarginFields
 	RuleA, RuleB, RuleC                         variable
 	Force                                       ForceFields
 	Auction                                     AuctionFields
 	Seizure                                     SeizureFields
 }
 
-type leafColumns struct {
-	owner, keyX, keyY, multipleX, multipleY, keyEpoch, cash, positionsDigest, ordersRoot argument.Column
-	minNonce, actionNonce, flags                                                         argument.Column
-}
-
 type accountTable struct {
 	table                                       *argument.Table
 	rows                                        []AccountRow
 	used, id                                    argument.Column
-	sides                                       [2]leafColumns
+	sides                                       [2]ledger.LeafColumns
 	created, rekeyed, cancelled, acting, paying argument.Column
 	hasPositions, empty, closed, hasOrders      argument.Column
 	deposits, entries, withdrawn, steps         argument.Column
-	margin                                      [2]marginColumns
+	margin                                      [2]ledger.MarginColumns
 	ruleA, ruleB, ruleC                         argument.Column
 	force                                       forceColumns
 	auction                                     auctionColumns
 	seizure                                     seizureColumns
 }
 
-func allocateAccounts(l *argument.Layer, plan riskPlan, p circuit.Preset, rows []AccountRow) accountTable {
+func allocateAccounts(l *argument.Layer, plan ledger.RiskPlan, p circuit.Preset, rows []AccountRow) accountTable {
 	t := l.Table("accounts", len(rows))
 	flag := func(name string, get func(*AccountRow) variable) argument.Column {
-		return t.Bool(name, column(rows, get))
+		return t.Bool(name, ledger.Column(rows, get))
 	}
 	number := func(name string, n int, get func(*AccountRow) variable) argument.Column {
-		return t.Bits(name, n, column(rows, get))
+		return t.Bits(name, n, ledger.Column(rows, get))
 	}
 	a := accountTable{
 		table: t, rows: rows, used: flag("used", func(r *AccountRow) variable { return r.Used }),
@@ -102,8 +91,8 @@ func allocateAccounts(l *argument.Layer, plan riskPlan, p circuit.Preset, rows [
 		seizure:      allocateSeizure(t, p, rows),
 	}
 	for side := range sideNames {
-		a.sides[side] = allocateLeaf(t, rows, side)
-		a.margin[side] = allocateMargin(t, plan, rows, side)
+		a.sides[side] = ledger.AllocateLeaves(t, sideNames[side]+" ", rows, func(r *AccountRow) *ledger.LeafFields { return &r.Sides[side] })
+		a.margin[side] = ledger.AllocateMargin(t, plan, sideNames[side]+" ", rows, func(r *AccountRow) *ledger.MarginFields { return &r.Margin[side] })
 	}
 	return a
 }
@@ -111,41 +100,9 @@ func allocateAccounts(l *argument.Layer, plan riskPlan, p circuit.Preset, rows [
 // stepBits holds 0 .. number of order rows.
 func stepBits(p circuit.Preset) int { return bits.Len(uint(p.Orders)) }
 
-func allocateLeaf(t *argument.Table, rows []AccountRow, side int) leafColumns {
-	values := func(get func(*LeafFields) variable) []variable {
-		return column(rows, func(r *AccountRow) variable { return get(&r.Sides[side]) })
-	}
-	element := func(name string, get func(*LeafFields) variable) argument.Column {
-		return t.Field(sideNames[side]+" "+name, values(get))
-	}
-	number := func(name string, n int, get func(*LeafFields) variable) argument.Column {
-		return t.Bits(sideNames[side]+" "+name, n, values(get))
-	}
-	return leafColumns{
-		owner: number("owner", 160, func(f *LeafFields) variable { return f.Owner }),
-		keyX:  element("key_x", func(f *LeafFields) variable { return f.KeyX }), keyY: element("key_y", func(f *LeafFields) variable { return f.KeyY }),
-		multipleX:       element("multiple_x", func(f *LeafFields) variable { return f.MultipleX }),
-		multipleY:       element("multiple_y", func(f *LeafFields) variable { return f.MultipleY }),
-		keyEpoch:        number("key_epoch", 32, func(f *LeafFields) variable { return f.KeyEpoch }),
-		cash:            t.Signed(sideNames[side]+" cash", 64, values(func(f *LeafFields) variable { return f.Cash })),
-		positionsDigest: element("positions_digest", func(f *LeafFields) variable { return f.PositionsDigest }),
-		ordersRoot:      element("orders_root", func(f *LeafFields) variable { return f.OrdersRoot }),
-		minNonce:        number("min_nonce", 64, func(f *LeafFields) variable { return f.MinNonce }),
-		actionNonce:     number("action_nonce", 64, func(f *LeafFields) variable { return f.ActionNonce }),
-		flags:           element("flags", func(f *LeafFields) variable { return f.Flags }),
-	}
-}
-
 // leaf hashes one side of row i.
 func (b *builder) leaf(side, i int) variable {
-	s := &b.accounts.sides[side]
-	fields := []argument.Column{s.owner, s.keyX, s.keyY, s.multipleX, s.multipleY, s.keyEpoch, s.cash, s.positionsDigest, s.ordersRoot,
-		s.minNonce, s.actionNonce, s.flags, b.accounts.auction.word[side]}
-	words := make([]variable, len(fields))
-	for k, field := range fields {
-		words[k] = field[i].Raw()
-	}
-	return poseidon.Sponge(b.api, "straddle.account", words...)
+	return b.accounts.sides[side].Hash(b.api, i, b.accounts.auction.word[side][i])
 }
 
 func (b *builder) stateAccounts() {
@@ -180,7 +137,7 @@ func (b *builder) stateAccountTree() {
 		node := leaves[i]
 		for level, right := range api.ToBinary(t.id[i].Raw(), b.preset.AccountDepth) {
 			for side := range sideNames {
-				node[side] = merkleNode(api, right, node[side], t.rows[i].Path[level])
+				node[side] = ledger.MerkleNode(api, right, node[side], t.rows[i].Path[level])
 			}
 		}
 		used := t.used[i].Raw()
@@ -197,19 +154,19 @@ func (b *builder) stateAccountKeys() {
 	old, now := &t.sides[before], &t.sides[after]
 	for i, used := range t.used {
 		created, rekeyed := t.created[i], t.rekeyed[i]
-		l.AssertZeroIf(created.Not(), now.owner[i].Minus(old.owner[i]))
-		l.AssertZeroIf(created, old.owner[i])
+		l.AssertZeroIf(created.Not(), now.Owner[i].Minus(old.Owner[i]))
+		l.AssertZeroIf(created, old.Owner[i])
 		l.AssertNotNegative(t.entries[i].Minus(created))
-		b.ties.owners.Provide(used, l.Tuple(t.id[i], now.owner[i]))
+		b.ties.owners.Provide(used, l.Tuple(t.id[i], now.Owner[i]))
 		b.ties.queueTotals.Hold(i, l.Tuple(t.deposits[i], t.entries[i]))
 
-		for _, pair := range [][2]argument.Column{{old.keyX, now.keyX}, {old.keyY, now.keyY}, {old.multipleX, now.multipleX}, {old.multipleY, now.multipleY}} {
+		for _, pair := range [][2]argument.Column{{old.KeyX, now.KeyX}, {old.KeyY, now.KeyY}, {old.MultipleX, now.MultipleX}, {old.MultipleY, now.MultipleY}} {
 			l.AssertZeroIf(rekeyed.Not(), pair[after][i].Minus(pair[before][i]))
 		}
-		l.AssertEqual(now.keyEpoch[i], old.keyEpoch[i].Plus(rekeyed))
-		l.AssertEqual(now.flags[i], old.flags[i])
-		b.ties.rekeys.Take(rekeyed, t.id[i], now.keyX[i], now.keyY[i], now.multipleX[i], now.multipleY[i])
-		b.ties.accountKeys.Provide(used, l.Tuple(t.id[i], old.keyX[i], old.keyY[i], old.multipleX[i], old.multipleY[i], old.keyEpoch[i]))
+		l.AssertEqual(now.KeyEpoch[i], old.KeyEpoch[i].Plus(rekeyed))
+		l.AssertEqual(now.Flags[i], old.Flags[i])
+		b.ties.rekeys.Take(rekeyed, t.id[i], now.KeyX[i], now.KeyY[i], now.MultipleX[i], now.MultipleY[i])
+		b.ties.accountKeys.Provide(used, l.Tuple(t.id[i], old.KeyX[i], old.KeyY[i], old.MultipleX[i], old.MultipleY[i], old.KeyEpoch[i]))
 	}
 }
 
@@ -219,18 +176,18 @@ func (b *builder) stateAccountNonces() {
 	t, l := &b.accounts, b.l
 	old, now := &t.sides[before], &t.sides[after]
 	for i, used := range t.used {
-		rise := now.minNonce[i].Minus(old.minNonce[i])
+		rise := now.MinNonce[i].Minus(old.MinNonce[i])
 		l.AssertZeroIf(t.cancelled[i].Not(), rise)
 		l.AssertNotNegative(rise)
-		b.ties.signed.Require(t.cancelled[i], l.Tuple(t.id[i], l.Const(kindCancel), now.minNonce[i]))
-		b.ties.minNonces.Provide(used, l.Tuple(t.id[i], old.minNonce[i]))
+		b.ties.signed.Require(t.cancelled[i], l.Tuple(t.id[i], l.Const(kindCancel), now.MinNonce[i]))
+		b.ties.minNonces.Provide(used, l.Tuple(t.id[i], old.MinNonce[i]))
 
-		rise = now.actionNonce[i].Minus(old.actionNonce[i])
+		rise = now.ActionNonce[i].Minus(old.ActionNonce[i])
 		l.AssertZeroIf(t.acting[i].Not(), rise)
 		l.AssertNotNegative(rise.Minus(t.acting[i]))
 		l.AssertZeroIf(t.paying[i], t.acting[i].Not())
 		l.AssertZero(l.Const(1).Minus(t.paying[i]).Minus(t.force.forced[i]).Times(t.withdrawn[i])) // never both: forced.go
-		b.ties.actions.Take(t.acting[i], t.id[i], now.actionNonce[i], t.paying[i], t.withdrawn[i])
+		b.ties.actions.Take(t.acting[i], t.id[i], now.ActionNonce[i], t.paying[i], t.withdrawn[i])
 	}
 }
 
@@ -239,9 +196,9 @@ func (b *builder) stateCash() {
 	b.l.Group("accounts: cash")
 	t := &b.accounts
 	for i := range t.used {
-		flow := t.sides[after].cash[i].Minus(t.sides[before].cash[i]).Minus(t.deposits[i]).Plus(t.withdrawn[i])
+		flow := t.sides[after].Cash[i].Minus(t.sides[before].Cash[i]).Minus(t.deposits[i]).Plus(t.withdrawn[i])
 		b.ties.cash.Hold(i, b.l.Tuple(flow))
-		b.l.AssertNotNegative(t.sides[after].cash[i].Plus(b.l.Const(1).Shifted(63)).Minus(b.l.Const(1))) // -2^63 is no cash
+		b.l.AssertNotNegative(t.sides[after].Cash[i].Plus(b.l.Const(1).Shifted(63)).Minus(b.l.Const(1))) // -2^63 is no cash
 	}
 }
 
@@ -250,19 +207,19 @@ func (b *builder) stateAccountChains() {
 	b.l.Group("accounts: digests and slot chains")
 	t, l := &b.accounts, b.l
 	old, now := &t.sides[before], &t.sides[after]
-	empty := l.FieldConst(toBig(emptyPositions()))
+	empty := l.FieldConst(ledger.ToBig(ledger.EmptyPositions()))
 	for i, used := range t.used {
 		has := t.hasPositions[i]
 		l.AssertEqual(has.Plus(t.empty[i], t.closed[i]), used)
-		l.AssertZeroIf(has.Not(), now.positionsDigest[i].Minus(old.positionsDigest[i]))
-		l.AssertZeroIf(t.empty[i], old.positionsDigest[i].Minus(empty))
+		l.AssertZeroIf(has.Not(), now.PositionsDigest[i].Minus(old.PositionsDigest[i]))
+		l.AssertZeroIf(t.empty[i], old.PositionsDigest[i].Minus(empty))
 		l.AssertZeroIf(t.closed[i], t.ruleC[i].Not().Plus(t.steps[i], t.acting[i], t.force.forced[i], t.auction.begun[i], t.auction.ended(i)))
-		b.ties.digests.Take(has, t.id[i], old.positionsDigest[i], now.positionsDigest[i])
+		b.ties.digests.Take(has, t.id[i], old.PositionsDigest[i], now.PositionsDigest[i])
 
 		l.AssertZeroIf(t.hasOrders[i].Not(), t.steps[i])
 		l.AssertNotNegative(t.steps[i].Minus(t.hasOrders[i]))
 		l.AssertZeroIf(used.Not(), t.steps[i])
-		b.ties.slots.Put(used, t.id[i], l.Const(0), old.ordersRoot[i])
-		b.ties.slots.Take(used, t.id[i], t.steps[i], now.ordersRoot[i])
+		b.ties.slots.Put(used, t.id[i], l.Const(0), old.OrdersRoot[i])
+		b.ties.slots.Take(used, t.id[i], t.steps[i], now.OrdersRoot[i])
 	}
 }

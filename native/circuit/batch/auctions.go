@@ -5,6 +5,7 @@ import (
 
 	"straddle/native/circuit"
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
 )
 
 // Auctions prove, for every account row:
@@ -62,7 +63,7 @@ type seizureColumns struct {
 
 func allocateAuction(t *argument.Table, rows []AccountRow) auctionColumns {
 	values := func(get func(*AuctionFields) variable) []variable {
-		return column(rows, func(r *AccountRow) variable { return get(&r.Auction) })
+		return ledger.Column(rows, func(r *AccountRow) variable { return get(&r.Auction) })
 	}
 	return auctionColumns{
 		startMs:      t.Bits("auction_start_ms", startBits, values(func(f *AuctionFields) variable { return f.StartMs })),
@@ -82,7 +83,7 @@ func allocateAuction(t *argument.Table, rows []AccountRow) auctionColumns {
 
 func allocateSeizure(t *argument.Table, p circuit.Preset, rows []AccountRow) seizureColumns {
 	values := func(get func(*SeizureFields) variable) []variable {
-		return column(rows, func(r *AccountRow) variable { return get(&r.Seizure) })
+		return ledger.Column(rows, func(r *AccountRow) variable { return get(&r.Seizure) })
 	}
 	return seizureColumns{
 		seized:    t.Bool("seized", values(func(f *SeizureFields) variable { return f.Seized })),
@@ -91,7 +92,7 @@ func allocateSeizure(t *argument.Table, p circuit.Preset, rows []AccountRow) sei
 		winner:    t.Bits("winner", accountBits, values(func(f *SeizureFields) variable { return f.Winner })),
 		fraction:  t.Bits("fraction_bps", fractionBits, values(func(f *SeizureFields) variable { return f.Fraction })),
 		fund:      t.Bool("fund", values(func(f *SeizureFields) variable { return f.Fund })),
-		relief:    t.Bits("relief", sizeBits+weightBits+bits.Len(uint(p.Deleverages)), values(func(f *SeizureFields) variable { return f.Relief })),
+		relief:    t.Bits("relief", ledger.SizeBits+ledger.WeightBits+bits.Len(uint(p.Deleverages)), values(func(f *SeizureFields) variable { return f.Relief })),
 	}
 }
 
@@ -131,7 +132,7 @@ func (b *builder) stateAuctionWords() {
 func (b *builder) stateAuctions(standings []standing) {
 	b.l.Group("auctions: begin, end and age")
 	t, a, l, h := &b.accounts, &b.accounts.auction, b.l, &b.header
-	empty := l.FieldConst(toBig(emptyPositions()))
+	empty := l.FieldConst(ledger.ToBig(ledger.EmptyPositions()))
 	for i := range t.used {
 		j := &standings[i]
 		l.AssertNotNegative(a.below[i].Times(j.maintenance[before].Minus(j.equity[before]).Minus(l.Const(1))))
@@ -140,7 +141,7 @@ func (b *builder) stateAuctions(standings []standing) {
 		l.AssertZeroIf(a.endedCovered[i], a.inAuction[i].Not().Plus(a.forced[i]))
 		l.AssertNotNegative(a.endedCovered[i].Times(j.room[after]))
 		l.AssertZero(a.endedSold[i].Plus(a.endedOver[i]).Times(a.forced[i].Not())) // forced: in an auction
-		l.AssertZeroIf(a.endedSold[i], t.sides[after].positionsDigest[i].Minus(empty))
+		l.AssertZeroIf(a.endedSold[i], t.sides[after].PositionsDigest[i].Minus(empty))
 		l.AssertZeroIf(a.endedOver[i], h.auctionMs.Minus(a.ageMs[i]))
 
 		l.AssertNotNegative(h.auctionMs.Minus(a.ageMs[i]))
@@ -161,11 +162,11 @@ func (b *builder) stateSeizures(standings []standing) {
 		l.AssertZeroIf(seized, a.inAuction[i].Not().Plus(unasked, t.steps[i], t.acting[i])) // forced.go: no forced withdrawal
 		rate := a.limitBps[i].Plus(a.below[i].Times(h.discountBps.Minus(a.limitBps[i])))
 		allowed := rate.Times(a.ageMs[i]).Times(j.maintenance[before].Minus(j.maintenance[after]))
-		l.AssertNotNegative(seized.Times(allowed.Minus(h.auctionMs.Scaled(bpsInWhole).Times(lost))))
+		l.AssertNotNegative(seized.Times(allowed.Minus(h.auctionMs.Scaled(ledger.BpsInWhole).Times(lost))))
 
 		l.AssertZeroIf(s.auctioned[i], seized.Not())
 		l.AssertZeroIf(s.auctioned[i].Not(), s.winner[i].Plus(s.fraction[i], s.fund[i]))
-		l.AssertNotNegative(l.Const(bpsInWhole).Minus(s.fraction[i]))
+		l.AssertNotNegative(l.Const(ledger.BpsInWhole).Minus(s.fraction[i]))
 		b.ties.takeovers.Take(s.auctioned[i], t.id[i], s.winner[i], s.fraction[i], s.fund[i])
 		b.ties.sales.Provide(used, l.Tuple(t.id[i], s.fraction[i], s.winner[i]))
 
@@ -174,7 +175,7 @@ func (b *builder) stateSeizures(standings []standing) {
 		l.AssertNotNegative(s.bankrupt[i].Times(j.equity[after]).Negated())
 		b.ties.bankrupt.Provide(s.bankrupt[i], l.Tuple(t.id[i]))
 		b.ties.relief.Hold(i, l.Tuple(s.relief[i]))
-		gone := lost.Plus(s.relief[i].Scaled(bpsInWhole)) // by the takeover
+		gone := lost.Plus(s.relief[i].Scaled(ledger.BpsInWhole)) // by the takeover
 		l.AssertNotNegative(s.auctioned[i].Minus(s.fund[i].Times(s.bankrupt[i])).Times(gone))
 		l.AssertNotNegative(seized.Minus(s.bankrupt[i]).Times(j.equity[after]).Minus(s.bankrupt[i].Times(gone)))
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
@@ -80,7 +81,8 @@ func cheatsAccountTree() []cheat {
 		{name: "an account beyond the tree", want: "accounts: tree", cells: func(c *Private) { bump(&c.Accounts[rowFresh].ID, 1<<8) }},
 		{name: "more account rows than were touched", want: "accounts: tree", plan: func(f *fixture) {
 			f.accountRows = func(rows []Account) []Account { // a leaf that the tree does not hold
-				extra := Account{ID: num(200), Old: *nullAccount(f.preset.SlotDepth), New: *nullAccount(f.preset.SlotDepth), Path: rows[0].Path, CancelSignature: -1}
+				null := *ledger.NullAccount(f.preset.SlotDepth)
+				extra := Account{ID: num(200), Old: null, New: null, Path: rows[0].Path, CancelSignature: -1}
 				return append(rows, extra)
 			}
 		}},
@@ -118,7 +120,7 @@ func cheatsAccountKeys() []cheat {
 			cells: func(c *Private) {
 				key := crypto.PublicKey(other)
 				multiple := crypto.Multiple(&key)
-				c.Queue[1].MultipleX, c.Queue[1].MultipleY = toBig(multiple.X), toBig(multiple.Y)
+				c.Queue[1].MultipleX, c.Queue[1].MultipleY = ledger.ToBig(multiple.X), ledger.ToBig(multiple.Y)
 			}},
 		{name: "key entry ignored", want: "sum rekeys", plan: func(f *fixture) {
 			f.new[rich].secret, f.new[rich].keyEpoch = f.old[rich].secret, f.old[rich].keyEpoch
@@ -213,15 +215,15 @@ func cheatsCash() []cheat {
 			f.shiftCash(repairing, num(1<<40)) // out of the margin rule's reach
 		}},
 		{name: "cash of -2^63", want: "range of accounts: cash", plan: func(f *fixture) {
-			f.old[bystander].cash, f.new[bystander].cash = new(big.Int).Neg(power(63)), new(big.Int).Neg(power(63))
+			f.old[bystander].cash, f.new[bystander].cash = new(big.Int).Neg(ledger.Power(63)), new(big.Int).Neg(ledger.Power(63))
 			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander, fresh, sender, bidder, broke, spreader, idle}
 		}},
 		{name: "control cash of 1 - 2^63", plan: func(f *fixture) {
-			f.old[bystander].cash, f.new[bystander].cash = new(big.Int).Sub(num(1), power(63)), new(big.Int).Sub(num(1), power(63))
+			f.old[bystander].cash, f.new[bystander].cash = new(big.Int).Sub(num(1), ledger.Power(63)), new(big.Int).Sub(num(1), ledger.Power(63))
 			f.touched = []int64{feeAccount, rich, repairing, reducing, bystander, fresh, sender, bidder, broke, spreader, idle}
 		}},
 		{name: "cash beyond 64 bits", want: "range of accounts/new cash", plan: func(f *fixture) {
-			f.old[feeAccount].cash = new(big.Int).Sub(power(63), num(1))
+			f.old[feeAccount].cash = new(big.Int).Sub(ledger.Power(63), num(1))
 			f.new[feeAccount].cash.Add(f.new[feeAccount].cash, new(big.Int).Sub(f.old[feeAccount].cash, num(5)))
 		}},
 	}
@@ -268,10 +270,10 @@ func cheatsChains() []cheat {
 			fake := SlotState{num(19), num(0), num(0)}
 			path := make([]fr.Element, len(r.SlotPath))
 			for k := range path {
-				path[k] = toElement(number(r.SlotPath[k]))
+				path[k] = ledger.ToElement(number(r.SlotPath[k]))
 			}
 			r.SlotNonce = num(19)
-			r.RootBefore = toBig(crypto.Fold(fake.leaf(), number(r.Nonce).Uint64()%16, path))
+			r.RootBefore = ledger.ToBig(crypto.Fold(fake.leaf(), number(r.Nonce).Uint64()%16, path))
 		}},
 	}
 }

@@ -1,13 +1,17 @@
 package batch
 
-import "math/big"
+import (
+	"math/big"
+
+	"straddle/native/circuit/ledger"
+)
 
 // forceOf makes an account row claim one case of a forced withdrawal.
 func forceOf(row int, name byte) func(c *Private) {
 	return func(c *Private) {
 		f := &c.Accounts[row].Force
-		f.Full, f.ShortRoom, f.ShortSettled = bit(name == 'f'), bit(name == 'r'), bit(name == 's')
-		f.NoneRoom, f.NoneSettled = bit(name == 'R'), bit(name == 'S')
+		f.Full, f.ShortRoom, f.ShortSettled = ledger.Bit(name == 'f'), ledger.Bit(name == 'r'), ledger.Bit(name == 's')
+		f.NoneRoom, f.NoneSettled = ledger.Bit(name == 'R'), ledger.Bit(name == 'S')
 	}
 }
 
@@ -83,8 +87,8 @@ func cheatsForced() []cheat {
 			optionHolder(f, 50, 7)
 			forceOn(f, bystander, 7, 0)
 		}, cells: func(c *Private) {
-			shiftLoss(4, before, power(60))(c)
-			shiftLoss(4, after, power(60))(c)
+			shiftLoss(4, before, ledger.Power(60))(c)
+			shiftLoss(4, after, ledger.Power(60))(c)
 			forceOf(4, 'R')(c)
 			ruleOf(4, 'c')(c)
 		}},

@@ -3,6 +3,8 @@ package batch
 import (
 	"math/big"
 	"slices"
+
+	"straddle/native/circuit/ledger"
 )
 
 // dropClose leaves out the forced close.
@@ -28,7 +30,7 @@ func none(int64) int64 { return 0 }
 func endedBy(row int, way byte) func(c *Private) {
 	return func(c *Private) {
 		a := &c.Accounts[row].Auction
-		a.EndedCovered, a.EndedSold, a.EndedOver = bit(way == 'c'), bit(way == 's'), bit(way == 'o')
+		a.EndedCovered, a.EndedSold, a.EndedOver = ledger.Bit(way == 'c'), ledger.Bit(way == 's'), ledger.Bit(way == 'o')
 	}
 }
 
@@ -95,7 +97,7 @@ func cheatsAuctions() []cheat {
 		{name: "parts of the word that overlap", want: "range of accounts/auction_start_ms", plan: move(idle, forcedSince(9), forcedSince(9)),
 			cells: func(c *Private) {
 				a := &c.Accounts[rowIdle].Auction
-				a.StartMs, a.Forced = total(a.StartMs, power(startBits)), 0
+				a.StartMs, a.Forced = total(a.StartMs, ledger.Power(startBits)), 0
 			}},
 		{name: "discount of 0", want: "range of header: parameters", plan: func(f *fixture) { f.header.DiscountBps = num(0) }},
 		{name: "no auction time", want: "range of header: parameters", plan: func(f *fixture) { f.header.AuctionMs = num(0) }},
@@ -111,8 +113,8 @@ func dropDeleverage(f *fixture) {
 // solvent gives the seized account this much old equity more than its maintenance margin, rounded up, and no deleveraging.
 func solvent(f *fixture, above int64) {
 	dropDeleverage(f)
-	need := new(big.Int).Add(f.standingOf(broke).maintenance[before], num(bpsInWhole-1))
-	f.setOldEquity(broke, total(need.Div(need, num(bpsInWhole)), above))
+	need := new(big.Int).Add(f.standingOf(broke).maintenance[before], num(ledger.BpsInWhole-1))
+	f.setOldEquity(broke, total(need.Div(need, num(ledger.BpsInWhole)), above))
 	f.lose(num(0))
 }
 
@@ -134,7 +136,7 @@ func gain(f *fixture, micros int64) {
 	j := f.standingOf(broke)
 	gained := new(big.Int).Sub(j.equity[after], j.equity[before])
 	t := &f.takeovers[0]
-	by := total(micros, new(big.Int).Neg(gained.Quo(gained, num(bpsInWhole))))
+	by := total(micros, new(big.Int).Neg(gained.Quo(gained, num(ledger.BpsInWhole))))
 	t.Payment = total(t.Payment, by)
 	f.new[fundAccount].cash.Sub(f.new[fundAccount].cash, by)
 	f.new[broke].cash.Add(f.new[broke].cash, by)
@@ -172,7 +174,7 @@ func cheatsSeizures() []cheat {
 		}},
 		{name: "overstated maintenance margin", want: "margin: exact scan loss", plan: func(f *fixture) { solvent(f, 0) }, cells: func(c *Private) {
 			c.Accounts[rowBroke].Auction.Below = 1
-			shiftLoss(rowBroke, before, power(60))(c)
+			shiftLoss(rowBroke, before, ledger.Power(60))(c)
 		}},
 		{name: "with orders", want: group, plan: func(f *fixture) { auctionOf(f, repairing, since(9), since(9)) }, cells: func(c *Private) {
 			ruleOf(rowRepairing, '-')(c)
@@ -187,7 +189,7 @@ func cheatsSeizures() []cheat {
 			solvent(f, -1)
 			j := f.standingOf(broke)
 			fall := new(big.Int).Sub(j.initial[before], j.initial[after])
-			f.lose(total(fall.Div(fall, num(bpsInWhole)), 1))
+			f.lose(total(fall.Div(fall, num(ledger.BpsInWhole)), 1))
 		}},
 		{name: "control a forced auction", plan: func(f *fixture) {
 			solvent(f, 1<<40)
@@ -221,7 +223,7 @@ func cheatsSeizures() []cheat {
 			f.slice(-1)
 			f.takeovers[0].FractionBps = num(0) // rule c holds
 			gain(f, 0)
-			f.shiftCash(fundAccount, new(big.Int).Neg(power(46)))
+			f.shiftCash(fundAccount, new(big.Int).Neg(ledger.Power(46)))
 		}), cells: ruleOf(1, 'c')},
 		{name: "another account as the fund", want: "takeovers", plan: fund(func(f *fixture) { gain(f, 0) }), cells: func(c *Private) {
 			c.Takeovers[0].Winner = bidder
@@ -234,9 +236,11 @@ func cheatsTakeovers() []cheat {
 	resign := func(f *fixture) { f.signedBy(signBid).payload = bidPayload(&f.takeovers[0]) }
 	return []cheat{
 		{name: "control paid at the limit", plan: func(f *fixture) { f.pay(f.takeovers[0].Payment, f.takeovers[0].Payment) }},
-		{name: "payment above the limit", want: "range of takeovers", plan: func(f *fixture) { f.pay(f.takeovers[0].Payment, less(f.takeovers[0].Payment, 1)) }},
+		{name: "payment above the limit", want: "range of takeovers", plan: func(f *fixture) {
+			f.pay(f.takeovers[0].Payment, ledger.Less(f.takeovers[0].Payment, 1))
+		}},
 		{name: "a higher limit than was signed", want: "sum signed", plan: func(f *fixture) {
-			f.pay(f.takeovers[0].Payment, less(f.takeovers[0].Payment, 1))
+			f.pay(f.takeovers[0].Payment, ledger.Less(f.takeovers[0].Payment, 1))
 			f.takeovers[0].Limit = f.takeovers[0].Payment
 		}},
 		{name: "unsigned", want: "sum signed", plan: func(f *fixture) { f.signedBy(signBid).kind = kindTransfer }},
@@ -252,7 +256,9 @@ func cheatsTakeovers() []cheat {
 			f.takeovers[0].FractionBps = num(brokeFraction)
 		}},
 		{name: "an expired bid", want: "range of takeovers", plan: func(f *fixture) { f.takeovers[0].ExpiryMs = f.header.TimeMs; resign(f) }},
-		{name: "a bid that expires later than was signed", want: "sum signed", plan: func(f *fixture) { f.takeovers[0].ExpiryMs = total(f.takeovers[0].ExpiryMs, 1) }},
+		{name: "a bid that expires later than was signed", want: "sum signed", plan: func(f *fixture) {
+			f.takeovers[0].ExpiryMs = total(f.takeovers[0].ExpiryMs, 1)
+		}},
 		{name: "nonce used before", want: "range of accounts: nonces", plan: func(f *fixture) { f.old[bidder].actionNonce = 9 }},
 		{name: "payment not received", want: "sum cash", plan: func(f *fixture) { solvent(f, -1); f.lose(num(5)); f.new[broke].cash = total(f.new[broke].cash, 1) }},
 		{name: "payment not made", want: "sum cash", plan: func(f *fixture) { f.new[bidder].cash = total(f.new[bidder].cash, 1) }},
@@ -277,15 +283,15 @@ func cheatsTakeovers() []cheat {
 			c.Positions[0].Winner = bidder // rich is not sold, no slice moves
 		}},
 		{name: "a winner below initial margin", want: "margin: rule", plan: func(f *fixture) {
-			f.shiftCash(bidder, new(big.Int).Neg(power(45)))
+			f.shiftCash(bidder, new(big.Int).Neg(ledger.Power(45)))
 		}, cells: ruleOf(rowBidder, 'c')},
 		{name: "a winner below initial margin, as if not", want: "range of margin: rule", plan: func(f *fixture) {
-			f.shiftCash(bidder, new(big.Int).Neg(power(45)))
+			f.shiftCash(bidder, new(big.Int).Neg(ledger.Power(45)))
 		}, cells: ruleOf(rowBidder, 'a')},
 		{name: "a row of both kinds", want: "takeovers", cells: func(c *Private) { c.Takeovers[0].Fund = 1 }},
 		{name: "a row of neither kind", want: "takeovers", cells: func(c *Private) { c.Takeovers[0].Bid = 0 }},
 		{name: "an unused row with a bid", want: "takeovers", cells: func(c *Private) { c.Takeovers[1].Bid = 1 }},
-		{name: "a limit of 2^63", want: "range of takeovers/limit", cells: func(c *Private) { c.Takeovers[0].Limit = power(63) }},
+		{name: "a limit of 2^63", want: "range of takeovers/limit", cells: func(c *Private) { c.Takeovers[0].Limit = ledger.Power(63) }},
 	}
 }
 
@@ -294,7 +300,7 @@ func cheatsDeleverages() []cheat {
 		return func(f *fixture) {
 			f.deleverage(-1)
 			f.deleverages[0].Size = num(lots)
-			f.deleverages[0].Price = total(f.instruments[3].mark(), 7*num(lots).Sign())
+			f.deleverages[0].Price = total(f.instruments[3].Mark(), 7*num(lots).Sign())
 			f.deleverage(1)
 			f.fair()
 		}
@@ -302,7 +308,7 @@ func cheatsDeleverages() []cheat {
 	reprice := func(off int64) func(f *fixture) {
 		return func(f *fixture) {
 			f.deleverage(-1)
-			f.deleverages[0].Price = total(f.instruments[3].mark(), off)
+			f.deleverages[0].Price = total(f.instruments[3].Mark(), off)
 			f.deleverage(1)
 			f.fair()
 		}
@@ -314,7 +320,7 @@ func cheatsDeleverages() []cheat {
 		{name: "price on the winner's side of the mark", want: "range of accounts/relief", plan: reprice(1)},
 		{name: "price on the winner's side of the mark beside another", want: "range of deleverages", plan: func(f *fixture) {
 			again := f.deleverages[0]
-			f.deleverages = append([]Deleverage{{again.Account, again.Winner, again.Instrument, num(-1), total(f.instruments[3].mark(), 1)}}, again)
+			f.deleverages = append([]Deleverage{{again.Account, again.Winner, again.Instrument, num(-1), total(f.instruments[3].Mark(), 1)}}, again)
 			f.deleverage(1)
 			f.fair()
 		}},
@@ -324,7 +330,7 @@ func cheatsDeleverages() []cheat {
 		{name: "price above the band", want: "range of deleverages", plan: func(f *fixture) {
 			f.deleverage(-1)
 			d := &f.deleverages[0]
-			d.Instrument, d.Size, d.Price = num(1), num(5), total(f.instruments[0].mark(), 5001)
+			d.Instrument, d.Size, d.Price = num(1), num(5), total(f.instruments[0].Mark(), 5001)
 			f.deleverage(1)
 			f.fair()
 		}},

@@ -3,6 +3,9 @@ package batch
 import (
 	"math/big"
 	"testing"
+
+	"straddle/native/circuit/inspect"
+	"straddle/native/circuit/ledger"
 )
 
 func cheatsQueue() []cheat {
@@ -55,7 +58,7 @@ func cheatsWithdrawals() []cheat {
 			f.new[rich].actionNonce = 5
 		}},
 		{name: "amount and nonce that share the signed word", want: "range of withdrawals/nonce", plan: func(f *fixture) {
-			f.withdrawals[0].Nonce = new(big.Int).Add(num(4), power(64))
+			f.withdrawals[0].Nonce = new(big.Int).Add(num(4), ledger.Power(64))
 			f.withdrawals[0].Amount = num(776)
 			f.new[rich].cash.Add(f.new[rich].cash, num(1))
 		}},
@@ -91,8 +94,8 @@ func TestCheatPublicInputs(t *testing.T) {
 		{"y_body", "vector: evaluations", func(c *Circuit) { bump(&c.Public.YBody, 1) }},
 		{"the y exchanged", "vector: evaluations", func(c *Circuit) { c.Public.YBody, c.Public.YEffects = c.Public.YEffects, c.Public.YBody }},
 		{"z", "vector: evaluations", func(c *Circuit) { bump(&c.Public.Z, 1) }},
-		{"zeros", "vector: ", func(c *Circuit) { c.Public = Public{0, 0, 0, 0, 0} }},
-		{"beneficiary of 161 bits", "range of header: beneficiary", func(c *Circuit) { c.Public.Beneficiary = power(160) }},
+		{"zeros", "vector: ", func(c *Circuit) { c.Public = ledger.Public{C: 0, Z: 0, YEffects: 0, YBody: 0, Beneficiary: 0} }},
+		{"beneficiary of 161 bits", "range of header: beneficiary", func(c *Circuit) { c.Public.Beneficiary = ledger.Power(160) }},
 		{"control another beneficiary", "", func(c *Circuit) { c.Public.Beneficiary = 5 }},
 		{"k_im 0", "vector: ", func(c *Circuit) { c.Private.Header.KIm = 0 }},
 		{"k_mm", "vector: ", func(c *Circuit) { bump(&c.Private.Header.KMm, 1) }},
@@ -111,24 +114,24 @@ func TestCheatPublicInputs(t *testing.T) {
 		{"queue pointer", "vector: ", func(c *Circuit) { bump(&c.Private.Header.OldQueuePointer, 1) }},
 		{"log root", "vector: ", func(c *Circuit) { bump(&c.Private.Header.LogRoot, 1) }},
 		{"log root of 249 bits", "range of header/log_root", func(c *Circuit) {
-			c.Private.Header.LogRoot = power(248)
+			c.Private.Header.LogRoot = ledger.Power(248)
 			publish(c)
 		}},
 		{"last sequence", "vector: ", func(c *Circuit) { bump(&c.Private.Header.LastSequence, 1) }},
 		{"sequence of an order", "vector: ", func(c *Circuit) { bump(&c.Private.Orders[0].Sequence, 1) }},
 		{"a word that keeps the sum of two fields", "range of header", func(c *Circuit) {
 			bump(&c.Private.Header.Epoch, -1)
-			c.Private.Header.TimeMs = total(c.Private.Header.TimeMs, new(big.Int).ModInverse(power(64), modulusOf()))
+			c.Private.Header.TimeMs = total(c.Private.Header.TimeMs, new(big.Int).ModInverse(ledger.Power(64), modulusOf()))
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			filled := fill(p, w)
 			c.change(filled)
 			err := solve(t, ccs, filled)
-			if err == nil && c.want != "" || err != nil && !refusedBy(ccs.placeOf(err), c.want) {
+			if err == nil && c.want != "" || err != nil && !inspect.RefusedBy(ccs.PlaceOf(err), c.want) {
 				place := ""
 				if err != nil {
-					place = ccs.placeOf(err)
+					place = ccs.PlaceOf(err)
 				}
 				t.Errorf("error %v by %q, expected %q", err, place, c.want)
 			}

@@ -3,6 +3,8 @@ package batch
 import (
 	"math/big"
 	"slices"
+
+	"straddle/native/circuit/ledger"
 )
 
 // netOf is what a combination's leg prices come to for one unit of the plan's spread: instrument 1 less twice instrument 3.
@@ -17,7 +19,7 @@ func limitSpread(f *fixture, by int64) {
 		worst = second
 	}
 	for _, row := range []int{spreadBuys, spreadBuysAgain} {
-		f.orders[row].Limit = less(worst, by)
+		f.orders[row].Limit = ledger.Less(worst, by)
 	}
 }
 
@@ -57,7 +59,7 @@ func cheatsLegTerms() []cheat {
 			bump(&c.Orders[spreadBuys].FeeSlack, 1)
 		}},
 		{name: "a combination's fees above the cap", want: "range of orders/fee_slack", plan: func(f *fixture) {
-			most := new(big.Int).Quo(less(f.orders[spreadBuys].Fee, 1), f.orders[spreadBuys].Fill)
+			most := new(big.Int).Quo(ledger.Less(f.orders[spreadBuys].Fee, 1), f.orders[spreadBuys].Fill)
 			f.orders[spreadBuys].FeeCap, f.orders[spreadBuysAgain].FeeCap = most, most
 		}},
 		{name: "more lots of a leg than its ratio", want: "sum leg fills", plan: func(f *fixture) {

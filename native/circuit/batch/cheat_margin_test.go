@@ -2,13 +2,15 @@ package batch
 
 import (
 	"math/big"
+
+	"straddle/native/circuit/ledger"
 )
 
 // ruleOf makes an account row claim one rule.
 func ruleOf(row int, rule byte) func(c *Private) {
 	return func(c *Private) {
 		r := &c.Accounts[row]
-		r.RuleA, r.RuleB, r.RuleC = bit(rule == 'a'), bit(rule == 'b'), bit(rule == 'c')
+		r.RuleA, r.RuleB, r.RuleC = ledger.Bit(rule == 'a'), ledger.Bit(rule == 'b'), ledger.Bit(rule == 'c')
 	}
 }
 
@@ -19,17 +21,17 @@ func setEquity(f *fixture, id int64, equity *big.Int) {
 
 // ceiling is the least whole number of micro-dollars that is at least the requirement k L + charge of an account's new side.
 func ceiling(f *fixture, id int64, k *big.Int, maintenance bool) *big.Int {
-	filler := &filler{w: &Witness{Positions: f.positionRows(id)}, instruments: map[string]*Instrument{}}
+	filler := &filler{w: &Witness{Positions: f.positionRows(id)}, instruments: map[string]*ledger.Instrument{}}
 	for i := range f.instruments {
 		filler.instruments[f.instruments[i].ID.String()] = &f.instruments[i]
 	}
 	t := filler.totals(num(id), after)
-	charge := t.chargeIM
+	charge := t.ChargeIM
 	if maintenance {
-		charge = t.chargeMM
+		charge = t.ChargeMM
 	}
-	n := new(big.Int).Mul(k, t.loss)
-	n.Add(n, num(bpsInWhole-1)).Div(n, num(bpsInWhole))
+	n := new(big.Int).Mul(k, t.Loss)
+	n.Add(n, num(ledger.BpsInWhole-1)).Div(n, num(ledger.BpsInWhole))
 	return n.Add(n, charge)
 }
 
@@ -55,23 +57,23 @@ func useUpRoom(f *fixture, fall int64) {
 	rise := f.judge(repairing).roomRise
 	f.book(&f.fills[4], -1)
 	f.fills[4].TakerFee = total(f.fills[4].TakerFee, rise, fall)
-	f.orders[repairBuys3].FeeCap = power(31)
+	f.orders[repairBuys3].FeeCap = ledger.Power(31)
 	f.book(&f.fills[4], 1)
-	setEquity(f, repairing, less(f.judge(repairing).initial, 1))
+	setEquity(f, repairing, ledger.Less(f.judge(repairing).initial, 1))
 }
 
 func cheatsMarginRule() []cheat {
 	return []cheat{
 		{name: "rule a fails", want: "range of margin: rule", plan: func(f *fixture) {
 			dropWithdrawal(f)
-			setEquity(f, rich, less(ceiling(f, rich, f.header.KIm, false), 1))
+			setEquity(f, rich, ledger.Less(ceiling(f, rich, f.header.KIm, false), 1))
 		}},
 		{name: "control rule a holds exactly", plan: func(f *fixture) {
 			dropWithdrawal(f)
 			setEquity(f, rich, ceiling(f, rich, f.header.KIm, false))
 		}},
 		{name: "rule b fails its second part", want: "range of margin: rule", cells: ruleOf(rowRepairing, 'b'), plan: func(f *fixture) {
-			setEquity(f, repairing, less(ceiling(f, repairing, f.header.KMm, true), 1))
+			setEquity(f, repairing, ledger.Less(ceiling(f, repairing, f.header.KMm, true), 1))
 		}},
 		{name: "control rule b holds exactly", cells: ruleOf(rowRepairing, 'b'), plan: func(f *fixture) {
 			setEquity(f, repairing, ceiling(f, repairing, f.header.KMm, true))
@@ -119,16 +121,16 @@ func settledTo(f *fixture, settled int64) {
 	for _, side := range []map[int64]*state{f.old, f.new} {
 		side[rich].move(4, num(1_000_000))
 	}
-	filler := &filler{w: &Witness{Positions: f.positionRows(rich)}, instruments: map[string]*Instrument{}}
+	filler := &filler{w: &Witness{Positions: f.positionRows(rich)}, instruments: map[string]*ledger.Instrument{}}
 	for i := range f.instruments {
 		filler.instruments[f.instruments[i].ID.String()] = &f.instruments[i]
 	}
 	t := filler.totals(num(rich), after)
-	now := total(f.new[rich].cash, t.linear, new(big.Int).Neg(t.shortOptions))
+	now := total(f.new[rich].cash, t.Linear, new(big.Int).Neg(t.ShortOptions))
 	f.shiftCash(rich, new(big.Int).Sub(num(settled), now))
 }
 
-func modulusOf() *big.Int { return new(big.Int).Add(toBig(toElement(num(-1))), num(1)) }
+func modulusOf() *big.Int { return new(big.Int).Add(ledger.ToBig(ledger.ToElement(num(-1))), num(1)) }
 
 // shiftLoss adds to the scan loss and to every surplus of one side of a row.
 func shiftLoss(row, side int, by *big.Int) func(c *Private) {
@@ -144,10 +146,10 @@ func shiftLoss(row, side int, by *big.Int) func(c *Private) {
 // carry moves 2^stride from lane 0 to lane 1 of the first pair of deltas.
 func carry(row, side int, sign int64) func(c *Private) {
 	return func(c *Private) {
-		plan := planRisk(mustPreset("nano"))
-		stride := plan.lanes[laneDeltas].Shifts[1]
+		plan := ledger.PlanRisk(mustPreset("nano").Positions)
+		stride := plan.Lanes[ledger.LaneDeltas].Shifts[1]
 		m := &c.Accounts[row].Margin[side]
-		m.Surplus[0] = total(m.Surplus[0], new(big.Int).Mul(num(sign), power(stride)))
+		m.Surplus[0] = total(m.Surplus[0], new(big.Int).Mul(num(sign), ledger.Power(stride)))
 		m.Surplus[1] = total(m.Surplus[1], -sign)
 	}
 }
@@ -157,7 +159,7 @@ func cheatsMarginTotals() []cheat {
 	return []cheat{
 		{name: "scan loss inflated old", want: exact, cells: shiftLoss(rowReducing, before, num(5))},
 		{name: "scan loss inflated new", want: exact, cells: shiftLoss(rowRich, after, num(5))},
-		{name: "scan loss inflated hugely old", want: exact, cells: shiftLoss(rowReducing, before, power(80))},
+		{name: "scan loss inflated hugely old", want: exact, cells: shiftLoss(rowReducing, before, ledger.Power(80))},
 		{name: "scan loss of an empty account inflated", want: exact, cells: shiftLoss(rowFresh, before, num(5))},
 		{name: "scan loss lowered new", want: "range of accounts/new surplus", cells: shiftLoss(rowRich, after, num(-5))},
 		{name: "scan loss lowered old", want: "range of accounts/old surplus", cells: shiftLoss(rowReducing, before, num(-5))},
@@ -173,8 +175,8 @@ func cheatsMarginTotals() []cheat {
 		{name: "lane carry up new", want: "range of accounts/new surplus[0]", cells: carry(rowRich, after, 1)},
 		{name: "lane carry down old", want: "range of accounts/old surplus[0]", cells: carry(rowReducing, before, -1)},
 		{name: "lane carry by the loss", want: "range of accounts/new s", cells: func(c *Private) {
-			stride := planRisk(mustPreset("nano")).lanes[laneDeltas].Shifts[1]
-			shiftLoss(rowRich, after, new(big.Int).Neg(power(stride)))(c)
+			stride := ledger.PlanRisk(mustPreset("nano").Positions).Lanes[ledger.LaneDeltas].Shifts[1]
+			shiftLoss(rowRich, after, new(big.Int).Neg(ledger.Power(stride)))(c)
 		}},
 		{name: "value raised", want: risk + "new", cells: func(c *Private) { bump(&c.Accounts[rowRich].Margin[after].Value, 1) }},
 		{name: "value moved between accounts", want: risk + "new", cells: func(c *Private) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
@@ -23,12 +24,12 @@ func cheatsSignatures() []cheat {
 			key := crypto.PublicKey(other)
 			multiple := crypto.Multiple(&key)
 			r := &c.Signatures[signOrders5]
-			r.KeyX, r.KeyY, r.MultipleX, r.MultipleY = toBig(key.X), toBig(key.Y), toBig(multiple.X), toBig(multiple.Y)
+			r.KeyX, r.KeyY, r.MultipleX, r.MultipleY = ledger.ToBig(key.X), ledger.ToBig(key.Y), ledger.ToBig(multiple.X), ledger.ToBig(multiple.Y)
 		}},
 		{name: "another multiple in the row", want: "sum account keys", cells: func(c *Private) {
 			key := crypto.PublicKey(other)
 			multiple := crypto.Multiple(&key)
-			c.Signatures[signOrders5].MultipleX, c.Signatures[signOrders5].MultipleY = toBig(multiple.X), toBig(multiple.Y)
+			c.Signatures[signOrders5].MultipleX, c.Signatures[signOrders5].MultipleY = ledger.ToBig(multiple.X), ledger.ToBig(multiple.Y)
 		}},
 		{name: "signed for another rollup", want: "schnorr.offset", plan: func(f *fixture) { f.signatures[signOrders5].domain = num(1) }},
 		{name: "signed in an older key epoch", want: "schnorr.offset", plan: func(f *fixture) { f.signatures[signOrders5].keyEpoch = epoch(f, reducing, -1) }},
@@ -88,7 +89,7 @@ func cheatsOrderTerms() []cheat {
 		{name: "nonce below min_nonce with another account's", want: "sum min nonces", plan: func(f *fixture) {
 			f.old[reducing].minNonce, f.new[reducing].minNonce = 9, 9
 		}, cells: func(c *Private) { c.Orders[reduceSells1].MinNonce, c.Orders[reduceSells1Again].MinNonce = 0, 0 }},
-		{name: "limit beyond 40 bits", want: "range of orders/limit", plan: func(f *fixture) { f.orders[richBuys1].Limit = power(39) }},
+		{name: "limit beyond 40 bits", want: "range of orders/limit", plan: func(f *fixture) { f.orders[richBuys1].Limit = ledger.Power(39) }},
 		{name: "fee above the cap", want: "range of orders/fee_slack", plan: func(f *fixture) {
 			f.resize(3, 600, 6001, 0)
 		}},
@@ -99,11 +100,11 @@ func cheatsOrderTerms() []cheat {
 			f.orders[richBuys1].Sequence, f.orders[richSells3].Sequence = num(40), num(90)
 		}},
 		{name: "control sequence at the last offset", plan: func(f *fixture) {
-			f.header.LastSequence = total(f.header.FirstSequence, power(sequenceBits), -1)
+			f.header.LastSequence = total(f.header.FirstSequence, ledger.Power(sequenceBits), -1)
 			f.orders[richBuys1].Sequence = f.header.LastSequence
 		}},
 		{name: "sequence beyond 24 bits", want: "range of orders", plan: func(f *fixture) {
-			f.header.LastSequence = total(f.header.FirstSequence, power(sequenceBits))
+			f.header.LastSequence = total(f.header.FirstSequence, ledger.Power(sequenceBits))
 			f.orders[richBuys1].Sequence = f.header.LastSequence
 		}},
 		{name: "rows of an account in another order than the slots", want: "sum slots", cells: func(c *Private) {
@@ -171,7 +172,7 @@ func cheatsSlots() []cheat {
 			r := &c.Orders[repairBuys3] // nonce 4 = 2 * 2
 			r.SlotBits[1], r.SlotBits[2] = 2, 0
 		}},
-		{name: "filled twice at once", want: "range of ", plan: func(f *fixture) { refill(f, 1<<40); f.orders[richBuys1].Size = less(power(40), 1) }},
+		{name: "filled twice at once", want: "range of ", plan: func(f *fixture) { refill(f, 1<<40); f.orders[richBuys1].Size = ledger.Less(ledger.Power(40), 1) }},
 	}
 }
 
@@ -180,7 +181,7 @@ func moveSlot(r *OrderRow, index uint64) {
 	tree := crypto.NewTree(len(r.SlotPath), crypto.Compress(fr.Element{}, fr.Element{}))
 	path := tree.Path(index)
 	for k := range path {
-		r.SlotBits[k], r.SlotPath[k] = index>>k&1, toBig(path[k])
+		r.SlotBits[k], r.SlotPath[k] = index>>k&1, ledger.ToBig(path[k])
 	}
 }
 
@@ -207,7 +208,7 @@ func cheatsFills() []cheat {
 			f.new[fresh].cash.Sub(f.new[fresh].cash, notional)
 			f.new[rich].move(1, new(big.Int).Neg(fill.Size))
 			f.new[fresh].move(1, fill.Size)
-			f.shiftCash(fresh, power(50))
+			f.shiftCash(fresh, ledger.Power(50))
 		}, cells: func(c *Private) { c.Fills[0].TakerAccount = fresh }},
 		{name: "both sides buy", want: "range of orders/limit_slack", plan: func(f *fixture) { f.orders[reduceSells1].Side = num(1) }},
 		{name: "the taker's side turned", want: "sum ", cells: func(c *Private) {
@@ -221,21 +222,21 @@ func cheatsFills() []cheat {
 			r.Instrument, r.Mark, r.Funding, r.Band = to.ID, total(to.Value, to.Funding), to.Funding, to.Band
 		}},
 		{name: "outside the band above", want: "range of fills: price", plan: func(f *fixture) {
-			f.orders[richBuys1].Limit = power(38)
-			f.reprice(0, total(f.instruments[0].mark(), f.instruments[0].Band, 1))
+			f.orders[richBuys1].Limit = ledger.Power(38)
+			f.reprice(0, total(f.instruments[0].Mark(), f.instruments[0].Band, 1))
 		}},
 		{name: "control at the edge of the band above", plan: func(f *fixture) {
-			f.orders[richBuys1].Limit = power(38)
-			f.reprice(0, total(f.instruments[0].mark(), f.instruments[0].Band))
+			f.orders[richBuys1].Limit = ledger.Power(38)
+			f.reprice(0, total(f.instruments[0].Mark(), f.instruments[0].Band))
 		}},
 		{name: "outside the band below", want: "range of fills: price", plan: func(f *fixture) {
-			f.orders[reduceSells1].Limit = new(big.Int).Neg(power(38))
-			f.reprice(0, total(f.instruments[0].mark(), new(big.Int).Neg(f.instruments[0].Band), -1))
+			f.orders[reduceSells1].Limit = new(big.Int).Neg(ledger.Power(38))
+			f.reprice(0, total(f.instruments[0].Mark(), new(big.Int).Neg(f.instruments[0].Band), -1))
 			enrich(f, reducing)
 		}},
 		{name: "control at the edge of the band below", plan: func(f *fixture) {
-			f.orders[reduceSells1].Limit = new(big.Int).Neg(power(38))
-			f.reprice(0, total(f.instruments[0].mark(), new(big.Int).Neg(f.instruments[0].Band)))
+			f.orders[reduceSells1].Limit = new(big.Int).Neg(ledger.Power(38))
+			f.reprice(0, total(f.instruments[0].Mark(), new(big.Int).Neg(f.instruments[0].Band)))
 			enrich(f, reducing)
 		}},
 		{name: "an invented mark", want: "sum quotes", cells: func(c *Private) { bump(&c.Fills[0].Mark, 1) }},
@@ -252,7 +253,7 @@ func cheatsFills() []cheat {
 		}},
 		{name: "a settled instrument", want: "sum ", plan: func(f *fixture) {
 			f.settle(perpetual)
-			f.shiftCash(repairing, power(50))
+			f.shiftCash(repairing, ledger.Power(50))
 		}},
 		{name: "negative lots", want: "range of fills/size", plan: func(f *fixture) {
 			f.resize(4, -1, 0, 0)
@@ -284,17 +285,17 @@ func cheatsFills() []cheat {
 
 // enrich lifts an account out of the margin rule's reach, and out of the auction that its plan begins.
 func enrich(f *fixture, id int64) {
-	setEquity(f, id, power(50))
+	setEquity(f, id, ledger.Power(50))
 	f.new[id].auction = f.old[id].auction
 }
 
 // swapInstrument moves the positions of the fifth fill, of instrument 3, on instrument 1 instead, whose band it widens.
 func swapInstrument(f *fixture) {
-	f.instruments[0].Band = power(38)
+	f.instruments[0].Band = ledger.Power(38)
 	for side, id := range map[int64]int64{1: repairing, -1: rich} {
 		lots := new(big.Int).Mul(f.fills[4].Size, num(side))
 		f.new[id].move(3, new(big.Int).Neg(lots))
 		f.new[id].move(1, lots)
 	}
-	f.shiftCash(repairing, power(50))
+	f.shiftCash(repairing, ledger.Power(50))
 }

@@ -3,6 +3,8 @@ package batch
 import (
 	"math/big"
 	"slices"
+
+	"straddle/native/circuit/ledger"
 )
 
 // position finds the row of an account and instrument.
@@ -61,7 +63,7 @@ func cheatsPositions() []cheat {
 		}},
 		{name: "a padding row with lots that cancel in the digest word", want: "positions: long and short parts", cells: func(c *Private) {
 			r := &c.Positions[len(c.Positions)-1]
-			r.Sides[after].Long, r.Sides[before].Short = 1, power(39)
+			r.Sides[after].Long, r.Sides[before].Short = 1, ledger.Power(39)
 		}},
 		{name: "a padding row with an instrument", want: "rows: used first", cells: func(c *Private) { c.Positions[len(c.Positions)-1].Instrument = 2 }},
 		{name: "long and short at once", want: "positions: long and short parts", cells: func(c *Private) {
@@ -70,13 +72,13 @@ func cheatsPositions() []cheat {
 			bump(&s.Short, 7)
 		}},
 		{name: "a size of 2^40", want: "range of positions/old long", plan: func(f *fixture) {
-			f.old[rich].positions[2], f.new[rich].positions[2] = power(40), power(40)
-			f.shiftCash(rich, power(61))
+			f.old[rich].positions[2], f.new[rich].positions[2] = ledger.Power(40), ledger.Power(40)
+			f.shiftCash(rich, ledger.Power(61))
 		}},
 		{name: "control a size of 2^40 - 1", plan: func(f *fixture) {
-			most := new(big.Int).Sub(power(40), num(1))
+			most := new(big.Int).Sub(ledger.Power(40), num(1))
 			f.old[rich].positions[2], f.new[rich].positions[2] = most, most
-			f.shiftCash(rich, power(61))
+			f.shiftCash(rich, ledger.Power(61))
 		}},
 		{name: "control a row with nothing in it", plan: emptyRow},
 		{name: "a settled position kept", want: "positions: settled", plan: func(f *fixture) {
@@ -88,7 +90,7 @@ func cheatsPositions() []cheat {
 			f.new[rich].cash.Add(f.new[rich].cash, new(big.Int).Mul(num(20), f.instruments[expired-1].Value))
 		}, cells: func(c *Private) {
 			r := position(c, rich, expired)
-			r.Settled, r.Risk[lanePayout] = 0, num(0)
+			r.Settled, r.Risk[ledger.LanePayout] = 0, num(0)
 		}},
 		{name: "a settled position kept in part", want: "positions: settled", plan: func(f *fixture) { move(f, rich, expired, -5) }},
 		{name: "a settled position paid twice", want: "sum cash", plan: func(f *fixture) {
@@ -96,10 +98,10 @@ func cheatsPositions() []cheat {
 		}},
 		{name: "the payout of another instrument", want: "sum risk rows", plan: func(f *fixture) {
 			f.new[spreader].cash.Add(f.new[spreader].cash, num(20*7))
-		}, cells: func(c *Private) { bump(&position(c, spreader, expired).Risk[lanePayout], 7) }},
+		}, cells: func(c *Private) { bump(&position(c, spreader, expired).Risk[ledger.LanePayout], 7) }},
 		{name: "a payout of an instrument that is not settled", want: "sum risk rows", plan: func(f *fixture) {
 			f.new[rich].cash.Add(f.new[rich].cash, new(big.Int).Mul(num(50), f.instruments[1].Value))
-		}, cells: func(c *Private) { position(c, rich, 2).Risk[lanePayout] = c.Instruments[1].Value }},
+		}, cells: func(c *Private) { position(c, rich, 2).Risk[ledger.LanePayout] = c.Instruments[1].Value }},
 		{name: "a position called settled", want: "sum risk rows", plan: func(f *fixture) { f.new[rich].positions[2] = num(0) },
 			cells: func(c *Private) { position(c, rich, 2).Settled = 1 }},
 		{name: "control another settled instrument", plan: func(f *fixture) { f.settle(2) }},
@@ -112,7 +114,7 @@ func cheatsPositions() []cheat {
 			position(c, fresh, 2).Risk, position(c, fresh, 2).TableRow = c.Positions[len(c.Positions)-1].Risk, 0
 		}},
 		{name: "a used row of instrument 0", want: "sum risk rows", plan: func(f *fixture) { f.old[fresh].positions[0], f.new[fresh].positions[0] = num(0), num(0) }},
-		{name: "a delta changed", want: "sum risk", cells: func(c *Private) { bump(&position(c, rich, 1).Risk[laneDeltas+3], 1) }},
+		{name: "a delta changed", want: "sum risk", cells: func(c *Private) { bump(&position(c, rich, 1).Risk[ledger.LaneDeltas+3], 1) }},
 		{name: "an instrument that the table lacks", want: "sum risk rows", plan: func(f *fixture) {
 			f.old[rich].positions[99], f.new[rich].positions[99] = num(3), num(3)
 		}},
@@ -144,11 +146,11 @@ func cheatsSlices() []cheat {
 			cells: func(c *Private) { bump(&position(c, broke, 1).Sliced, 1) }},
 		{name: "a slice rounded up", want: "range of positions/rest", plan: func(f *fixture) { slice(f, 1) }, cells: func(c *Private) {
 			bump(&position(c, broke, 1).Sliced, 1)
-			bump(&position(c, broke, 1).Rest, -bpsInWhole)
+			bump(&position(c, broke, 1).Rest, -ledger.BpsInWhole)
 		}},
 		{name: "a slice rounded down once more", want: "range of positions", plan: func(f *fixture) { slice(f, -1) }, cells: func(c *Private) {
 			bump(&position(c, broke, 1).Sliced, -1)
-			bump(&position(c, broke, 1).Rest, bpsInWhole)
+			bump(&position(c, broke, 1).Rest, ledger.BpsInWhole)
 		}},
 		{name: "the slice of one position only", want: "sum position moves", plan: keepShort},
 		{name: "another fraction for one position", want: "sum sales", plan: keepShort, cells: func(c *Private) {
@@ -185,23 +187,23 @@ func cheatsInstruments() []cheat {
 		}, witness: func(w *Witness) { w.Instruments = w.Instruments[:6] }},
 		{name: "a row twice", want: "rows: used first", witness: func(w *Witness) {
 			w.Instruments = slices.Insert(slices.Clone(w.Instruments), 1, w.Instruments[0])
-			w.Header.RiskRoot = toBig(riskRoot(w))
+			w.Header.RiskRoot = ledger.ToBig(ledger.RiskRoot(w.Header.NewListingsRoot, w.Instruments))
 		}},
 		{name: "rows out of order", want: "rows: used first", witness: func(w *Witness) {
 			w.Instruments = slices.Clone(w.Instruments)
 			w.Instruments[0], w.Instruments[1] = w.Instruments[1], w.Instruments[0]
-			w.Header.RiskRoot = toBig(riskRoot(w))
+			w.Header.RiskRoot = ledger.ToBig(ledger.RiskRoot(w.Header.NewListingsRoot, w.Instruments))
 		}},
 		{name: "a row with id 0", want: "range of rows: used first", witness: func(w *Witness) {
-			null := *nullInstrument()
+			null := *ledger.NullInstrument()
 			null.Value = num(7)
 			w.Instruments = slices.Insert(slices.Clone(w.Instruments), 0, null)
-			w.Header.RiskRoot = toBig(riskRoot(w))
+			w.Header.RiskRoot = ledger.ToBig(ledger.RiskRoot(w.Header.NewListingsRoot, w.Instruments))
 		}},
 		{name: "a table for other listings", want: "instruments: risk root", witness: func(w *Witness) {
 			kept := w.Header.NewListingsRoot
 			w.Header.NewListingsRoot = w.Header.OldListingsRoot
-			w.Header.RiskRoot = toBig(riskRoot(w))
+			w.Header.RiskRoot = ledger.ToBig(ledger.RiskRoot(w.Header.NewListingsRoot, w.Instruments))
 			w.Header.NewListingsRoot = kept
 		}},
 		{name: "an unused row that serves lookups", want: "sum ", cells: func(c *Private) {
@@ -209,7 +211,7 @@ func cheatsInstruments() []cheat {
 			spare.Used, spare.Tradable, spare.ID = 0, 0, 0
 			spare.Value = 1
 			c.Instruments[len(c.Instruments)-1] = spare
-			position(c, rich, 1).Risk[laneValues] = 1
+			position(c, rich, 1).Risk[ledger.LaneValues] = 1
 		}},
 		{name: "an unused row that quotes", want: "instruments: settled or tradable", cells: func(c *Private) { c.Instruments[len(c.Instruments)-1].Tradable = 1 }},
 		{name: "an unused row that settles", want: "instruments: settled or tradable", cells: func(c *Private) { c.Instruments[len(c.Instruments)-1].Settled = 1 }},
@@ -217,15 +219,17 @@ func cheatsInstruments() []cheat {
 			f.instruments[expired-1].ExpiryMs = total(f.header.TimeMs, 1)
 		}, witness: func(w *Witness) { w.Instruments[expired-1].Settled = num(1) }, cells: func(c *Private) { c.Instruments[expired-1].Tradable = 0 }},
 		{name: "control settled at its expiry", plan: func(f *fixture) { f.instruments[expired-1].ExpiryMs = f.header.TimeMs }},
-		{name: "value beyond 40 bits", want: "range of instruments/value", plan: func(f *fixture) { f.instruments[1].Value = power(39) }},
-		{name: "value below 40 bits", want: "range of instruments/value", plan: func(f *fixture) { f.instruments[1].Value = less(new(big.Int).Neg(power(39)), 1) }},
-		{name: "delta beyond 40 bits", want: "range of instruments/delta[5]", plan: func(f *fixture) { setDelta(f, 1, 5, power(39)) }},
-		{name: "control delta of 2^39 - 1", plan: func(f *fixture) { setDelta(f, 1, 5, less(power(39), 1)) }},
-		{name: "control delta of -2^39", plan: func(f *fixture) {
-			setDelta(f, 1, 5, new(big.Int).Neg(power(39)))
-			f.shiftCash(rich, power(60))
+		{name: "value beyond 40 bits", want: "range of instruments/value", plan: func(f *fixture) { f.instruments[1].Value = ledger.Power(39) }},
+		{name: "value below 40 bits", want: "range of instruments/value", plan: func(f *fixture) {
+			f.instruments[1].Value = ledger.Less(new(big.Int).Neg(ledger.Power(39)), 1)
 		}},
-		{name: "charge beyond 39 bits", want: "range of instruments/short_im", plan: func(f *fixture) { f.instruments[1].ShortIM = power(39) }},
+		{name: "delta beyond 40 bits", want: "range of instruments/delta[5]", plan: func(f *fixture) { setDelta(f, 1, 5, ledger.Power(39)) }},
+		{name: "control delta of 2^39 - 1", plan: func(f *fixture) { setDelta(f, 1, 5, ledger.Less(ledger.Power(39), 1)) }},
+		{name: "control delta of -2^39", plan: func(f *fixture) {
+			setDelta(f, 1, 5, new(big.Int).Neg(ledger.Power(39)))
+			f.shiftCash(rich, ledger.Power(60))
+		}},
+		{name: "charge beyond 39 bits", want: "range of instruments/short_im", plan: func(f *fixture) { f.instruments[1].ShortIM = ledger.Power(39) }},
 		{name: "linear 2", want: "allocation", plan: func(f *fixture) { f.instruments[1].Linear = num(2) }},
 	}
 }
@@ -237,8 +241,8 @@ func setDelta(f *fixture, row, scenario int, delta *big.Int) {
 
 func cheatsListings() []cheat {
 	chain := func(w *Witness) {
-		w.Header.NewListingsRoot = toBig(listingsRoot(w))
-		w.Header.RiskRoot = toBig(riskRoot(w))
+		w.Header.NewListingsRoot = ledger.ToBig(listingsRoot(w))
+		w.Header.RiskRoot = ledger.ToBig(ledger.RiskRoot(w.Header.NewListingsRoot, w.Instruments))
 	}
 	list := func(row int, change func(l *Listing)) func(w *Witness) {
 		return func(w *Witness) {
@@ -257,11 +261,11 @@ func cheatsListings() []cheat {
 			c.Listings[3].Listing, c.Listings[3].Settlement, c.Listings[3].Kind = 1, 0, 4
 		}},
 		{name: "another underlying", want: "listings: chain", witness: list(3, func(l *Listing) { l.Underlying = num(2) })},
-		{name: "strike beyond 40 bits", want: "range of listings/strike_ticks", witness: list(3, func(l *Listing) { l.StrikeTicks = power(40) })},
-		{name: "tick beyond 24 bits", want: "range of listings/tick_ticks", witness: list(3, func(l *Listing) { l.TickTicks = power(24) })},
+		{name: "strike beyond 40 bits", want: "range of listings/strike_ticks", witness: list(3, func(l *Listing) { l.StrikeTicks = ledger.Power(40) })},
+		{name: "tick beyond 24 bits", want: "range of listings/tick_ticks", witness: list(3, func(l *Listing) { l.TickTicks = ledger.Power(24) })},
 		{name: "another new listings root", want: "listings: chain", witness: func(w *Witness) {
 			w.Header.NewListingsRoot = num(1)
-			w.Header.RiskRoot = toBig(riskRoot(w))
+			w.Header.RiskRoot = ledger.ToBig(ledger.RiskRoot(w.Header.NewListingsRoot, w.Instruments))
 		}},
 		{name: "a word unused", want: "listings: chain", cells: func(c *Private) { c.Listings[3].Used, c.Listings[3].Listing, c.Listings[3].ID = 0, 0, 0 }},
 		{name: "a word after an unused row", want: "rows: used first", cells: func(c *Private) {
@@ -278,9 +282,9 @@ func cheatsListings() []cheat {
 		{name: "ids beyond 32 bits", want: "range of listings: ids and fields", plan: func(f *fixture) {
 			f.listings = f.listings[:1]
 		}, witness: func(w *Witness) {
-			w.Header.OldListingCount = less(power(32), 1)
+			w.Header.OldListingCount = ledger.Less(ledger.Power(32), 1)
 			w.Listings = slices.Clone(w.Listings)
-			w.Listings[0].ID = power(32)
+			w.Listings[0].ID = ledger.Power(32)
 			chain(w)
 		}},
 		{name: "a settlement at another value", want: "sum settlements", witness: list(1, func(l *Listing) { l.StrikeTicks = total(l.StrikeTicks, 1) })},

@@ -2,16 +2,17 @@ package batch
 
 import (
 	"math/big"
-	"strings"
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"straddle/native/circuit/inspect"
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
 // cheat is a dishonest batch: the plan, the witness or the cells of the honest one changed, and everything else made consistent again, C and the y
-// included, as a cheating prover would. want names the statement that refuses (see traced.placeOf); empty: accepted, as a control beside a refusal.
+// included, as a cheating prover would. want names the statement that refuses (see inspect.Traced.PlaceOf); empty: accepted, as a control beside a refusal.
 type cheat struct {
 	name    string
 	want    string
@@ -52,7 +53,7 @@ func TestCheats(t *testing.T) {
 		complete = complete && entered
 	}
 	if complete && !t.Failed() { // not with -run on a part
-		for _, label := range ccs.stated() {
+		for _, label := range ccs.Stated() {
 			if !refused[label] && !refused["range of "+label] && !elsewhere[label] {
 				t.Errorf("no cheat is refused by %q", label)
 			}
@@ -65,7 +66,7 @@ var elsewhere = map[string]bool{"header: beneficiary": true, "vector: commitment
 	"instruments: looked up": true, "legs: sums": true, "vector: state roots": true}
 
 // run returns the statement that refused the cheat, "" if none did.
-func (c *cheat) run(t *testing.T, ccs *traced) (place string) {
+func (c *cheat) run(t *testing.T, ccs *inspect.Traced) (place string) {
 	t.Helper()
 	p := nanoPreset(t)
 	f := newFixture(t, p, 1)
@@ -82,28 +83,23 @@ func (c *cheat) run(t *testing.T, ccs *traced) (place string) {
 	}
 	publish(filled)
 	if err := solve(t, ccs, filled); err != nil {
-		place = ccs.placeOf(err)
+		place = ccs.PlaceOf(err)
 	}
 	switch {
 	case place == "" && c.want != "":
 		t.Errorf("accepted, expected a refusal by %q", c.want)
-	case place != "" && !refusedBy(place, c.want):
+	case place != "" && !inspect.RefusedBy(place, c.want):
 		t.Errorf("refused by %q, expected %q", place, c.want)
 	}
 	return place
 }
 
-// refusedBy compares a refusal's place. The honest hints of a range check fail by themselves where the value leaves the range but not the limbs.
-func refusedBy(place, want string) bool {
-	return want != "" && (strings.Contains(place, want) || strings.HasPrefix(want, "range of") && strings.Contains(place, "query element not in table"))
-}
-
 // publish recomputes C and the y from the cells.
 func publish(c *Circuit) {
 	effects, body := vectorOfCells(c)
-	z := toElement(number(c.Public.Z))
-	c.Public.C = toBig(crypto.Sponge("straddle.data", append(append([]fr.Element{}, effects...), body...)...))
-	c.Public.YEffects, c.Public.YBody = toBig(evaluate(effects, z)), toBig(evaluate(body, z))
+	z := ledger.ToElement(number(c.Public.Z))
+	c.Public.C = ledger.ToBig(crypto.Sponge("straddle.data", append(append([]fr.Element{}, effects...), body...)...))
+	c.Public.YEffects, c.Public.YBody = ledger.ToBig(ledger.EvaluateAt(effects, z)), ledger.ToBig(ledger.EvaluateAt(body, z))
 }
 
 // cellWord packs cells at bit positions, modulo r.
@@ -112,7 +108,7 @@ func cellWord(parts ...any) fr.Element {
 	for i := 0; i < len(parts); i += 2 {
 		numbers[i], numbers[i+1] = number(parts[i]), parts[i+1]
 	}
-	return word(numbers...)
+	return ledger.Word(numbers...)
 }
 
 func product(vs ...variable) *big.Int {
@@ -141,7 +137,7 @@ func vectorOfCells(c *Circuit) (effects, body []fr.Element) {
 	for i := range p.Queue {
 		answered = total(answered, p.Queue[i].Used)
 	}
-	e := func(v variable) fr.Element { return toElement(number(v)) }
+	e := func(v variable) fr.Element { return ledger.ToElement(number(v)) }
 	params := crypto.Sponge("straddle.params", e(c.Preset.AccountDepth), e(c.Preset.SlotDepth), e(h.KIm), e(h.KMm), e(h.DiscountBps), e(h.AuctionMs),
 		e(h.RiskDigest))
 	root := func(accounts, listings, count, number, pointer variable) fr.Element {
@@ -167,7 +163,7 @@ func vectorOfCells(c *Circuit) (effects, body []fr.Element) {
 		r := &p.Listings[j]
 		kind := total(1, r.Kind, product(r.Settlement, kindSettlement-1), product(r.Retirement, kindRetirement-1))
 		listing := cellWord(r.ID, 0, kind, 32, 1, 40, r.ExpiryMs, 48, r.StrikeTicks, 96, r.TickTicks, 136, r.MinLots, 160, r.PositionCapLots, 192)
-		body = append(body, e(product(r.Used, toBig(listing))))
+		body = append(body, e(product(r.Used, ledger.ToBig(listing))))
 	}
 	return effects, body
 }
@@ -178,7 +174,7 @@ func accountCells(p *Private) (words []fr.Element) {
 		a := &r.Auction
 		begun := product(a.Closing, total(1, product(-1, a.InAuction)))
 		code := total(a.EndedCovered, a.EndedSold, a.EndedOver, product(2, a.Begun), product(3, begun))
-		cash := total(now.Cash, product(r.Used, power(63)))
+		cash := total(now.Cash, product(r.Used, ledger.Power(63)))
 		words = append(words, cellWord(r.ID, 0, r.HasPositions, 24, r.HasOrders, 25, code, 26, cash, 28, now.MinNonce, 92, now.ActionNonce, 156))
 	}
 	return words
@@ -195,7 +191,7 @@ func orderCells(p *Private) (words []fr.Element) {
 			r := &p.Orders[first+k]
 			filled := total(product(r.Same, r.SlotFilled), r.Fill)
 			heads[k] = product(r.Used, total(r.Continues, product(2, r.Nonce)))
-			tails[k] = product(r.Used, total(r.Revision, product(power(16), filled), product(power(56), r.Sequence)))
+			tails[k] = product(r.Used, total(r.Revision, product(ledger.Power(16), filled), product(ledger.Power(56), r.Sequence)))
 		}
 		words = append(words, cellWord(heads[0], 0, tails[0], 65, heads[1], 145), cellWord(tails[1], 0, heads[2], 80, tails[2], 145))
 	}
@@ -207,11 +203,11 @@ func positionCells(p *Private) (words []fr.Element) {
 		sum := num(0)
 		for j := first; j < min(first+4, len(p.Positions)); j++ {
 			r := &p.Positions[j]
-			size := total(r.Sides[after].Long, product(-1, r.Sides[after].Short), product(r.Used, power(sizeBits)))
-			row := total(r.Continues, product(2, r.TableRow), product(power(11), size))
-			sum = total(sum, product(power(52*(j-first)), row))
+			size := total(r.Sides[after].Long, product(-1, r.Sides[after].Short), product(r.Used, ledger.Power(ledger.SizeBits)))
+			row := total(r.Continues, product(2, r.TableRow), product(ledger.Power(11), size))
+			sum = total(sum, product(ledger.Power(52*(j-first)), row))
 		}
-		words = append(words, toElement(sum))
+		words = append(words, ledger.ToElement(sum))
 	}
 	return words
 }

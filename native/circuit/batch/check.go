@@ -2,21 +2,23 @@ package batch
 
 import (
 	"fmt"
-	"math/big"
 
-	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	te "github.com/consensys/gnark-crypto/ecc/bn254/twistededwards"
 
 	"straddle/native/circuit"
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
+
+// Decode reads a witness file.
+func Decode(data []byte) (*Witness, error) { return ledger.Decode[Witness](data) }
 
 // Assign makes the circuit's inputs from a witness. It recomputes C, the y and every root and refuses a mismatch by the field's name; whether the batch
 // satisfies the statement is for the solver to say.
 func Assign(w *Witness) (*Circuit, error) {
-	p, err := circuit.PresetByName(w.Preset)
+	p, err := w.sizes()
 	if err != nil {
-		return nil, fmt.Errorf("preset: %w", err)
+		return nil, err
 	}
 	if err := shape(p, w); err != nil {
 		return nil, err
@@ -43,12 +45,6 @@ func shape(p circuit.Preset, w *Witness) error {
 			return fmt.Errorf("%s: %d rows, preset %q holds %d", table.name, table.rows, p.Name, table.max)
 		}
 	}
-	lengths := func(path string, got, want int) error {
-		if got != want {
-			return fmt.Errorf("%s: %d elements, expected %d", path, got, want)
-		}
-		return nil
-	}
 	index := func(path string, i, rows, least int) error {
 		if i < least || i >= rows {
 			return fmt.Errorf("%s: %d, expected %d to %d", path, i, least, rows-1)
@@ -57,18 +53,18 @@ func shape(p circuit.Preset, w *Witness) error {
 	}
 	var errs []error
 	for i := range w.Accounts {
-		errs = append(errs, lengths(fmt.Sprintf("accounts[%d].path", i), len(w.Accounts[i].Path), p.AccountDepth),
+		errs = append(errs, ledger.Length(fmt.Sprintf("accounts[%d].path", i), len(w.Accounts[i].Path), p.AccountDepth),
 			index(fmt.Sprintf("accounts[%d].cancel_signature", i), w.Accounts[i].CancelSignature, len(w.Signatures), -1))
 		if id := w.Accounts[i].ID; id.BitLen() > p.AccountDepth {
 			errs = append(errs, fmt.Errorf("accounts[%d].id: %s, expected an index of a tree of depth %d", i, id, p.AccountDepth))
 		}
 	}
 	for i := range w.Instruments {
-		errs = append(errs, lengths(fmt.Sprintf("instruments[%d].deltas", i), len(w.Instruments[i].Deltas), Scenarios))
+		errs = append(errs, ledger.Length(fmt.Sprintf("instruments[%d].deltas", i), len(w.Instruments[i].Deltas), ledger.Scenarios))
 	}
 	for i := range w.Orders {
-		errs = append(errs, lengths(fmt.Sprintf("orders[%d].set_path", i), len(w.Orders[i].SetPath), setDepth),
-			lengths(fmt.Sprintf("orders[%d].slot_path", i), len(w.Orders[i].SlotPath), p.SlotDepth),
+		errs = append(errs, ledger.Length(fmt.Sprintf("orders[%d].set_path", i), len(w.Orders[i].SetPath), setDepth),
+			ledger.Length(fmt.Sprintf("orders[%d].slot_path", i), len(w.Orders[i].SlotPath), p.SlotDepth),
 			index(fmt.Sprintf("orders[%d].signature", i), w.Orders[i].Signature, len(w.Signatures), 0))
 	}
 	for i := range w.Legs {
@@ -87,23 +83,7 @@ func shape(p circuit.Preset, w *Witness) error {
 	for i := range w.Takeovers {
 		errs = append(errs, index(fmt.Sprintf("takeovers[%d].signature", i), w.Takeovers[i].Signature, len(w.Signatures), -1))
 	}
-	return first(errs)
-}
-
-func first(errs []error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func mismatch(path string, given *big.Int, computed fr.Element) error {
-	if element := toElement(given); element.Equal(&computed) {
-		return nil
-	}
-	return fmt.Errorf("%s: %s, expected %s by the rest of the witness", path, given, toBig(computed))
+	return ledger.First(errs)
 }
 
 // checkRoots compares every root, digest and public value with what the rest of the witness makes it.
@@ -111,9 +91,9 @@ func checkRoots(p circuit.Preset, w *Witness) error {
 	if err := checkListings(w); err != nil {
 		return err
 	}
-	if err := first([]error{
-		mismatch("header.new_listings_root", w.Header.NewListingsRoot, listingsRoot(w)),
-		mismatch("header.risk_root", w.Header.RiskRoot, riskRoot(w)),
+	if err := ledger.First([]error{
+		ledger.Mismatch("header.new_listings_root", w.Header.NewListingsRoot, listingsRoot(w)),
+		ledger.Mismatch("header.risk_root", w.Header.RiskRoot, ledger.RiskRoot(w.Header.NewListingsRoot, w.Instruments)),
 	}); err != nil {
 		return err
 	}
@@ -127,11 +107,7 @@ func checkRoots(p circuit.Preset, w *Witness) error {
 		return err
 	}
 	want := publicValues(p, w)
-	return first([]error{
-		mismatch("public.c", w.Public.C, toElement(want.C)),
-		mismatch("public.y_effects", w.Public.YEffects, toElement(want.YEffects)),
-		mismatch("public.y_body", w.Public.YBody, toElement(want.YBody)),
-	})
+	return w.Public.Check(&want)
 }
 
 // checkListings compares the ids of new instruments, which the circuit computes, with the count.
@@ -142,7 +118,7 @@ func checkListings(w *Witness) error {
 		if r.Kind.Int64() > kindListings {
 			continue
 		}
-		count = less(count, -1)
+		count = ledger.Less(count, -1)
 		if r.ID.Cmp(count) != 0 {
 			return fmt.Errorf("listings[%d].id: %s, expected %s", j, r.ID, count)
 		}
@@ -151,31 +127,31 @@ func checkListings(w *Witness) error {
 }
 
 func checkAccounts(p circuit.Preset, w *Witness) error {
-	root := toElement(w.Header.OldAccountsRoot)
+	root := ledger.ToElement(w.Header.OldAccountsRoot)
 	f := &filler{preset: p, w: w}
 	for i := range w.Accounts {
 		r, path := &w.Accounts[i], fmt.Sprintf("accounts[%d]", i)
 		digests, has := f.digests(r.ID)
 		if !has { // closed, or empty
-			digests[before], digests[after] = toElement(r.Old.PositionsDigest), toElement(r.Old.PositionsDigest)
+			digests[before], digests[after] = ledger.ToElement(r.Old.PositionsDigest), ledger.ToElement(r.Old.PositionsDigest)
 		}
-		if err := first([]error{
-			mismatch(path+".old.positions_digest", r.Old.PositionsDigest, digests[before]),
-			mismatch(path+".new.positions_digest", r.New.PositionsDigest, digests[after]),
+		if err := ledger.First([]error{
+			ledger.Mismatch(path+".old.positions_digest", r.Old.PositionsDigest, digests[before]),
+			ledger.Mismatch(path+".new.positions_digest", r.New.PositionsDigest, digests[after]),
 		}); err != nil {
 			return err
 		}
-		siblings := elements(r.Path)
-		if opened := crypto.Fold(r.Old.leaf(), r.ID.Uint64(), siblings); !opened.Equal(&root) {
+		siblings := ledger.Elements(r.Path)
+		if opened := crypto.Fold(r.Old.Hash(), r.ID.Uint64(), siblings); !opened.Equal(&root) {
 			return fmt.Errorf("%s.old: the leaf does not open at id %s under the root that the rows before it make (old fields or path)", path, r.ID)
 		}
-		root = crypto.Fold(r.New.leaf(), r.ID.Uint64(), siblings)
+		root = crypto.Fold(r.New.Hash(), r.ID.Uint64(), siblings)
 	}
-	return mismatch("header.new_accounts_root", w.Header.NewAccountsRoot, root)
+	return ledger.Mismatch("header.new_accounts_root", w.Header.NewAccountsRoot, root)
 }
 
 func checkSigned(w *Witness) error {
-	old := map[string]*Leaf{}
+	old := map[string]*ledger.Leaf{}
 	for i := range w.Accounts {
 		old[w.Accounts[i].ID.String()] = &w.Accounts[i].Old
 	}
@@ -185,8 +161,8 @@ func checkSigned(w *Witness) error {
 		if !ok {
 			return fmt.Errorf("%s.account: %s is not among the accounts", path, s.Account)
 		}
-		key := te.PointAffine{X: toElement(account.KeyX), Y: toElement(account.KeyY)}
-		sig := crypto.Signature{R: te.PointAffine{X: toElement(s.RX), Y: toElement(s.RY)}, S: s.S}
+		key := te.PointAffine{X: ledger.ToElement(account.KeyX), Y: ledger.ToElement(account.KeyY)}
+		sig := crypto.Signature{R: te.PointAffine{X: ledger.ToElement(s.RX), Y: ledger.ToElement(s.RY)}, S: s.S}
 		if !crypto.Verify(&key, message(w.Header.Domain, s, account.KeyEpoch), &sig) {
 			return fmt.Errorf("%s: not a signature of account %s under its key before the batch", path, s.Account)
 		}
@@ -197,11 +173,11 @@ func checkSigned(w *Witness) error {
 func checkOrders(p circuit.Preset, w *Witness) error {
 	for i := range w.Orders {
 		r, path := &w.Orders[i], fmt.Sprintf("orders[%d]", i)
-		siblings, index := elements(r.SlotPath), r.slotIndex(p.SlotDepth)
-		if err := first([]error{
-			mismatch(path+".set_path", w.Signatures[r.Signature].Payload, crypto.FoldSet(r.leaf(w.legsOf(i)), r.SetIndex.Uint64(), elements(r.SetPath))),
-			mismatch(path+".orders_root_old", r.OrdersRootOld, crypto.Fold(r.SlotOld.leaf(), index, siblings)),
-			mismatch(path+".orders_root_new", r.OrdersRootNew, crypto.Fold(r.slot().leaf(), index, siblings)),
+		siblings, index := ledger.Elements(r.SlotPath), r.slotIndex(p.SlotDepth)
+		if err := ledger.First([]error{
+			ledger.Mismatch(path+".set_path", w.Signatures[r.Signature].Payload, crypto.FoldSet(r.leaf(w.legsOf(i)), r.SetIndex.Uint64(), ledger.Elements(r.SetPath))),
+			ledger.Mismatch(path+".orders_root_old", r.OrdersRootOld, crypto.Fold(r.SlotOld.leaf(), index, siblings)),
+			ledger.Mismatch(path+".orders_root_new", r.OrdersRootNew, crypto.Fold(r.slot().leaf(), index, siblings)),
 		}); err != nil {
 			return err
 		}

@@ -10,37 +10,25 @@ import (
 
 	"straddle/native/circuit"
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
 	"straddle/native/circuit/schnorr"
 )
-
-// Scenarios is the number of scenarios of a risk row.
-const Scenarios = 48
 
 const (
 	feeAccount  = 1
 	fundAccount = 2 // insurance
 	setDepth    = 6 // an order set's tree
 	feeBits     = 63
-	bpsInWhole  = 10_000
 )
 
 type variable = frontend.Variable
-
-// Public are the public inputs, in the order of layer 1.
-type Public struct {
-	C           variable // sponge of effects and body
-	Z           variable // layer 1's challenge
-	YEffects    variable // effects at Z
-	YBody       variable // body at Z
-	Beneficiary variable // address, 160 bits
-}
 
 // Private is the rest of the witness: the tables.
 type Private struct {
 	Header      HeaderRow
 	Accounts    []AccountRow
 	Positions   []PositionRow
-	Instruments []InstrumentRow
+	Instruments []ledger.InstrumentRow
 	Listings    []ListingRow
 	Signatures  []SignatureRow
 	Orders      []OrderRow
@@ -55,10 +43,11 @@ type Private struct {
 
 // Circuit is the batch circuit of one preset.
 type Circuit struct {
-	Public  Public `gnark:",public"`
+	Public  ledger.Public `gnark:",public"`
 	Private Private
 
 	Preset  circuit.Preset        `gnark:"-"`
+	Blob    bool                  `gnark:"-"` // the body lies in a blob
 	Options []argument.Option     `gnark:"-"` // for tests
 	Inspect func(*argument.Layer) `gnark:"-"` // for tests and reports: called before sealing
 }
@@ -69,7 +58,7 @@ func New(p circuit.Preset) *Circuit {
 	w := &c.Private
 	w.Accounts = make([]AccountRow, p.Accounts)
 	w.Positions = make([]PositionRow, p.Positions)
-	w.Instruments = make([]InstrumentRow, p.Instruments)
+	w.Instruments = make([]ledger.InstrumentRow, p.Instruments)
 	w.Listings = make([]ListingRow, p.Listings)
 	w.Signatures = make([]SignatureRow, p.Signatures)
 	w.Orders = make([]OrderRow, p.Orders)
@@ -80,12 +69,12 @@ func New(p circuit.Preset) *Circuit {
 	w.Transfers = make([]TransferRow, p.Transfers)
 	w.Takeovers = make([]TakeoverRow, p.Takeovers)
 	w.Deleverages = make([]DeleverageRow, p.Deleverages)
-	plan := planRisk(p)
+	plan := ledger.PlanRisk(p.Positions)
 	for i := range w.Accounts {
 		w.Accounts[i].Path = make([]variable, p.AccountDepth)
 	}
 	for i := range w.Positions {
-		w.Positions[i].Risk = make([]variable, len(plan.lanes))
+		w.Positions[i].Risk = make([]variable, len(plan.Lanes))
 	}
 	for i := range w.Orders {
 		w.Orders[i].SlotPath = make([]variable, p.SlotDepth)
@@ -99,14 +88,15 @@ type builder struct {
 	api    frontend.API
 	l      *argument.Layer
 	preset circuit.Preset
-	plan   riskPlan
-	public Public
+	plan   ledger.RiskPlan
+	blob   bool
+	public ledger.Public
 	ties   ties
 
 	header      headerTable
 	accounts    accountTable
 	positions   positionTable
-	instruments instrumentTable
+	instruments ledger.InstrumentTable
 	listings    listingTable
 	signatures  signatureTable
 	orders      orderTable
@@ -122,12 +112,12 @@ type builder struct {
 // Define states the batch. All cells are allocated before anything is stated about them, so that tables may refer to each other.
 func (c *Circuit) Define(api frontend.API) error {
 	l := argument.New(api, c.Options...)
-	b := &builder{api: api, l: l, preset: c.Preset, plan: planRisk(c.Preset), public: c.Public}
+	b := &builder{api: api, l: l, preset: c.Preset, plan: ledger.PlanRisk(c.Preset.Positions), blob: c.Blob, public: c.Public}
 	w := &c.Private
 	b.header = allocateHeader(l, &w.Header)
 	b.accounts = allocateAccounts(l, b.plan, c.Preset, w.Accounts)
 	b.positions = allocatePositions(l, b.plan, w.Positions)
-	b.instruments = allocateInstruments(l, w.Instruments)
+	b.instruments = ledger.AllocateInstruments(l, w.Instruments)
 	b.listings = allocateListings(l, w.Listings)
 	b.signatures = allocateSignatures(l, w.Signatures)
 	b.orders = allocateOrders(l, c.Preset, w.Orders)
@@ -171,8 +161,8 @@ func (b *builder) stateRowRules() {
 	b.accounts.table.Ascending(b.accounts.id)
 	b.positions.table.UsedFirst(b.positions.used)
 	b.positions.table.AscendingPairs(b.positions.continues, b.positions.account, b.positions.instrument)
-	b.instruments.table.UsedFirst(b.instruments.used)
-	b.instruments.table.Ascending(b.instruments.id)
+	b.instruments.Table.UsedFirst(b.instruments.Used)
+	b.instruments.Table.Ascending(b.instruments.ID)
 	b.listings.table.UsedFirst(b.listings.used)
 	b.orders.table.UsedFirst(b.orders.used)
 	b.orders.table.AscendingPairs(b.orders.continues, b.orders.account, b.orders.step)
@@ -186,13 +176,4 @@ func (b *builder) stateRowRules() {
 	b.transfers.table.UsedFirst(b.transfers.used)
 	b.takeovers.table.UsedFirst(b.takeovers.used)
 	b.deleverages.table.UsedFirst(b.deleverages.used)
-}
-
-// column collects one field of every row.
-func column[R any](rows []R, get func(*R) variable) []variable {
-	vs := make([]variable, len(rows))
-	for i := range rows {
-		vs[i] = get(&rows[i])
-	}
-	return vs
 }

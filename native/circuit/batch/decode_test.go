@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"math/big"
 	"os"
 	"strings"
 	"testing"
+
+	"straddle/native/circuit/inspect"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -16,44 +17,11 @@ const nanoFile = "testdata/nano.json"
 
 func nanoJSON(t testing.TB) []byte {
 	t.Helper()
-	data, err := json.MarshalIndent(quoted(newFixture(t, nanoPreset(t), 1).witness()), "", " ")
+	data, err := inspect.Quoted(newFixture(t, nanoPreset(t), 1).witness())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(data, '\n')
-}
-
-// quoted turns numbers beyond 2^53 into strings, as readers of JSON want them.
-func quoted(w *Witness) any {
-	data, err := json.Marshal(w)
-	if err != nil {
-		panic(err)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	var tree any
-	if err := decoder.Decode(&tree); err != nil {
-		panic(err)
-	}
-	var walk func(v any) any
-	walk = func(v any) any {
-		switch x := v.(type) {
-		case map[string]any:
-			for k := range x {
-				x[k] = walk(x[k])
-			}
-		case []any:
-			for i := range x {
-				x[i] = walk(x[i])
-			}
-		case json.Number:
-			if n, _ := new(big.Int).SetString(x.String(), 10); n.BitLen() > 53 {
-				return x.String()
-			}
-		}
-		return v
-	}
-	return walk(tree)
+	return data
 }
 
 func TestNanoFileIsTheFixture(t *testing.T) {

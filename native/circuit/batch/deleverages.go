@@ -1,6 +1,9 @@
 package batch
 
-import "straddle/native/circuit/argument"
+import (
+	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
+)
 
 // Deleverages prove:
 //  1. Used rows come first. The account is `bankrupt`: seized, its old equity below 0, its new equity at most 0.
@@ -25,20 +28,20 @@ type deleverageTable struct {
 func allocateDeleverages(l *argument.Layer, rows []DeleverageRow) deleverageTable {
 	t := l.Table("deleverages", len(rows))
 	number := func(name string, n int, get func(*DeleverageRow) variable) argument.Column {
-		return t.Bits(name, n, column(rows, get))
+		return t.Bits(name, n, ledger.Column(rows, get))
 	}
 	signed := func(name string, n int, get func(*DeleverageRow) variable) argument.Column {
-		return t.Signed(name, n, column(rows, get))
+		return t.Signed(name, n, ledger.Column(rows, get))
 	}
 	return deleverageTable{
-		table: t, used: t.Bool("used", column(rows, func(r *DeleverageRow) variable { return r.Used })),
+		table: t, used: t.Bool("used", ledger.Column(rows, func(r *DeleverageRow) variable { return r.Used })),
 		account:    number("account", accountBits, func(r *DeleverageRow) variable { return r.Account }),
 		winner:     number("winner", accountBits, func(r *DeleverageRow) variable { return r.Winner }),
 		instrument: number("instrument", 32, func(r *DeleverageRow) variable { return r.Instrument }),
-		mark:       signed("mark", weightBits+2, func(r *DeleverageRow) variable { return r.Mark }),
-		funding:    signed("funding", weightBits+1, func(r *DeleverageRow) variable { return r.Funding }),
-		band:       number("band", weightBits, func(r *DeleverageRow) variable { return r.Band }),
-		size:       signed("size", sizeBits+1, func(r *DeleverageRow) variable { return r.Size }),
+		mark:       signed("mark", ledger.WeightBits+2, func(r *DeleverageRow) variable { return r.Mark }),
+		funding:    signed("funding", ledger.WeightBits+1, func(r *DeleverageRow) variable { return r.Funding }),
+		band:       number("band", ledger.WeightBits, func(r *DeleverageRow) variable { return r.Band }),
+		size:       signed("size", ledger.SizeBits+1, func(r *DeleverageRow) variable { return r.Size }),
 		price:      signed("price", priceBits, func(r *DeleverageRow) variable { return r.Price }),
 	}
 }

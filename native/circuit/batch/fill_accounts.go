@@ -1,22 +1,21 @@
 package batch
 
-import "math/big"
+import (
+	"math/big"
 
-func leafCells(r *Leaf) LeafFields {
-	return LeafFields{r.Owner, r.KeyX, r.KeyY, r.MultipleX, r.MultipleY, r.KeyEpoch, r.Cash, r.PositionsDigest, r.OrdersRoot, r.MinNonce,
-		r.ActionNonce, r.Flags}
-}
+	"straddle/native/circuit/ledger"
+)
 
 func (f *filler) fillAccounts() {
-	null := Account{ID: new(big.Int), Old: *nullAccount(f.preset.SlotDepth), New: *nullAccount(f.preset.SlotDepth), CancelSignature: -1}
+	null := Account{ID: new(big.Int), Old: *ledger.NullAccount(f.preset.SlotDepth), New: *ledger.NullAccount(f.preset.SlotDepth), CancelSignature: -1}
 	for i := range f.c.Private.Accounts {
 		r, used := &null, i < len(f.w.Accounts)
 		if used {
 			r = &f.w.Accounts[i]
 		}
 		row := &f.c.Private.Accounts[i]
-		row.Used, row.ID = bit(used), r.ID
-		row.Sides = [2]LeafFields{leafCells(&r.Old), leafCells(&r.New)}
+		row.Used, row.ID = ledger.Bit(used), r.ID
+		row.Sides = [2]ledger.LeafFields{r.Old.Cells(), r.New.Cells()}
 		for level := range row.Path {
 			row.Path[level] = 0
 			if used {
@@ -24,10 +23,10 @@ func (f *filler) fillAccounts() {
 			}
 		}
 		d := f.dealingsOf(r)
-		row.Created, row.Rekeyed = bit(r.Old.Owner.Sign() == 0 && r.New.Owner.Sign() != 0), bit(d.rekeyed)
-		row.Cancelled, row.Acting, row.Paying = bit(r.CancelSignature >= 0), bit(d.acting), bit(d.paying)
-		row.HasPositions, row.Empty = bit(used && d.hasPositions), bit(used && d.empty)
-		row.Closed, row.HasOrders = bit(used && !d.hasPositions && !d.empty), bit(d.steps > 0)
+		row.Created, row.Rekeyed = ledger.Bit(r.Old.Owner.Sign() == 0 && r.New.Owner.Sign() != 0), ledger.Bit(d.rekeyed)
+		row.Cancelled, row.Acting, row.Paying = ledger.Bit(r.CancelSignature >= 0), ledger.Bit(d.acting), ledger.Bit(d.paying)
+		row.HasPositions, row.Empty = ledger.Bit(used && d.hasPositions), ledger.Bit(used && d.empty)
+		row.Closed, row.HasOrders = ledger.Bit(used && !d.hasPositions && !d.empty), ledger.Bit(d.steps > 0)
 		row.Deposits, row.Entries, row.Withdrawn, row.Steps = d.deposits, d.entries, d.withdrawn, d.steps
 		j := f.fillMargin(row, r, d)
 		fillRule(row, j, used, d)
@@ -60,7 +59,7 @@ func (f *filler) dealingsOf(r *Account) *dealings {
 	for i := range f.w.Deleverages {
 		if v := &f.w.Deleverages[i]; v.Account.Cmp(r.ID) == 0 {
 			d.seized = true
-			d.relief.Add(d.relief, new(big.Int).Mul(v.Size, new(big.Int).Sub(v.Price, f.instrument(v.Instrument).mark())))
+			d.relief.Add(d.relief, new(big.Int).Mul(v.Size, new(big.Int).Sub(v.Price, f.instruments.Get(v.Instrument).Mark())))
 		}
 	}
 	for i := range f.w.Orders {
@@ -69,7 +68,7 @@ func (f *filler) dealingsOf(r *Account) *dealings {
 		}
 	}
 	_, d.hasPositions = f.digests(r.ID)
-	d.empty = !d.hasPositions && r.Old.PositionsDigest.Cmp(toBig(emptyPositions())) == 0
+	d.empty = !d.hasPositions && r.Old.PositionsDigest.Cmp(ledger.ToBig(ledger.EmptyPositions())) == 0
 	return d
 }
 
@@ -146,17 +145,17 @@ func (d *dealings) force(j *judged) ForceFields {
 // auction reads from the old and the new word what became of an account's auction.
 func (d *dealings) auction(h *Header, r *Account, j *judged) AuctionFields {
 	low := func(n *big.Int, bits int) *big.Int {
-		return new(big.Int).And(n, new(big.Int).Sub(power(bits), big.NewInt(1)))
+		return new(big.Int).And(n, new(big.Int).Sub(ledger.Power(bits), big.NewInt(1)))
 	}
 	start, rest := low(r.Old.Auction, startBits), new(big.Int).Rsh(r.Old.Auction, startBits)
 	running, changed := r.Old.Auction.Sign() != 0, r.Old.Auction.Cmp(r.New.Auction) != 0
 	ended := changed && r.New.Auction.Sign() == 0
 	forced := rest.Bit(0) == 1
-	sold := r.New.PositionsDigest.Cmp(toBig(emptyPositions())) == 0
-	cells := AuctionFields{StartMs: start, Forced: bit(forced), LimitBps: new(big.Int).Rsh(rest, 1), InAuction: bit(running),
-		Begun:        bit(changed && !ended && !running && d.closing == nil),
-		EndedCovered: bit(ended && !forced), EndedSold: bit(ended && forced && sold), EndedOver: bit(ended && forced && !sold),
-		Closing: bit(d.closing != nil), CloseLimit: 0, Below: bit(j.below()), AgeMs: 0}
+	sold := r.New.PositionsDigest.Cmp(ledger.ToBig(ledger.EmptyPositions())) == 0
+	cells := AuctionFields{StartMs: start, Forced: ledger.Bit(forced), LimitBps: new(big.Int).Rsh(rest, 1), InAuction: ledger.Bit(running),
+		Begun:        ledger.Bit(changed && !ended && !running && d.closing == nil),
+		EndedCovered: ledger.Bit(ended && !forced), EndedSold: ledger.Bit(ended && forced && sold), EndedOver: ledger.Bit(ended && forced && !sold),
+		Closing: ledger.Bit(d.closing != nil), CloseLimit: 0, Below: ledger.Bit(j.below()), AgeMs: 0}
 	if d.closing != nil {
 		cells.CloseLimit = d.closing.Amount
 	}
@@ -174,10 +173,10 @@ func (d *dealings) auction(h *Header, r *Account, j *judged) AuctionFields {
 
 func (d *dealings) seizure(j *judged) SeizureFields {
 	bankrupt := d.seized && j.equity[before].Sign() < 0 && j.equity[after].Sign() <= 0
-	cells := SeizureFields{Seized: bit(d.seized), Bankrupt: bit(bankrupt), Auctioned: bit(d.takeover != nil), Winner: 0, Fraction: 0, Fund: 0,
+	cells := SeizureFields{Seized: ledger.Bit(d.seized), Bankrupt: ledger.Bit(bankrupt), Auctioned: ledger.Bit(d.takeover != nil), Winner: 0, Fraction: 0, Fund: 0,
 		Relief: d.relief}
 	if d.takeover != nil {
-		cells.Winner, cells.Fraction, cells.Fund = d.takeover.Winner, d.takeover.FractionBps, bit(d.takeover.Signature < 0)
+		cells.Winner, cells.Fraction, cells.Fund = d.takeover.Winner, d.takeover.FractionBps, ledger.Bit(d.takeover.Signature < 0)
 	}
 	return cells
 }

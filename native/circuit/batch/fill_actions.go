@@ -6,6 +6,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	te "github.com/consensys/gnark-crypto/ecc/bn254/twistededwards"
 
+	"straddle/native/circuit/ledger"
 	"straddle/native/circuit/schnorr"
 	"straddle/native/crypto"
 )
@@ -22,28 +23,28 @@ func (f *filler) fillSignatures() {
 		row := &f.c.Private.Signatures[i]
 		if i >= len(f.w.Signatures) {
 			multiple := crypto.Multiple(&key)
-			*row = SignatureRow{0, 0, 0, 0, toBig(key.X), toBig(key.Y), toBig(multiple.X), toBig(multiple.Y), 0, schnorr.Assign(sig)}
+			*row = SignatureRow{0, 0, 0, 0, ledger.ToBig(key.X), ledger.ToBig(key.Y), ledger.ToBig(multiple.X), ledger.ToBig(multiple.Y), 0, schnorr.Assign(sig)}
 			continue
 		}
 		r := &f.w.Signatures[i]
 		old := f.oldLeaf(r.Account)
-		point := te.PointAffine{X: toElement(r.RX), Y: toElement(r.RY)}
+		point := te.PointAffine{X: ledger.ToElement(r.RX), Y: ledger.ToElement(r.RY)}
 		*row = SignatureRow{1, r.Account, r.Kind, r.Payload, old.KeyX, old.KeyY, old.MultipleX, old.MultipleY, old.KeyEpoch,
 			schnorr.Assign(crypto.Signature{R: point, S: r.S})}
 	}
 }
 
 // oldLeaf is an account's leaf before the batch; that of an account without a row is the null leaf.
-func (f *filler) oldLeaf(id *big.Int) *Leaf {
+func (f *filler) oldLeaf(id *big.Int) *ledger.Leaf {
 	if r, ok := f.accounts[id.String()]; ok {
 		return &r.Old
 	}
-	return nullAccount(f.preset.SlotDepth)
+	return ledger.NullAccount(f.preset.SlotDepth)
 }
 
 // message is what a signature covers.
 func message(domain *big.Int, s *Signed, keyEpoch *big.Int) [crypto.MessageWords]fr.Element {
-	return [crypto.MessageWords]fr.Element(elements([]*big.Int{domain, s.Kind, s.Account, keyEpoch, s.Payload, new(big.Int)}))
+	return [crypto.MessageWords]fr.Element(ledger.Elements([]*big.Int{domain, s.Kind, s.Account, keyEpoch, s.Payload, new(big.Int)}))
 }
 
 func (f *filler) fillQueue() {
@@ -54,10 +55,11 @@ func (f *filler) fillQueue() {
 			continue
 		}
 		e := &f.w.Queue[i]
-		kind, multiple := e.Kind.Int64(), crypto.Multiple(&te.PointAffine{X: toElement(e.KeyX), Y: toElement(e.KeyY)})
-		*row = QueueRow{Used: 1, IsDeposit: bit(kind == entryDeposit), IsKey: bit(kind == entryKey), IsWithdrawal: bit(kind == entryForceWithdraw),
-			IsClose: bit(kind == entryForceClose), Account: e.Account, Owner: e.Owner, Amount: e.Amount, Paid: e.Paid, KeyX: e.KeyX, KeyY: e.KeyY,
-			MultipleX: toBig(multiple.X), MultipleY: toBig(multiple.Y)}
+		kind, multiple := e.Kind.Int64(), crypto.Multiple(&te.PointAffine{X: ledger.ToElement(e.KeyX), Y: ledger.ToElement(e.KeyY)})
+		*row = QueueRow{Used: 1, IsDeposit: ledger.Bit(kind == entryDeposit), IsKey: ledger.Bit(kind == entryKey),
+			IsWithdrawal: ledger.Bit(kind == entryForceWithdraw),
+			IsClose:      ledger.Bit(kind == entryForceClose), Account: e.Account, Owner: e.Owner, Amount: e.Amount, Paid: e.Paid, KeyX: e.KeyX, KeyY: e.KeyY,
+			MultipleX: ledger.ToBig(multiple.X), MultipleY: ledger.ToBig(multiple.Y)}
 	}
 }
 
@@ -90,7 +92,7 @@ func (f *filler) fillTakeovers() {
 		if i < len(f.w.Takeovers) {
 			r := &f.w.Takeovers[i]
 			bid := r.Signature >= 0
-			*row = TakeoverRow{1, bit(bid), bit(!bid), r.Account, r.Winner, r.FractionBps, r.Payment, r.Limit, r.ExpiryMs, r.Nonce}
+			*row = TakeoverRow{1, ledger.Bit(bid), ledger.Bit(!bid), r.Account, r.Winner, r.FractionBps, r.Payment, r.Limit, r.ExpiryMs, r.Nonce}
 		}
 	}
 }
@@ -101,8 +103,8 @@ func (f *filler) fillDeleverages() {
 		*row = DeleverageRow{0, 0, 0, 0, 0, 0, 0, 0, 0}
 		if i < len(f.w.Deleverages) {
 			r := &f.w.Deleverages[i]
-			quote := f.instrument(r.Instrument)
-			*row = DeleverageRow{1, r.Account, r.Winner, r.Instrument, quote.mark(), quote.Funding, quote.Band, r.Size, r.Price}
+			quote := f.instruments.Get(r.Instrument)
+			*row = DeleverageRow{1, r.Account, r.Winner, r.Instrument, quote.Mark(), quote.Funding, quote.Band, r.Size, r.Price}
 		}
 	}
 }

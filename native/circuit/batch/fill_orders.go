@@ -3,6 +3,7 @@ package batch
 import (
 	"math/big"
 
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
@@ -18,8 +19,8 @@ func (f *filler) unusedOrder() *Order {
 	r := &Order{Account: zero, Step: zero, SetIndex: zero, SetPath: zeros(setDepth), Nonce: zero, Revision: zero, ExpiryMs: zero, Size: zero, Limit: zero,
 		Side: zero, FeeCap: zero, Flags: zero, SlotOld: SlotState{zero, zero, zero}, SlotPath: zeros(f.preset.SlotDepth),
 		Fill: zero, Fee: zero, Sequence: f.w.Header.FirstSequence}
-	r.OrdersRootOld = toBig(crypto.Fold(r.SlotOld.leaf(), 0, elements(r.SlotPath)))
-	r.OrdersRootNew = toBig(crypto.Fold(r.slot().leaf(), 0, elements(r.SlotPath)))
+	r.OrdersRootOld = ledger.ToBig(crypto.Fold(r.SlotOld.leaf(), 0, ledger.Elements(r.SlotPath)))
+	r.OrdersRootNew = ledger.ToBig(crypto.Fold(r.slot().leaf(), 0, ledger.Elements(r.SlotPath)))
 	return r
 }
 
@@ -42,13 +43,13 @@ func (f *filler) fillOrders() {
 		continues := used && i > 0 && f.w.Orders[i-1].Account.Cmp(r.Account) == 0
 		row := &f.c.Private.Orders[i]
 		*row = OrderRow{
-			Used: bit(used), Account: r.Account, Step: r.Step, Continues: bit(continues),
+			Used: ledger.Bit(used), Account: r.Account, Step: r.Step, Continues: ledger.Bit(continues),
 			Nonce: r.Nonce, Revision: r.Revision, ExpiryMs: r.ExpiryMs, Size: r.Size, Limit: r.Limit,
-			Side: r.Side, FeeCap: r.FeeCap, Flags: new(big.Int).And(r.Flags, less(power(reduceFlag), 1)), Reduce: r.Flags.Bit(reduceFlag),
-			Legs: toBig(legsWord(legs)), Multi: bit(len(legs) > 1), More: max(len(legs)-1, 0),
-			SetRoot:   toBig(crypto.FoldSet(r.leaf(legs), r.SetIndex.Uint64(), elements(r.SetPath))),
+			Side: r.Side, FeeCap: r.FeeCap, Flags: new(big.Int).And(r.Flags, ledger.Less(ledger.Power(reduceFlag), 1)), Reduce: r.Flags.Bit(reduceFlag),
+			Legs: ledger.ToBig(legsWord(legs)), Multi: ledger.Bit(len(legs) > 1), More: max(len(legs)-1, 0),
+			SetRoot:   ledger.ToBig(crypto.FoldSet(r.leaf(legs), r.SetIndex.Uint64(), ledger.Elements(r.SetPath))),
 			MinNonce:  f.oldLeaf(r.Account).MinNonce,
-			SlotNonce: r.SlotOld.Nonce, SlotRevision: r.SlotOld.Revision, SlotFilled: r.SlotOld.Filled, Same: bit(r.same()),
+			SlotNonce: r.SlotOld.Nonce, SlotRevision: r.SlotOld.Revision, SlotFilled: r.SlotOld.Filled, Same: ledger.Bit(r.same()),
 			SlotBits: bitsOf(r.slotIndex(f.preset.SlotDepth), f.preset.SlotDepth), SlotPath: make([]variable, f.preset.SlotDepth),
 			RootBefore: r.OrdersRootOld, RootAfter: r.OrdersRootNew, Fill: r.Fill,
 			FeeSlack: new(big.Int).Sub(new(big.Int).Mul(r.FeeCap, r.Fill), r.Fee), LimitSlack: f.limitSlack(i, r),
@@ -118,8 +119,8 @@ func (f *filler) fillLegs() {
 		order := &f.w.Orders[r.Order]
 		cost, fee := f.legSums(k)
 		continues := k > 0 && f.w.Legs[k-1].Order == r.Order
-		*row = LegRow{1, bit(continues), r.Order, [2]variable{r.Place.Bit(0), r.Place.Bit(1)}, r.Instrument, r.Ratio, r.Sell,
-			order.Account, order.Side, order.Limit, order.Fill, bit(len(f.w.legsOf(r.Order)) > 1), order.Flags.Bit(reduceFlag), cost, fee}
+		*row = LegRow{1, ledger.Bit(continues), r.Order, [2]variable{r.Place.Bit(0), r.Place.Bit(1)}, r.Instrument, r.Ratio, r.Sell,
+			order.Account, order.Side, order.Limit, order.Fill, ledger.Bit(len(f.w.legsOf(r.Order)) > 1), order.Flags.Bit(reduceFlag), cost, fee}
 	}
 }
 
@@ -143,8 +144,8 @@ func (f *filler) fillFills() {
 		}
 		r := &f.w.Fills[i]
 		taker, maker := &f.w.Legs[r.Taker], &f.w.Legs[r.Maker]
-		quote := f.instrument(taker.Instrument)
+		quote := f.instruments.Get(taker.Instrument)
 		*row = FillRow{1, r.Taker, r.Maker, f.w.Orders[taker.Order].Account, f.w.Orders[maker.Order].Account, f.legLimit(r.Taker), f.legLimit(r.Maker),
-			taker.Instrument, bit(f.buys(r.Taker)), quote.mark(), quote.Funding, quote.Band, r.Price, r.Size, r.TakerFee, r.MakerFee}
+			taker.Instrument, ledger.Bit(f.buys(r.Taker)), quote.Mark(), quote.Funding, quote.Band, r.Price, r.Size, r.TakerFee, r.MakerFee}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"straddle/native/circuit"
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
 )
 
 // Fills prove:
@@ -34,17 +35,17 @@ type fillTable struct {
 func allocateFills(l *argument.Layer, p circuit.Preset, rows []FillRow) fillTable {
 	t := l.Table("fills", len(rows))
 	number := func(name string, n int, get func(*FillRow) variable) argument.Column {
-		return t.Bits(name, n, column(rows, get))
+		return t.Bits(name, n, ledger.Column(rows, get))
 	}
 	signed := func(name string, n int, get func(*FillRow) variable) argument.Column {
-		return t.Signed(name, n, column(rows, get))
+		return t.Signed(name, n, ledger.Column(rows, get))
 	}
 	element := func(name string, get func(*FillRow) variable) argument.Column {
-		return t.Field(name, column(rows, get))
+		return t.Field(name, ledger.Column(rows, get))
 	}
 	index := bits.Len(uint(p.Legs))
 	return fillTable{
-		table: t, used: t.Bool("used", column(rows, func(r *FillRow) variable { return r.Used })),
+		table: t, used: t.Bool("used", ledger.Column(rows, func(r *FillRow) variable { return r.Used })),
 		taker:        number("taker", index, func(r *FillRow) variable { return r.Taker }),
 		maker:        number("maker", index, func(r *FillRow) variable { return r.Maker }),
 		takerAccount: element("taker_account", func(r *FillRow) variable { return r.TakerAccount }),
@@ -52,12 +53,12 @@ func allocateFills(l *argument.Layer, p circuit.Preset, rows []FillRow) fillTabl
 		takerLimit:   signed("taker_limit", priceBits, func(r *FillRow) variable { return r.TakerLimit }),
 		makerLimit:   signed("maker_limit", priceBits, func(r *FillRow) variable { return r.MakerLimit }),
 		instrument:   element("instrument", func(r *FillRow) variable { return r.Instrument }),
-		side:         t.Bool("side", column(rows, func(r *FillRow) variable { return r.Side })),
-		mark:         signed("mark", weightBits+2, func(r *FillRow) variable { return r.Mark }),
-		funding:      signed("funding", weightBits+1, func(r *FillRow) variable { return r.Funding }),
-		band:         number("band", weightBits, func(r *FillRow) variable { return r.Band }),
+		side:         t.Bool("side", ledger.Column(rows, func(r *FillRow) variable { return r.Side })),
+		mark:         signed("mark", ledger.WeightBits+2, func(r *FillRow) variable { return r.Mark }),
+		funding:      signed("funding", ledger.WeightBits+1, func(r *FillRow) variable { return r.Funding }),
+		band:         number("band", ledger.WeightBits, func(r *FillRow) variable { return r.Band }),
 		price:        signed("price", priceBits, func(r *FillRow) variable { return r.Price }),
-		size:         number("size", sizeBits, func(r *FillRow) variable { return r.Size }),
+		size:         number("size", ledger.SizeBits, func(r *FillRow) variable { return r.Size }),
 		takerFee:     number("taker_fee", feeBits, func(r *FillRow) variable { return r.TakerFee }),
 		makerFee:     number("maker_fee", feeBits, func(r *FillRow) variable { return r.MakerFee }),
 	}

@@ -4,6 +4,8 @@ import (
 	"math/big"
 	"math/rand"
 	"slices"
+
+	"straddle/native/circuit/ledger"
 )
 
 // More accounts of the plan: one that sends cash to fresh, a bidder, a bankrupt one, and one that is touched without its positions (closed).
@@ -55,7 +57,7 @@ func (f *fixture) planActions(rnd *rand.Rand) {
 		len(f.signatures) + signBid}}
 	f.new[bidder].actionNonce = 9
 	f.slice(1)
-	f.deleverages = []Deleverage{{num(broke), num(rich), num(4), num(-30), total(f.instruments[3].mark(), -7)}}
+	f.deleverages = []Deleverage{{num(broke), num(rich), num(4), num(-30), total(f.instruments[3].Mark(), -7)}}
 	f.deleverage(1)
 }
 
@@ -88,7 +90,7 @@ func (f *fixture) slice(times int64) {
 	t := &f.takeovers[0]
 	for _, id := range f.old[t.Account.Int64()].instruments() {
 		old := f.old[t.Account.Int64()].size(id)
-		lots := new(big.Int).Quo(new(big.Int).Mul(old, t.FractionBps), num(bpsInWhole)) // toward 0
+		lots := new(big.Int).Quo(new(big.Int).Mul(old, t.FractionBps), num(ledger.BpsInWhole)) // toward 0
 		lots.Mul(lots, num(times))
 		f.new[t.Winner.Int64()].move(id, lots)
 		f.new[t.Account.Int64()].move(id, new(big.Int).Neg(lots))
@@ -118,7 +120,7 @@ func (f *fixture) pay(payment, limit *big.Int) {
 }
 
 func bidPayload(t *Takeover) *big.Int {
-	return total(t.Nonce, new(big.Int).Lsh(t.Account, 64), new(big.Int).Lsh(t.FractionBps, 96), new(big.Int).Lsh(offset(t.Limit, 63), 110),
+	return total(t.Nonce, new(big.Int).Lsh(t.Account, 64), new(big.Int).Lsh(t.FractionBps, 96), new(big.Int).Lsh(ledger.Offset(t.Limit, 63), 110),
 		new(big.Int).Lsh(t.ExpiryMs, 174))
 }
 
@@ -126,7 +128,7 @@ func bidPayload(t *Takeover) *big.Int {
 func (f *fixture) standingOf(id int64) *judged {
 	w := &Witness{Header: f.header, Positions: f.positionRows(id), Queue: f.queue, Withdrawals: f.withdrawals, Transfers: f.transfers, Takeovers: f.takeovers,
 		Deleverages: f.deleverages}
-	filler := &filler{w: w, instruments: map[string]*Instrument{}}
+	filler := &filler{w: w, instruments: map[string]*ledger.Instrument{}}
 	for i := range f.instruments {
 		filler.instruments[f.instruments[i].ID.String()] = &f.instruments[i]
 	}
@@ -144,14 +146,14 @@ func (f *fixture) allowedLoss(rate *big.Int) *big.Int {
 	}
 	fall := new(big.Int).Sub(j.maintenance[before], j.maintenance[after])
 	n := new(big.Int).Mul(new(big.Int).Mul(rate, age), fall)
-	return n.Div(n, new(big.Int).Mul(f.header.AuctionMs, num(bpsInWhole*bpsInWhole))) // floor
+	return n.Div(n, new(big.Int).Mul(f.header.AuctionMs, num(ledger.BpsInWhole*ledger.BpsInWhole))) // floor
 }
 
 // lose has the bidder pay so little that the seized account loses this much equity.
 func (f *fixture) lose(loss *big.Int) {
 	j := f.standingOf(broke)
 	lost := new(big.Int).Sub(j.equity[before], j.equity[after])
-	lost.Quo(lost, num(bpsInWhole))
+	lost.Quo(lost, num(ledger.BpsInWhole))
 	payment := total(f.takeovers[0].Payment, lost, new(big.Int).Neg(loss))
 	f.pay(payment, total(payment, 3))
 }
@@ -161,7 +163,7 @@ func (f *fixture) fair() {
 	relief := num(0)
 	for i := range f.deleverages {
 		d := &f.deleverages[i]
-		distance := new(big.Int).Sub(d.Price, f.instruments[d.Instrument.Int64()-1].mark())
+		distance := new(big.Int).Sub(d.Price, f.instruments[d.Instrument.Int64()-1].Mark())
 		relief = total(relief, product(d.Size, distance))
 	}
 	f.lose(relief.Neg(relief))
@@ -169,7 +171,7 @@ func (f *fixture) fair() {
 
 // setOldEquity moves the seized account's cash on both sides so that its old equity is this one.
 func (f *fixture) setOldEquity(id int64, equity *big.Int) {
-	now := new(big.Int).Quo(f.standingOf(id).equity[before], num(bpsInWhole))
+	now := new(big.Int).Quo(f.standingOf(id).equity[before], num(ledger.BpsInWhole))
 	f.shiftCash(id, new(big.Int).Sub(equity, now))
 }
 

@@ -7,11 +7,11 @@ import (
 
 func (f *fixture) planOrders(rnd *rand.Rand) {
 	outright := func(account, nonce, revision, instrument, side, flags int64) *planOrder {
-		limit := f.instruments[instrument-1].mark().Int64() + (2*side-1)*1000
+		limit := f.instruments[instrument-1].Mark().Int64() + (2*side-1)*1000
 		return planned(account, nonce, revision, side, limit, flags, leg(0, instrument, 1, 0))
 	}
 	spread := func(account, nonce, side int64) *planOrder { // a lot of instrument 1 against two of instrument 3
-		limit := f.instruments[0].mark().Int64() - 2*f.instruments[2].mark().Int64() + (2*side-1)*3000
+		limit := f.instruments[0].Mark().Int64() - 2*f.instruments[2].Mark().Int64() + (2*side-1)*3000
 		return planned(account, nonce, 0, side, limit, 0, leg(0, 1, 1, 0), leg(1, 3, 2, 1))
 	}
 	const reduce = 1 << reduceFlag
@@ -81,7 +81,7 @@ func (f *fixture) legOrder(row int) (*planOrder, *Leg) {
 func (f *fixture) planFills(rnd *rand.Rand) {
 	fill := func(taker, maker int, shade, size int64) {
 		_, traded := f.legOrder(taker)
-		price := f.instruments[traded.Instrument.Int64()-1].mark().Int64() + shade
+		price := f.instruments[traded.Instrument.Int64()-1].Mark().Int64() + shade
 		f.trade(Fill{taker, maker, num(price), num(size), num(rnd.Int63n(size * 3)), num(rnd.Int63n(size * 3))})
 	}
 	at := f.legRow

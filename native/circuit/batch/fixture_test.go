@@ -9,6 +9,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"straddle/native/circuit"
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
@@ -17,12 +18,12 @@ import (
 type fixture struct {
 	preset      circuit.Preset
 	header      Header
-	public      PublicValues
+	public      ledger.PublicValues
 	old, new    map[int64]*state
 	touched     []int64
 	listed      []Listing // before the batch
 	listings    []Listing
-	instruments []Instrument
+	instruments []ledger.Instrument
 	signatures  []*planSigned
 	orders      []*planOrder
 	fills       []Fill
@@ -108,8 +109,8 @@ func (s *state) instruments() []int64 {
 	return ids
 }
 
-func (s *state) leaf(depth int) Leaf {
-	l := *nullAccount(depth)
+func (s *state) leaf(depth int) ledger.Leaf {
+	l := *ledger.NullAccount(depth)
 	l.Owner, l.KeyEpoch, l.Cash, l.MinNonce, l.ActionNonce = s.owner, num(s.keyEpoch), s.cash, num(s.minNonce), num(s.actionNonce)
 	l.Flags, l.Auction = num(s.flags), num(s.auction)
 	if s.secret != nil {
@@ -119,14 +120,14 @@ func (s *state) leaf(depth int) Leaf {
 			other := crypto.PublicKey(s.multipleOf)
 			multiple = crypto.Multiple(&other)
 		}
-		l.KeyX, l.KeyY, l.MultipleX, l.MultipleY = toBig(key.X), toBig(key.Y), toBig(multiple.X), toBig(multiple.Y)
+		l.KeyX, l.KeyY, l.MultipleX, l.MultipleY = ledger.ToBig(key.X), ledger.ToBig(key.Y), ledger.ToBig(multiple.X), ledger.ToBig(multiple.Y)
 	}
-	digest := emptyPositions()
+	digest := ledger.EmptyPositions()
 	for _, id := range s.instruments() {
-		digest = positionStep(digest, num(id), s.positions[id])
+		digest = ledger.PositionStep(digest, num(id), s.positions[id])
 	}
-	l.PositionsDigest = toBig(digest)
-	l.OrdersRoot = toBig(s.slotTree(depth).Root())
+	l.PositionsDigest = ledger.ToBig(digest)
+	l.OrdersRoot = ledger.ToBig(s.slotTree(depth).Root())
 	return l
 }
 
@@ -167,7 +168,8 @@ func planFixture(p circuit.Preset, rnd *rand.Rand) *fixture {
 	f.header = Header{Domain: num(rnd.Int63()), BatchNumber: num(7), Epoch: num(3), TimeMs: num(1_590_103_200_000), FirstSequence: num(40), LastSequence: num(90),
 		LogRoot: num(rnd.Int63()), KIm: num(10_000), KMm: num(8_000), DiscountBps: num(500), AuctionMs: num(600_000),
 		RiskDigest: num(rnd.Int63()), OldQueuePointer: num(11)}
-	f.public = PublicValues{Z: toBig(crypto.Sponge("test", fr.NewElement(rnd.Uint64()))), Beneficiary: new(big.Int).Sub(power(160), num(1+rnd.Int63n(1000)))}
+	f.public = ledger.PublicValues{Z: ledger.ToBig(crypto.Sponge("test", fr.NewElement(rnd.Uint64()))),
+		Beneficiary: new(big.Int).Sub(ledger.Power(160), num(1+rnd.Int63n(1000)))}
 	f.planMarket(rnd)
 	f.planAccounts(rnd)
 	f.planOrders(rnd)
@@ -184,13 +186,13 @@ func (f *fixture) planMarket(rnd *rand.Rand) {
 		return Listing{num(id), num(kind), num(1), num(1_600_000_000_000 + id), num(900_000 + id), num(50), num(10), num(1 << 30)}
 	}
 	for id := int64(1); id <= expired; id++ {
-		r := Instrument{ID: num(id), ExpiryMs: num(1_600_000_000_000 + id), Linear: num(0), Settled: num(0), Value: num(1000 + rnd.Int63n(500_000)),
+		r := ledger.Instrument{ID: num(id), ExpiryMs: num(1_600_000_000_000 + id), Linear: num(0), Settled: num(0), Value: num(1000 + rnd.Int63n(500_000)),
 			Funding: num(0), Band: num(5000), LongIM: num(rnd.Int63n(50)), ShortIM: num(100 + rnd.Int63n(2000))}
 		if id == perpetual {
-			r.Linear, r.Funding, r.ExpiryMs = num(1), num(-rnd.Int63n(90_000)-1), less(power(48), 1)
+			r.Linear, r.Funding, r.ExpiryMs = num(1), num(-rnd.Int63n(90_000)-1), ledger.Less(ledger.Power(48), 1)
 			r.Value = num(-rnd.Int63n(1000))
 		}
-		for s := range Scenarios {
+		for s := range ledger.Scenarios {
 			delta := rnd.Int63n(3000) - 1500
 			if id == perpetual { // long, it hedges a short position in instrument 3, so that closing it raises the requirement
 				delta = f.instruments[2].Deltas[s].Int64()*8/10 + rnd.Int63n(100)
@@ -198,8 +200,8 @@ func (f *fixture) planMarket(rnd *rand.Rand) {
 			r.Deltas = append(r.Deltas, num(delta))
 		}
 		if id == expired {
-			r.Settled, r.ExpiryMs, r.Band, r.LongIM, r.ShortIM = num(1), less(f.header.TimeMs, 60_000), num(0), num(0), num(0)
-			r.Deltas = nullInstrument().Deltas
+			r.Settled, r.ExpiryMs, r.Band, r.LongIM, r.ShortIM = num(1), ledger.Less(f.header.TimeMs, 60_000), num(0), num(0), num(0)
+			r.Deltas = ledger.NullInstrument().Deltas
 		}
 		r.LongMM, r.ShortMM = num(r.LongIM.Int64()*8/10), num(r.ShortIM.Int64()*8/10)
 		f.instruments = append(f.instruments, r)
@@ -272,7 +274,7 @@ func (f *fixture) planRequests() {
 	key := crypto.PublicKey(secret)
 	f.queue = []Entry{
 		{num(entryDeposit), num(fresh), num(1007), num(5_000_000), num(0), num(0), num(0)},
-		{num(entryKey), num(rich), f.old[rich].owner, num(0), num(0), toBig(key.X), toBig(key.Y)},
+		{num(entryKey), num(rich), f.old[rich].owner, num(0), num(0), ledger.ToBig(key.X), ledger.ToBig(key.Y)},
 		{num(entryKey), num(repairing), f.old[repairing].owner, num(0), num(0), num(0), num(0)},
 	}
 	f.new[fresh].owner = num(1007)
@@ -304,7 +306,7 @@ type verdict struct{ equity, initial, maintenance, roomRise, equityRise, initial
 
 // judge computes the margin of an account's plan in whole micro-dollars, rounded.
 func (f *fixture) judge(id int64) verdict {
-	filler := &filler{w: &Witness{Positions: f.positionRows(id)}, instruments: map[string]*Instrument{}}
+	filler := &filler{w: &Witness{Positions: f.positionRows(id)}, instruments: map[string]*ledger.Instrument{}}
 	for i := range f.instruments {
 		filler.instruments[f.instruments[i].ID.String()] = &f.instruments[i]
 	}
@@ -312,12 +314,12 @@ func (f *fixture) judge(id int64) verdict {
 	var maintenance *big.Int
 	for side, s := range []*state{f.old[id], f.new[id]} {
 		t := filler.totals(num(id), side)
-		equity[side] = new(big.Int).Add(s.cash, t.value)
+		equity[side] = new(big.Int).Add(s.cash, t.Value)
 		need := func(k, charge *big.Int) *big.Int {
-			n := new(big.Int).Mul(k, t.loss)
-			return n.Add(n.Div(n, num(bpsInWhole)), charge)
+			n := new(big.Int).Mul(k, t.Loss)
+			return n.Add(n.Div(n, num(ledger.BpsInWhole)), charge)
 		}
-		initial[side], maintenance = need(f.header.KIm, t.chargeIM), need(f.header.KMm, t.chargeMM)
+		initial[side], maintenance = need(f.header.KIm, t.ChargeIM), need(f.header.KMm, t.ChargeMM)
 	}
 	sub := func(a, b *big.Int) *big.Int { return new(big.Int).Sub(a, b) }
 	return verdict{equity[after], initial[after], maintenance, sub(sub(equity[after], initial[after]), sub(equity[before], initial[before])),

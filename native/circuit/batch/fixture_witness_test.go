@@ -5,6 +5,7 @@ import (
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
@@ -29,9 +30,9 @@ func (f *fixture) witness() *Witness {
 	}
 	root := absorbListings(crypto.AsciiElement("straddle.listings"), words)
 	h := &w.Header
-	h.OldListingsRoot, h.OldListingCount = toBig(root), num(int64(len(f.listed)))
-	h.NewListingsRoot = toBig(listingsRoot(w))
-	h.RiskRoot = toBig(riskRoot(w))
+	h.OldListingsRoot, h.OldListingCount = ledger.ToBig(root), num(int64(len(f.listed)))
+	h.NewListingsRoot = ledger.ToBig(listingsRoot(w))
+	h.RiskRoot = ledger.ToBig(ledger.RiskRoot(w.Header.NewListingsRoot, w.Instruments))
 	w.Public = publicValues(f.preset, w)
 	return w
 }
@@ -62,13 +63,13 @@ func (f *fixture) makeOrders(w *Witness) {
 			row.SlotOld = held
 		}
 		row.SlotPath = bigs(trees[id].Path(index))
-		row.OrdersRootOld = toBig(trees[id].Root())
+		row.OrdersRootOld = ledger.ToBig(trees[id].Root())
 		written := row.slot()
 		if f.slotOf != nil {
 			written = f.slotOf(&row)
 		}
 		trees[id].Set(index, written.leaf())
-		row.OrdersRootNew = toBig(trees[id].Root())
+		row.OrdersRootNew = ledger.ToBig(trees[id].Root())
 		if !f.keepSlots[id] {
 			slots[index] = *written
 		}
@@ -96,7 +97,7 @@ func setPath(orders []*planOrder, at int) []fr.Element {
 func bigs(es []fr.Element) []*big.Int {
 	ns := make([]*big.Int, len(es))
 	for i := range es {
-		ns[i] = toBig(es[i])
+		ns[i] = ledger.ToBig(es[i])
 	}
 	return ns
 }
@@ -105,7 +106,7 @@ func (f *fixture) makeSignatures(w *Witness) {
 	for _, s := range f.signatures {
 		row := Signed{Account: num(s.account), Kind: num(s.kind), Payload: s.payload}
 		if s.orders != nil {
-			row.Payload = toBig(crypto.SetRoot(setLeaves(s.orders)))
+			row.Payload = ledger.ToBig(crypto.SetRoot(setLeaves(s.orders)))
 		}
 		secret, domain, epoch := s.secret, s.domain, f.old[s.account].keyEpoch
 		if secret == nil {
@@ -118,29 +119,29 @@ func (f *fixture) makeSignatures(w *Witness) {
 			epoch = *s.keyEpoch
 		}
 		sig := crypto.Sign(secret, message(domain, &row, num(epoch)))
-		row.RX, row.RY, row.S = toBig(sig.R.X), toBig(sig.R.Y), sig.S
+		row.RX, row.RY, row.S = ledger.ToBig(sig.R.X), ledger.ToBig(sig.R.Y), sig.S
 		w.Signatures = append(w.Signatures, row)
 	}
 }
 
 func (f *fixture) makeAccounts(w *Witness) {
-	tree := crypto.NewTree(f.preset.AccountDepth, nullAccount(f.preset.SlotDepth).leaf())
+	tree := crypto.NewTree(f.preset.AccountDepth, ledger.NullAccount(f.preset.SlotDepth).Hash())
 	for id, s := range f.old {
 		l := s.leaf(f.preset.SlotDepth)
-		tree.Set(uint64(id), l.leaf())
+		tree.Set(uint64(id), l.Hash())
 	}
-	w.Header.OldAccountsRoot = toBig(tree.Root())
+	w.Header.OldAccountsRoot = ledger.ToBig(tree.Root())
 	for _, id := range f.touched {
 		cancel, ok := f.cancels[id]
 		if !ok {
 			cancel = -1
 		}
 		row := Account{num(id), f.old[id].leaf(f.preset.SlotDepth), f.new[id].leaf(f.preset.SlotDepth), bigs(tree.Path(uint64(id))), cancel}
-		tree.Set(uint64(id), row.New.leaf())
+		tree.Set(uint64(id), row.New.Hash())
 		w.Accounts = append(w.Accounts, row)
 	}
 	if f.accountRows != nil {
 		w.Accounts = f.accountRows(w.Accounts)
 	}
-	w.Header.NewAccountsRoot = toBig(tree.Root())
+	w.Header.NewAccountsRoot = ledger.ToBig(tree.Root())
 }

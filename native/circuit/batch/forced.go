@@ -1,6 +1,9 @@
 package batch
 
-import "straddle/native/circuit/argument"
+import (
+	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
+)
 
 // Forced withdrawals prove, for an account row with `forced`:
 //  1. It takes exactly one queue entry (asked, paid), and paid is what it withdraws. It has no orders and no action, and is not seized.
@@ -25,7 +28,7 @@ type forceColumns struct {
 
 func allocateForce(t *argument.Table, rows []AccountRow) forceColumns {
 	flag := func(name string, get func(*ForceFields) variable) argument.Column {
-		return t.Bool(name, column(rows, func(r *AccountRow) variable { return get(&r.Force) }))
+		return t.Bool(name, ledger.Column(rows, func(r *AccountRow) variable { return get(&r.Force) }))
 	}
 	return forceColumns{
 		forced:       flag("forced", func(f *ForceFields) variable { return f.Forced }),
@@ -34,7 +37,7 @@ func allocateForce(t *argument.Table, rows []AccountRow) forceColumns {
 		shortSettled: flag("forced_short_settled", func(f *ForceFields) variable { return f.ShortSettled }),
 		noneRoom:     flag("forced_none_room", func(f *ForceFields) variable { return f.NoneRoom }),
 		noneSettled:  flag("forced_none_settled", func(f *ForceFields) variable { return f.NoneSettled }),
-		asked:        t.Bits("asked", amountBits, column(rows, func(r *AccountRow) variable { return r.Force.Asked })),
+		asked:        t.Bits("asked", amountBits, ledger.Column(rows, func(r *AccountRow) variable { return r.Force.Asked })),
 	}
 }
 
@@ -57,6 +60,6 @@ func (b *builder) stateForced(standings []standing) {
 		l.AssertZero(f.full[i].Plus(short).Times(t.ruleA[i].Not()))
 		l.AssertNotNegative(t.paying[i].Plus(f.full[i], short).Times(j.settled).Minus(f.noneSettled[i].Times(j.settled.Plus(one))))
 		l.AssertZeroIf(f.shortSettled[i], j.settled)
-		l.AssertNotNegative(f.shortRoom[i].Scaled(bpsInWhole - 1).Minus(f.noneRoom[i]).Minus(f.shortRoom[i].Plus(f.noneRoom[i]).Times(j.room[after])))
+		l.AssertNotNegative(f.shortRoom[i].Scaled(ledger.BpsInWhole - 1).Minus(f.noneRoom[i]).Minus(f.shortRoom[i].Plus(f.noneRoom[i]).Times(j.room[after])))
 	}
 }

@@ -2,7 +2,7 @@ package batch
 
 import (
 	"straddle/native/circuit/argument"
-	"straddle/native/circuit/poseidon"
+	"straddle/native/circuit/ledger"
 )
 
 // The header proves:
@@ -68,8 +68,7 @@ func (b *builder) stateHeader() {
 // paramsHash is item 2.
 func (b *builder) paramsHash() variable {
 	h := &b.header
-	return poseidon.Sponge(b.api, "straddle.params", b.preset.AccountDepth, b.preset.SlotDepth, h.kIm.Raw(), h.kMm.Raw(), h.discountBps.Raw(),
-		h.auctionMs.Raw(), h.riskDigest.Raw())
+	return ledger.ParamsHash(b.api, b.preset, h.kIm.Raw(), h.kMm.Raw(), h.discountBps.Raw(), h.auctionMs.Raw(), h.riskDigest.Raw())
 }
 
 // stateRoots is item 1: the old and the new state root.
@@ -77,7 +76,7 @@ func (b *builder) stateRoots(params variable) [2]variable {
 	h := &b.header
 	listed, answered := b.listings.listed(b.l), b.l.SumOf(b.queue.used)
 	root := func(side int, count, number, pointer argument.Expr) variable {
-		return poseidon.Sponge(b.api, "straddle.state", h.accountsRoot[side].Raw(), h.listingsRoot[side].Raw(), count.Raw(), number.Raw(), pointer.Raw(), params)
+		return ledger.StateRoot(b.api, h.accountsRoot[side].Raw(), h.listingsRoot[side].Raw(), count.Raw(), number.Raw(), pointer.Raw(), params)
 	}
 	return [2]variable{
 		root(before, h.listingCount, h.batchNumber.Minus(b.l.Const(1)), h.queuePointer),

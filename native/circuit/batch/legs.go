@@ -7,6 +7,7 @@ import (
 
 	"straddle/native/circuit"
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
 )
 
 // Legs prove:
@@ -39,15 +40,15 @@ type legTable struct {
 const ratioBits = 7
 
 // costBits holds the cost of one leg: of all fills, at any price.
-func costBits(p circuit.Preset) int { return sizeBits + priceBits + bits.Len(uint(2*p.Fills)) }
+func costBits(p circuit.Preset) int { return ledger.SizeBits + priceBits + bits.Len(uint(2*p.Fills)) }
 
 func allocateLegs(l *argument.Layer, p circuit.Preset, rows []LegRow) legTable {
 	t := l.Table("legs", len(rows))
 	flag := func(name string, get func(*LegRow) variable) argument.Column {
-		return t.Bool(name, column(rows, get))
+		return t.Bool(name, ledger.Column(rows, get))
 	}
 	number := func(name string, bits int, get func(*LegRow) variable) argument.Column {
-		return t.Bits(name, bits, column(rows, get))
+		return t.Bits(name, bits, ledger.Column(rows, get))
 	}
 	g := legTable{
 		table: t, used: flag("used", func(r *LegRow) variable { return r.Used }),
@@ -56,13 +57,13 @@ func allocateLegs(l *argument.Layer, p circuit.Preset, rows []LegRow) legTable {
 		instrument: number("instrument", 32, func(r *LegRow) variable { return r.Instrument }),
 		ratio:      number("ratio", ratioBits, func(r *LegRow) variable { return r.Ratio }),
 		sell:       flag("sell", func(r *LegRow) variable { return r.Sell }),
-		account:    t.Field("account", column(rows, func(r *LegRow) variable { return r.Account })),
+		account:    t.Field("account", ledger.Column(rows, func(r *LegRow) variable { return r.Account })),
 		side:       flag("side", func(r *LegRow) variable { return r.Side }),
-		limit:      t.Field("limit", column(rows, func(r *LegRow) variable { return r.Limit })),
-		fill:       number("fill", sizeBits, func(r *LegRow) variable { return r.Fill }),
+		limit:      t.Field("limit", ledger.Column(rows, func(r *LegRow) variable { return r.Limit })),
+		fill:       number("fill", ledger.SizeBits, func(r *LegRow) variable { return r.Fill }),
 		multi:      flag("multi", func(r *LegRow) variable { return r.Multi }),
 		reduce:     flag("reduce", func(r *LegRow) variable { return r.Reduce }),
-		cost:       t.Signed("cost", costBits(p), column(rows, func(r *LegRow) variable { return r.Cost })),
+		cost:       t.Signed("cost", costBits(p), ledger.Column(rows, func(r *LegRow) variable { return r.Cost })),
 		fee:        number("fee", orderFeeBits, func(r *LegRow) variable { return r.Fee }),
 	}
 	for k := range g.place {
@@ -120,7 +121,7 @@ func (b *builder) stateLegSums(i int) {
 	one := l.Const(1)
 	shift := one
 	for k, bit := range t.place {
-		shift = shift.Times(one.Plus(bit[i].Scaled(new(big.Int).Sub(power(legBits<<k), big.NewInt(1)))))
+		shift = shift.Times(one.Plus(bit[i].Scaled(new(big.Int).Sub(ledger.Power(legBits<<k), big.NewInt(1)))))
 	}
 	word := t.instrument[i].Plus(t.ratio[i].Shifted(32), t.sell[i].Shifted(32+ratioBits)).Times(shift)
 	b.ties.orderLegs.Add(l.Tuple(t.order[i]), t.used[i], l.Tuple(word.Plus(one.Shifted(legsBits)), t.cost[i], t.fee[i]))
@@ -132,4 +133,4 @@ func (b *builder) stateLegSums(i int) {
 }
 
 // highestLimit is the limit of a buyer who takes every price; its negative is the seller's.
-func highestLimit() *big.Int { return new(big.Int).Sub(power(priceBits-1), big.NewInt(1)) }
+func highestLimit() *big.Int { return new(big.Int).Sub(ledger.Power(priceBits-1), big.NewInt(1)) }

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
 	"straddle/native/circuit/poseidon"
 )
 
@@ -36,10 +37,10 @@ const (
 func allocateListings(l *argument.Layer, rows []ListingRow) listingTable {
 	t := l.Table("listings", len(rows))
 	flag := func(name string, get func(*ListingRow) variable) argument.Column {
-		return t.Bool(name, column(rows, get))
+		return t.Bool(name, ledger.Column(rows, get))
 	}
 	number := func(name string, bits int, get func(*ListingRow) variable) argument.Column {
-		return t.Bits(name, bits, column(rows, get))
+		return t.Bits(name, bits, ledger.Column(rows, get))
 	}
 	return listingTable{
 		table: t, used: flag("used", func(r *ListingRow) variable { return r.Used }),
@@ -75,17 +76,17 @@ func (b *builder) stateListings() {
 		l.AssertProduct(settlement.Plus(retirement), t.kind[j].Plus(t.expiryMs[j], t.tickTicks[j], t.minLots[j], t.cap[j]), l.Const(0))
 		l.AssertZeroIf(retirement, t.strikeTicks[j])
 		b.ties.settlements.Require(settlement, l.Tuple(t.id[j], t.strikeTicks[j]))
-		t.words = append(t.words, used.Times(t.word(l, j)))
+		t.words = append(t.words, used.Times(b.word(t.cell(l, j))))
 	}
 	b.stateListingsRoot()
 }
 
-// word is the word of a used row j.
-func (t *listingTable) word(l *argument.Layer, j int) argument.Expr {
+// cell is the word of a used row j, in parts.
+func (t *listingTable) cell(l *argument.Layer, j int) bodyCell {
 	const underlying = 1
 	kind := l.Const(1).Plus(t.kind[j], t.settlement[j].Scaled(kindSettlement-1), t.retirement[j].Scaled(kindRetirement-1))
-	return t.id[j].Plus(kind.Shifted(32), l.Const(underlying).Shifted(40), t.expiryMs[j].Shifted(48), t.strikeTicks[j].Shifted(96),
-		t.tickTicks[j].Shifted(136), t.minLots[j].Shifted(160), t.cap[j].Shifted(192))
+	return bodyCell{{t.id[j], 0}, {kind, 32}, {l.Const(underlying), 40}, {t.expiryMs[j], 48}, {t.strikeTicks[j], 96}, {t.tickTicks[j], 136},
+		{t.minLots[j], 160}, {t.cap[j], 192}}
 }
 
 // stateListingsRoot is item 4. A group whose first row is unused has no words.

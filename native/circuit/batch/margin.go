@@ -1,9 +1,8 @@
 package batch
 
 import (
-	"fmt"
-
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
 )
 
 // The margin rule proves, for every account row, with the totals of its position rows on both sides of the batch:
@@ -13,45 +12,6 @@ import (
 //  4. Exactly one of the rules holds: (a) equity >= IM; (b) equity - IM not lowered and new equity >= new MM; (c) equity not lowered, IM not raised; or
 //     the account is `seized`: equity - IM not lowered, and what auctions.go adds.
 //  5. An account that acts passes (a); one that pays for its action has new settled cash >= 0 (with forced payments: forced.go).
-
-// MarginFields are the totals of one side of an account.
-type MarginFields struct {
-	Value, LinearValue variable            // of all positions, of the linear ones
-	ScanLoss           variable            // L
-	Surplus            [Scenarios]variable // L + acc[s], acc[s] = sum of size * delta[s]
-	ChargeIM, ChargeMM variable
-	ShortOptions       variable // value of the options held short
-}
-
-type marginColumns struct {
-	value, linearValue, scanLoss     argument.Column
-	surplus                          [Scenarios]argument.Column
-	chargeIM, chargeMM, shortOptions argument.Column
-}
-
-func allocateMargin(t *argument.Table, plan riskPlan, rows []AccountRow, side int) marginColumns {
-	values := func(get func(*MarginFields) variable) []variable {
-		return column(rows, func(r *AccountRow) variable { return get(&r.Margin[side]) })
-	}
-	signed := func(name string, get func(*MarginFields) variable) argument.Column {
-		return t.Signed(sideNames[side]+" "+name, plan.totalBits+1, values(get))
-	}
-	number := func(name string, bits int, get func(*MarginFields) variable) argument.Column {
-		return t.Bits(sideNames[side]+" "+name, bits, values(get))
-	}
-	m := marginColumns{
-		value:        signed("value", func(f *MarginFields) variable { return f.Value }),
-		linearValue:  signed("linear_value", func(f *MarginFields) variable { return f.LinearValue }),
-		scanLoss:     number("scan_loss", plan.totalBits, func(f *MarginFields) variable { return f.ScanLoss }),
-		chargeIM:     number("charge_im", plan.totalBits, func(f *MarginFields) variable { return f.ChargeIM }),
-		chargeMM:     number("charge_mm", plan.totalBits, func(f *MarginFields) variable { return f.ChargeMM }),
-		shortOptions: signed("short_options", func(f *MarginFields) variable { return f.ShortOptions }),
-	}
-	for s := range m.surplus {
-		m.surplus[s] = number(fmt.Sprintf("surplus[%d]", s), plan.totalBits+1, func(f *MarginFields) variable { return f.Surplus[s] })
-	}
-	return m
-}
 
 // standing is what the rules compare: money times 10^4 of both sides of a row, but for settled, in micro-dollars of the new side.
 type standing struct {
@@ -63,17 +23,13 @@ func (b *builder) stateMargin() []standing {
 	b.l.Group("margin: totals")
 	for side := range sideNames {
 		for i := range b.accounts.used {
-			b.stateMarginTotals(side, i)
+			b.ties.risk[side].Hold(b.l, b.plan, &b.accounts.margin[side], i)
 		}
 	}
 	b.l.Group("margin: exact scan loss")
 	for side := range sideNames {
 		for i := range b.accounts.used {
-			product := b.accounts.margin[side].scanLoss[i].Raw()
-			for s := range Scenarios {
-				product = b.api.Mul(product, b.accounts.margin[side].surplus[s][i].Raw())
-			}
-			b.api.AssertIsEqual(product, 0)
+			b.accounts.margin[side].StateExactScanLoss(b.api, i)
 		}
 	}
 	b.l.Group("margin: rule")
@@ -85,34 +41,22 @@ func (b *builder) stateMargin() []standing {
 	return standings
 }
 
-// stateMarginTotals ties the totals of one side of row i to the position rows.
-func (b *builder) stateMarginTotals(side, i int) {
-	m, l := &b.accounts.margin[side], b.l
-	totals := []argument.Expr{l.Pack(b.plan.lanes[laneValues], m.value[i], m.linearValue[i])}
-	loss := m.scanLoss[i]
-	for s := 0; s < Scenarios; s += deltasALane {
-		totals = append(totals, l.Pack(b.plan.lanes[laneDeltas], m.surplus[s][i].Minus(loss), m.surplus[s+1][i].Minus(loss)))
-	}
-	b.ties.riskTotals[side].Hold(i, l.Tuple(totals...))
-	b.ties.chargeTotals[side].Hold(i, l.Tuple(l.Pack(b.plan.lanes[laneLong], m.chargeIM[i], m.chargeMM[i]), m.shortOptions[i]))
-}
-
 // judge is items 1 and 3.
 func (b *builder) judge(i int) standing {
 	t, h := &b.accounts, &b.header
 	var j standing
 	for side := range sideNames {
 		m := &t.margin[side]
-		cash := t.sides[side].cash[i]
+		cash := t.sides[side].Cash[i]
 		if side == before {
 			cash = cash.Plus(t.deposits[i])
 		}
-		j.equity[side] = cash.Plus(m.value[i]).Scaled(bpsInWhole)
-		j.initial[side] = h.kIm.Times(m.scanLoss[i]).Plus(m.chargeIM[i].Scaled(bpsInWhole))
-		j.maintenance[side] = h.kMm.Times(m.scanLoss[i]).Plus(m.chargeMM[i].Scaled(bpsInWhole))
+		j.equity[side] = cash.Plus(m.Value[i]).Scaled(ledger.BpsInWhole)
+		j.initial[side] = h.kIm.Times(m.ScanLoss[i]).Plus(m.ChargeIM[i].Scaled(ledger.BpsInWhole))
+		j.maintenance[side] = h.kMm.Times(m.ScanLoss[i]).Plus(m.ChargeMM[i].Scaled(ledger.BpsInWhole))
 		j.room[side] = j.equity[side].Minus(j.initial[side])
 	}
-	j.settled = t.sides[after].cash[i].Plus(t.margin[after].linearValue[i]).Minus(t.margin[after].shortOptions[i])
+	j.settled = t.sides[after].Cash[i].Plus(t.margin[after].LinearValue[i]).Minus(t.margin[after].ShortOptions[i])
 	return j
 }
 

@@ -7,52 +7,15 @@ import (
 	"os"
 	"reflect"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"straddle/native/circuit/inspect"
 )
 
-// cell is one variable of the private inputs.
-type cell struct {
-	path string // Accounts[1].Sides[0].Cash
-	at   reflect.Value
-}
-
-// cells lists the variables below a value.
-func cells(v reflect.Value, path string) []cell {
-	var found []cell
-	switch {
-	case v.Type() == reflect.TypeFor[variable]():
-		return []cell{{path, v}}
-	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			found = append(found, cells(v.Field(i), strings.TrimPrefix(path+"."+v.Type().Field(i).Name, "."))...)
-		}
-	case v.Kind() == reflect.Slice, v.Kind() == reflect.Array:
-		for i := range v.Len() {
-			found = append(found, cells(v.Index(i), fmt.Sprintf("%s[%d]", path, i))...)
-		}
-	}
-	return found
-}
-
 // number is the value of a cell.
-func number(v variable) *big.Int {
-	switch n := v.(type) {
-	case *big.Int:
-		return n
-	case fr.Element:
-		return toBig(n)
-	case *fr.Element:
-		return toBig(*n)
-	}
-	r := reflect.ValueOf(v)
-	if r.CanUint() {
-		return new(big.Int).SetUint64(r.Uint())
-	}
-	return big.NewInt(r.Int())
-}
+func number(v variable) *big.Int { return inspect.Number(v) }
 
 // usedRows are the rows of the fixture by table.
 func usedRows(w *Witness) map[string]int {
@@ -75,9 +38,9 @@ func TestEveryCellMatters(t *testing.T) {
 	w := f.witness()
 	c := fill(f.preset, w)
 	used := usedRows(w)
-	var all []cell
-	for _, x := range cells(reflect.ValueOf(&c.Private).Elem(), "") {
-		m := rowOf.FindStringSubmatch(x.path)
+	var all []inspect.Cell
+	for _, x := range inspect.Cells(&c.Private) {
+		m := rowOf.FindStringSubmatch(x.Path)
 		row := 0
 		fmt.Sscan(m[2], &row)
 		if row < used[m[1]] {
@@ -94,16 +57,16 @@ func TestEveryCellMatters(t *testing.T) {
 	}
 	field := regexp.MustCompile(`\[\d+\]`)
 	for _, x := range all {
-		honest := x.at.Interface()
+		honest := x.At.Interface()
 		random := new(big.Int).Rand(rnd, fr.Modulus())
 		for name, value := range map[string]*big.Int{"plus 1": new(big.Int).Add(number(honest), num(1)), "random": random} {
-			x.at.Set(reflect.ValueOf(value))
+			x.At.Set(reflect.ValueOf(value))
 			err := solve(t, ccs, c)
-			if _, harmless := harmlessCells[field.ReplaceAllString(x.path, "")]; (err == nil) != harmless {
-				t.Errorf("%s %s: %v", x.path, name, err)
+			if _, harmless := harmlessCells[field.ReplaceAllString(x.Path, "")]; (err == nil) != harmless {
+				t.Errorf("%s %s: %v", x.Path, name, err)
 			}
 		}
-		x.at.Set(reflect.ValueOf(honest))
+		x.At.Set(reflect.ValueOf(honest))
 	}
 	if err := solve(t, ccs, c); err != nil {
 		t.Fatalf("the honest batch no longer solves: %v", err)

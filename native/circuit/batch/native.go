@@ -7,21 +7,21 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"straddle/native/circuit"
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
 // The vector and the roots of a witness, computed natively and apart from the circuit.
 
-func paramsHash(p circuit.Preset, h *Header) fr.Element {
-	return crypto.Sponge("straddle.params", fr.NewElement(uint64(p.AccountDepth)), fr.NewElement(uint64(p.SlotDepth)),
-		toElement(h.KIm), toElement(h.KMm), toElement(h.DiscountBps), toElement(h.AuctionMs), toElement(h.RiskDigest))
+func (h *Header) paramsHash(p circuit.Preset) fr.Element {
+	return ledger.ParamsHashOf(p, h.KIm, h.KMm, h.DiscountBps, h.AuctionMs, h.RiskDigest)
 }
 
 // stateRoots are the old and the new state root.
 func stateRoots(p circuit.Preset, w *Witness) [2]fr.Element {
-	h, params := &w.Header, paramsHash(p, &w.Header)
+	h, params := &w.Header, w.Header.paramsHash(p)
 	root := func(accounts, listings, count, number, pointer *big.Int) fr.Element {
-		return crypto.Sponge("straddle.state", toElement(accounts), toElement(listings), toElement(count), toElement(number), toElement(pointer), params)
+		return ledger.StateRootOf(accounts, listings, count, number, pointer, params)
 	}
 	plus := func(n *big.Int, d int) *big.Int { return new(big.Int).Add(n, big.NewInt(int64(d))) }
 	return [2]fr.Element{
@@ -34,21 +34,22 @@ func stateRoots(p circuit.Preset, w *Witness) [2]fr.Element {
 func vector(p circuit.Preset, w *Witness) (effects, body []fr.Element) {
 	h, roots := &w.Header, stateRoots(p, w)
 	effects = []fr.Element{
-		toElement(h.Domain), toElement(h.BatchNumber), roots[before], roots[after], word(h.Epoch, 0, h.TimeMs, 64), paramsHash(p, h), toElement(h.RiskRoot),
-		word(h.FirstSequence, 0, h.LastSequence, 64), toElement(h.LogRoot), word(h.OldQueuePointer, 0, big.NewInt(int64(len(w.Queue))), 64),
+		ledger.ToElement(h.Domain), ledger.ToElement(h.BatchNumber), roots[before], roots[after], ledger.Word(h.Epoch, 0, h.TimeMs, 64),
+		h.paramsHash(p), ledger.ToElement(h.RiskRoot),
+		ledger.Word(h.FirstSequence, 0, h.LastSequence, 64), ledger.ToElement(h.LogRoot), ledger.Word(h.OldQueuePointer, 0, big.NewInt(int64(len(w.Queue))), 64),
 	}
 	rest := make([]fr.Element, 3*p.Queue+p.Withdrawals)
 	for i := range w.Queue {
 		e := &w.Queue[i]
-		rest[3*i] = word(e.Kind, 0, e.Account, 8, e.Owner, 40, big.NewInt(1), 200)
-		rest[3*i+1], rest[3*i+2] = toElement(e.Amount), toElement(e.Paid)
+		rest[3*i] = ledger.Word(e.Kind, 0, e.Account, 8, e.Owner, 40, big.NewInt(1), 200)
+		rest[3*i+1], rest[3*i+2] = ledger.ToElement(e.Amount), ledger.ToElement(e.Paid)
 		if e.Kind.Int64() == entryKey {
-			rest[3*i+1], rest[3*i+2] = toElement(e.KeyX), toElement(e.KeyY)
+			rest[3*i+1], rest[3*i+2] = ledger.ToElement(e.KeyX), ledger.ToElement(e.KeyY)
 		}
 	}
 	for i := range w.Withdrawals {
 		r := &w.Withdrawals[i]
-		rest[3*p.Queue+i] = word(r.Owner, 0, r.Amount, 160, r.Account, 224)
+		rest[3*p.Queue+i] = ledger.Word(r.Owner, 0, r.Amount, 160, r.Account, 224)
 	}
 	return append(effects, rest...), bodyWords(p, w)
 }
@@ -67,10 +68,10 @@ func accountWords(p circuit.Preset, w *Witness) []fr.Element {
 	words := make([]fr.Element, p.Accounts)
 	for i := range w.Accounts {
 		r := &w.Accounts[i]
-		has := func(found bool) *big.Int { return big.NewInt(int64(bit(found))) }
+		has := func(found bool) *big.Int { return big.NewInt(int64(ledger.Bit(found))) }
 		positions := slices.ContainsFunc(w.Positions, func(x Position) bool { return x.Account.Cmp(r.ID) == 0 })
 		orders := slices.ContainsFunc(w.Orders, func(x Order) bool { return x.Account.Cmp(r.ID) == 0 })
-		words[i] = word(r.ID, 0, has(positions), 24, has(orders), 25, big.NewInt(r.auctionCode()), 26, offset(r.New.Cash, 63), 28, r.New.MinNonce, 92,
+		words[i] = ledger.Word(r.ID, 0, has(positions), 24, has(orders), 25, big.NewInt(r.auctionCode()), 26, ledger.Offset(r.New.Cash, 63), 28, r.New.MinNonce, 92,
 			r.New.ActionNonce, 156)
 	}
 	return words
@@ -99,14 +100,14 @@ func orderWords(p circuit.Preset, w *Witness) []fr.Element {
 			r := &w.Orders[i]
 			continues := i > 0 && w.Orders[i-1].Account.Cmp(r.Account) == 0
 			since := new(big.Int).Sub(r.Sequence, w.Header.FirstSequence)
-			rows[i] = packed(big.NewInt(int64(bit(continues))), 0, r.Nonce, 1, r.Revision, 65, r.filled(), 81, since, 121)
+			rows[i] = ledger.Packed(big.NewInt(int64(ledger.Bit(continues))), 0, r.Nonce, 1, r.Revision, 65, r.filled(), 81, since, 121)
 		}
 	}
 	var words []fr.Element
 	for i := 0; i < len(rows); i += 3 {
-		head := new(big.Int).And(rows[i+1], less(power(splitBits), 1))
+		head := new(big.Int).And(rows[i+1], ledger.Less(ledger.Power(splitBits), 1))
 		tail := new(big.Int).Rsh(rows[i+1], splitBits)
-		words = append(words, word(rows[i], 0, head, rowBits), word(tail, 0, rows[i+2], rowBits-splitBits))
+		words = append(words, ledger.Word(rows[i], 0, head, rowBits), ledger.Word(tail, 0, rows[i+2], rowBits-splitBits))
 	}
 	return words
 }
@@ -119,37 +120,24 @@ func positionWords(p circuit.Preset, w *Witness) []fr.Element {
 		r := &w.Positions[j]
 		continues := j > 0 && w.Positions[j-1].Account.Cmp(r.Account) == 0
 		at := rowBits * (j % rows)
-		row := word(big.NewInt(int64(bit(continues))), at, big.NewInt(w.tableRow(r.Instrument)), at+1, offset(r.New, sizeBits), at+11)
+		row := ledger.Word(big.NewInt(int64(ledger.Bit(continues))), at, big.NewInt(w.tableRow(r.Instrument)), at+1, ledger.Offset(r.New, ledger.SizeBits), at+11)
 		words[j/rows].Add(&words[j/rows], &row)
 	}
 	return words
 }
 
-func evaluate(words []fr.Element, z fr.Element) (y fr.Element) {
-	for i := len(words) - 1; i >= 0; i-- {
-		y.Mul(&y, &z)
-		y.Add(&y, &words[i])
-	}
-	return y
-}
-
 // publicValues are C and the y for the witness's z and beneficiary.
-func publicValues(p circuit.Preset, w *Witness) PublicValues {
+func publicValues(p circuit.Preset, w *Witness) ledger.PublicValues {
 	effects, body := vector(p, w)
-	z := toElement(w.Public.Z)
-	return PublicValues{
-		C: toBig(crypto.Sponge("straddle.data", append(append([]fr.Element{}, effects...), body...)...)), Z: w.Public.Z,
-		YEffects: toBig(evaluate(effects, z)), YBody: toBig(evaluate(body, z)), Beneficiary: w.Public.Beneficiary,
+	z := ledger.ToElement(w.Public.Z)
+	yBody := ledger.EvaluateAt(body, z)
+	if w.inBlob() {
+		yBody = blobValue(body, w.Public.Z)
 	}
-}
-
-// riskRoot hashes the risk table from the new listings root on.
-func riskRoot(w *Witness) fr.Element {
-	root := toElement(w.Header.NewListingsRoot)
-	for i := range w.Instruments {
-		root = crypto.Sponge("straddle.risk", append([]fr.Element{root}, w.Instruments[i].words()...)...)
+	return ledger.PublicValues{
+		C: ledger.ToBig(crypto.Sponge("straddle.data", append(append([]fr.Element{}, effects...), body...)...)), Z: w.Public.Z,
+		YEffects: ledger.ToBig(ledger.EvaluateAt(effects, z)), YBody: ledger.ToBig(yBody), Beneficiary: w.Public.Beneficiary,
 	}
-	return root
 }
 
 func listingsRoot(w *Witness) fr.Element {
@@ -157,7 +145,7 @@ func listingsRoot(w *Witness) fr.Element {
 	for j := range w.Listings {
 		words[j] = w.Listings[j].word()
 	}
-	return absorbListings(toElement(w.Header.OldListingsRoot), words)
+	return absorbListings(ledger.ToElement(w.Header.OldListingsRoot), words)
 }
 
 // absorbListings continues a listings root with the words of a batch.

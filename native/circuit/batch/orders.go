@@ -5,6 +5,7 @@ import (
 
 	"straddle/native/circuit"
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
 	"straddle/native/circuit/poseidon"
 )
 
@@ -52,13 +53,13 @@ type orderTable struct {
 func allocateOrders(l *argument.Layer, p circuit.Preset, rows []OrderRow) orderTable {
 	t := l.Table("orders", len(rows))
 	flag := func(name string, get func(*OrderRow) variable) argument.Column {
-		return t.Bool(name, column(rows, get))
+		return t.Bool(name, ledger.Column(rows, get))
 	}
 	number := func(name string, bits int, get func(*OrderRow) variable) argument.Column {
-		return t.Bits(name, bits, column(rows, get))
+		return t.Bits(name, bits, ledger.Column(rows, get))
 	}
 	element := func(name string, get func(*OrderRow) variable) argument.Column {
-		return t.Field(name, column(rows, get))
+		return t.Field(name, ledger.Column(rows, get))
 	}
 	return orderTable{
 		table: t, rows: rows, used: flag("used", func(r *OrderRow) variable { return r.Used }),
@@ -68,8 +69,8 @@ func allocateOrders(l *argument.Layer, p circuit.Preset, rows []OrderRow) orderT
 		nonce:        number("nonce", 64, func(r *OrderRow) variable { return r.Nonce }),
 		revision:     number("revision", 16, func(r *OrderRow) variable { return r.Revision }),
 		expiryMs:     number("expiry_ms", 48, func(r *OrderRow) variable { return r.ExpiryMs }),
-		size:         number("size", sizeBits, func(r *OrderRow) variable { return r.Size }),
-		limit:        t.Signed("limit", priceBits, column(rows, func(r *OrderRow) variable { return r.Limit })),
+		size:         number("size", ledger.SizeBits, func(r *OrderRow) variable { return r.Size }),
+		limit:        t.Signed("limit", priceBits, ledger.Column(rows, func(r *OrderRow) variable { return r.Limit })),
 		side:         flag("side", func(r *OrderRow) variable { return r.Side }),
 		feeCap:       number("fee_cap", 32, func(r *OrderRow) variable { return r.FeeCap }),
 		flags:        number("flags", reduceFlag, func(r *OrderRow) variable { return r.Flags }),
@@ -81,11 +82,11 @@ func allocateOrders(l *argument.Layer, p circuit.Preset, rows []OrderRow) orderT
 		minNonce:     number("min_nonce", 64, func(r *OrderRow) variable { return r.MinNonce }),
 		slotNonce:    number("slot_nonce", 64, func(r *OrderRow) variable { return r.SlotNonce }),
 		slotRevision: number("slot_revision", 16, func(r *OrderRow) variable { return r.SlotRevision }),
-		slotFilled:   number("slot_filled", sizeBits, func(r *OrderRow) variable { return r.SlotFilled }),
+		slotFilled:   number("slot_filled", ledger.SizeBits, func(r *OrderRow) variable { return r.SlotFilled }),
 		same:         flag("same", func(r *OrderRow) variable { return r.Same }),
 		rootBefore:   element("root_before", func(r *OrderRow) variable { return r.RootBefore }),
 		rootAfter:    element("root_after", func(r *OrderRow) variable { return r.RootAfter }),
-		fill:         number("fill", sizeBits, func(r *OrderRow) variable { return r.Fill }),
+		fill:         number("fill", ledger.SizeBits, func(r *OrderRow) variable { return r.Fill }),
 		limitSlack:   number("limit_slack", costBits(p)+2, func(r *OrderRow) variable { return r.LimitSlack }),
 		feeSlack:     number("fee_slack", orderFeeBits, func(r *OrderRow) variable { return r.FeeSlack }),
 		sequence:     number("sequence", sequenceBits, func(r *OrderRow) variable { return r.Sequence }),
@@ -160,8 +161,8 @@ func (b *builder) stateOrderSlot(i int) {
 
 	old := poseidon.Compress(api, t.slotNonce[i].Plus(t.slotRevision[i].Shifted(64)).Raw(), t.slotFilled[i].Raw())
 	now := poseidon.Compress(api, nonce.Plus(t.revision[i].Shifted(64)).Raw(), filled.Raw())
-	l.AssertIs(t.rootBefore[i], merkleRoot(api, old, row.SlotBits, row.SlotPath))
-	l.AssertIs(t.rootAfter[i], merkleRoot(api, now, row.SlotBits, row.SlotPath))
+	l.AssertIs(t.rootBefore[i], ledger.MerkleRoot(api, old, row.SlotBits, row.SlotPath))
+	l.AssertIs(t.rootAfter[i], ledger.MerkleRoot(api, now, row.SlotBits, row.SlotPath))
 	b.ties.slots.Take(t.used[i], t.account[i], t.step[i], t.rootBefore[i])
 	b.ties.slots.Put(t.used[i], t.account[i], t.step[i].Plus(l.Const(1)), t.rootAfter[i])
 }

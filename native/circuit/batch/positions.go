@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"straddle/native/circuit/argument"
-	"straddle/native/circuit/poseidon"
+	"straddle/native/circuit/ledger"
 )
 
 // Positions prove:
@@ -46,29 +46,29 @@ type positionTable struct {
 	risk                                 []argument.Column
 }
 
-func allocatePositions(l *argument.Layer, plan riskPlan, rows []PositionRow) positionTable {
+func allocatePositions(l *argument.Layer, plan ledger.RiskPlan, rows []PositionRow) positionTable {
 	t := l.Table("positions", len(rows))
 	p := positionTable{
-		table: t, used: t.Bool("used", column(rows, func(r *PositionRow) variable { return r.Used })),
-		account:    t.Bits("account", 32, column(rows, func(r *PositionRow) variable { return r.Account })),
-		instrument: t.Bits("instrument", 32, column(rows, func(r *PositionRow) variable { return r.Instrument })),
-		continues:  t.Bool("continues", column(rows, func(r *PositionRow) variable { return r.Continues })),
-		wasShort:   t.Bool("was_short", column(rows, func(r *PositionRow) variable { return r.WasShort })),
-		tableRow:   t.Field("table_row", column(rows, func(r *PositionRow) variable { return r.TableRow })),
-		settled:    t.Bool("settled", column(rows, func(r *PositionRow) variable { return r.Settled })),
-		reduced:    t.Bool("reduced", column(rows, func(r *PositionRow) variable { return r.Reduced })),
-		fraction:   t.Bits("fraction", fractionBits, column(rows, func(r *PositionRow) variable { return r.Fraction })),
-		winner:     t.Field("winner", column(rows, func(r *PositionRow) variable { return r.Winner })),
-		sliced:     t.Bits("sliced", sizeBits, column(rows, func(r *PositionRow) variable { return r.Sliced })),
-		rest:       t.Bits("rest", fractionBits, column(rows, func(r *PositionRow) variable { return r.Rest })),
+		table: t, used: t.Bool("used", ledger.Column(rows, func(r *PositionRow) variable { return r.Used })),
+		account:    t.Bits("account", 32, ledger.Column(rows, func(r *PositionRow) variable { return r.Account })),
+		instrument: t.Bits("instrument", 32, ledger.Column(rows, func(r *PositionRow) variable { return r.Instrument })),
+		continues:  t.Bool("continues", ledger.Column(rows, func(r *PositionRow) variable { return r.Continues })),
+		wasShort:   t.Bool("was_short", ledger.Column(rows, func(r *PositionRow) variable { return r.WasShort })),
+		tableRow:   t.Field("table_row", ledger.Column(rows, func(r *PositionRow) variable { return r.TableRow })),
+		settled:    t.Bool("settled", ledger.Column(rows, func(r *PositionRow) variable { return r.Settled })),
+		reduced:    t.Bool("reduced", ledger.Column(rows, func(r *PositionRow) variable { return r.Reduced })),
+		fraction:   t.Bits("fraction", fractionBits, ledger.Column(rows, func(r *PositionRow) variable { return r.Fraction })),
+		winner:     t.Field("winner", ledger.Column(rows, func(r *PositionRow) variable { return r.Winner })),
+		sliced:     t.Bits("sliced", ledger.SizeBits, ledger.Column(rows, func(r *PositionRow) variable { return r.Sliced })),
+		rest:       t.Bits("rest", fractionBits, ledger.Column(rows, func(r *PositionRow) variable { return r.Rest })),
 	}
 	for side, name := range sideNames {
-		p.long[side] = t.Bits(name+" long", sizeBits, column(rows, func(r *PositionRow) variable { return r.Sides[side].Long }))
-		p.short[side] = t.Bits(name+" short", sizeBits, column(rows, func(r *PositionRow) variable { return r.Sides[side].Short }))
-		p.digest[side] = t.Field(name+" digest", column(rows, func(r *PositionRow) variable { return r.Sides[side].Digest }))
+		p.long[side] = t.Bits(name+" long", ledger.SizeBits, ledger.Column(rows, func(r *PositionRow) variable { return r.Sides[side].Long }))
+		p.short[side] = t.Bits(name+" short", ledger.SizeBits, ledger.Column(rows, func(r *PositionRow) variable { return r.Sides[side].Short }))
+		p.digest[side] = t.Field(name+" digest", ledger.Column(rows, func(r *PositionRow) variable { return r.Sides[side].Digest }))
 	}
-	for k, lanes := range plan.lanes {
-		p.risk = append(p.risk, t.Packed(fmt.Sprintf("risk[%d]", k), lanes, column(rows, func(r *PositionRow) variable { return r.Risk[k] })))
+	for k, lanes := range plan.Lanes {
+		p.risk = append(p.risk, t.Packed(fmt.Sprintf("risk[%d]", k), lanes, ledger.Column(rows, func(r *PositionRow) variable { return r.Risk[k] })))
 	}
 	return p
 }
@@ -110,14 +110,14 @@ func (b *builder) statePositionParts(j int) {
 func (b *builder) stateSettled(j int) {
 	p, l := &b.positions, b.l
 	l.AssertZeroIf(p.settled[j], p.lots(after, j))
-	b.ties.cash.Add(l.Tuple(p.account[j]), p.size(before, j), l.Tuple(p.risk[lanePayout][j]))
+	b.ties.cash.Add(l.Tuple(p.account[j]), p.size(before, j), l.Tuple(p.risk[ledger.LanePayout][j]))
 }
 
 // statePositionMoves is items 6 and 7.
 func (b *builder) statePositionMoves(j int) {
 	p, l := &b.positions, b.l
 	b.ties.sales.Require(p.used[j], l.Tuple(p.account[j], p.fraction[j], p.winner[j]))
-	whole := l.Const(bpsInWhole)
+	whole := l.Const(ledger.BpsInWhole)
 	forSale := p.settled[j].Not().Times(p.lots(before, j))
 	l.AssertProduct(forSale, p.fraction[j], p.sliced[j].Times(whole).Plus(p.rest[j]))
 	l.AssertBits(whole.Minus(l.Const(1)).Minus(p.rest[j]), fractionBits)
@@ -139,15 +139,14 @@ func (b *builder) stateReduced(j int) {
 // statePositionDigests is item 3.
 func (b *builder) statePositionDigests(j int) {
 	p, l, api := &b.positions, b.l, b.api
-	empty := toBig(emptyPositions())
+	empty := ledger.ToBig(ledger.EmptyPositions())
 	for side := range sideNames {
 		var previous variable = empty
 		if j > 0 {
 			previous = api.Select(p.continues[j].Raw(), p.digest[side][j-1].Raw(), empty)
 		}
 		size := p.size(side, j)
-		word := p.instrument[j].Plus(size.Plus(l.Const(1).Shifted(sizeBits)).Shifted(32))
-		folded := poseidon.Compress(api, previous, word.Raw())
+		folded := ledger.FoldPosition(l, previous, p.instrument[j], size)
 		l.AssertIs(p.digest[side][j], api.Select(api.IsZero(size.Raw()), previous, folded))
 	}
 	last := p.used[j]
@@ -164,14 +163,11 @@ func (b *builder) statePositionRisk(j int) {
 	for k := range p.risk {
 		row = append(row, p.risk[k][j])
 	}
-	weights := l.Tuple(row[:laneLong]...)
-	key := append([]argument.Expr{p.used[j], p.instrument[j], p.tableRow[j], p.settled[j]}, row[laneLong:]...)
-	b.ties.riskRows.Require(l.Const(1), l.Tuple(key...).Then(weights))
+	weights := ledger.Weigh(l, row)
+	key := append([]argument.Expr{p.used[j], p.instrument[j], p.tableRow[j], p.settled[j]}, row[ledger.LaneLong:]...)
+	b.ties.riskRows.Require(l.Const(1), l.Tuple(key...).Then(weights.Risk))
 	account := l.Tuple(p.account[j])
-	long, short := l.Tuple(row[laneLong], l.Const(0)), l.Tuple(row[laneShort], row[laneOption])
 	for side := range sideNames {
-		b.ties.riskTotals[side].Add(account, p.size(side, j), weights)
-		b.ties.chargeTotals[side].Add(account, p.long[side][j], long)
-		b.ties.chargeTotals[side].Add(account, p.short[side][j], short)
+		b.ties.risk[side].Add(account, p.long[side][j], p.short[side][j], weights)
 	}
 }

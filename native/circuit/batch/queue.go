@@ -2,6 +2,7 @@ package batch
 
 import (
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
 	"straddle/native/circuit/schnorr"
 )
 
@@ -38,10 +39,10 @@ type queueTable struct {
 func allocateQueue(l *argument.Layer, rows []QueueRow) queueTable {
 	t := l.Table("queue", len(rows))
 	element := func(name string, get func(*QueueRow) variable) argument.Column {
-		return t.Field(name, column(rows, get))
+		return t.Field(name, ledger.Column(rows, get))
 	}
 	flag := func(name string, get func(*QueueRow) variable) argument.Column {
-		return t.Bool(name, column(rows, get))
+		return t.Bool(name, ledger.Column(rows, get))
 	}
 	return queueTable{
 		table: t, used: flag("used", func(r *QueueRow) variable { return r.Used }),
@@ -49,10 +50,10 @@ func allocateQueue(l *argument.Layer, rows []QueueRow) queueTable {
 		isKey:        flag("is_key", func(r *QueueRow) variable { return r.IsKey }),
 		isWithdrawal: flag("is_withdrawal", func(r *QueueRow) variable { return r.IsWithdrawal }),
 		isClose:      flag("is_close", func(r *QueueRow) variable { return r.IsClose }),
-		account:      t.Bits("account", accountBits, column(rows, func(r *QueueRow) variable { return r.Account })),
-		owner:        t.Bits("owner", 160, column(rows, func(r *QueueRow) variable { return r.Owner })),
-		amount:       t.Bits("amount", amountBits, column(rows, func(r *QueueRow) variable { return r.Amount })),
-		paid:         t.Bits("paid", amountBits, column(rows, func(r *QueueRow) variable { return r.Paid })),
+		account:      t.Bits("account", accountBits, ledger.Column(rows, func(r *QueueRow) variable { return r.Account })),
+		owner:        t.Bits("owner", 160, ledger.Column(rows, func(r *QueueRow) variable { return r.Owner })),
+		amount:       t.Bits("amount", amountBits, ledger.Column(rows, func(r *QueueRow) variable { return r.Amount })),
+		paid:         t.Bits("paid", amountBits, ledger.Column(rows, func(r *QueueRow) variable { return r.Paid })),
 		keyX:         element("key_x", func(r *QueueRow) variable { return r.KeyX }),
 		keyY:         element("key_y", func(r *QueueRow) variable { return r.KeyY }),
 		multipleX:    element("multiple_x", func(r *QueueRow) variable { return r.MultipleX }),

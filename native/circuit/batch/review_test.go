@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"straddle/native/circuit"
+	"straddle/native/circuit/inspect"
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
@@ -47,7 +49,7 @@ func reviewRefused(t *testing.T, attacks []reviewAttack) {
 			if err == nil {
 				t.Fatal("FORGERY ACCEPTED")
 			}
-			t.Log("refused by", ccs.placeOf(err))
+			t.Log("refused by", ccs.PlaceOf(err))
 		})
 	}
 }
@@ -61,7 +63,7 @@ func reviewAccepted(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	if err := solve(t, ccs, c); err != nil {
-		t.Fatalf("HONEST BATCH REFUSED by %s: %v", ccs.placeOf(err), err)
+		t.Fatalf("HONEST BATCH REFUSED by %s: %v", ccs.PlaceOf(err), err)
 	}
 }
 
@@ -70,7 +72,7 @@ func reviewBlank(p circuit.Preset) *fixture {
 	f := &fixture{preset: p, old: map[int64]*state{}, new: map[int64]*state{}, cancels: map[int64]int{}, closed: map[int64]bool{}, keepSlots: map[int64]bool{}}
 	f.header = Header{Domain: num(77), BatchNumber: num(1), Epoch: num(0), TimeMs: num(1_590_103_200_000), FirstSequence: num(1), LastSequence: num(1),
 		LogRoot: num(0), KIm: num(10_000), KMm: num(8_000), DiscountBps: num(500), AuctionMs: num(600_000), RiskDigest: num(5), OldQueuePointer: num(0)}
-	f.public = PublicValues{Z: num(12345), Beneficiary: num(0)}
+	f.public = ledger.PublicValues{Z: num(12345), Beneficiary: num(0)}
 	for id := int64(1); id <= 2; id++ {
 		f.old[id] = newState(0xfee, nil)
 		f.new[id] = f.old[id].copy()
@@ -93,17 +95,17 @@ func (f *fixture) reviewKey(id int64, secret *big.Int) {
 	e := Entry{num(entryKey), num(id), f.new[id].owner, num(0), num(0), num(0), num(0)}
 	if secret != nil {
 		key := crypto.PublicKey(secret)
-		e.KeyX, e.KeyY = toBig(key.X), toBig(key.Y)
+		e.KeyX, e.KeyY = ledger.ToBig(key.X), ledger.ToBig(key.Y)
 	}
 	f.queue = append(f.queue, e)
 	f.new[id].secret = secret
 	f.new[id].keyEpoch++
 }
 
-func reviewInstrument(id int64) Instrument {
-	r := *nullInstrument()
-	r.ID, r.ExpiryMs, r.Band = num(id), new(big.Int).Sub(power(48), num(1)), new(big.Int).Sub(power(39), num(1))
-	r.Deltas = make([]*big.Int, Scenarios)
+func reviewInstrument(id int64) ledger.Instrument {
+	r := *ledger.NullInstrument()
+	r.ID, r.ExpiryMs, r.Band = num(id), new(big.Int).Sub(ledger.Power(48), num(1)), new(big.Int).Sub(ledger.Power(39), num(1))
+	r.Deltas = make([]*big.Int, ledger.Scenarios)
 	for s := range r.Deltas {
 		r.Deltas[s] = num(0)
 	}
@@ -114,11 +116,11 @@ func reviewInstrument(id int64) Instrument {
 
 func TestReviewDenialNothingHappens(t *testing.T) {
 	f := reviewBlank(nanoPreset(t))
-	f.public.Beneficiary = new(big.Int).Sub(power(160), num(1))
+	f.public.Beneficiary = new(big.Int).Sub(ledger.Power(160), num(1))
 	reviewAccepted(t, f)
-	f.header.BatchNumber, f.header.Epoch = new(big.Int).Sub(power(64), num(1)), new(big.Int).Sub(power(64), num(1))
-	f.header.TimeMs, f.header.LastSequence = new(big.Int).Sub(power(48), num(1)), new(big.Int).Sub(power(64), num(1))
-	f.header.OldQueuePointer = new(big.Int).Sub(power(64), num(1))
+	f.header.BatchNumber, f.header.Epoch = new(big.Int).Sub(ledger.Power(64), num(1)), new(big.Int).Sub(ledger.Power(64), num(1))
+	f.header.TimeMs, f.header.LastSequence = new(big.Int).Sub(ledger.Power(48), num(1)), new(big.Int).Sub(ledger.Power(64), num(1))
+	f.header.OldQueuePointer = new(big.Int).Sub(ledger.Power(64), num(1))
 	f.header.KIm, f.header.KMm = num(65535), num(65535)
 	reviewAccepted(t, f)
 }
@@ -126,7 +128,7 @@ func TestReviewDenialNothingHappens(t *testing.T) {
 func TestReviewDenialQueueEntriesOfOneAccount(t *testing.T) {
 	f := reviewBlank(nanoPreset(t))
 	f.reviewAccount(255, newState(0, nil)) // the last id of the tree: opened, funded twice and given a key in one batch
-	f.new[255].owner = new(big.Int).Sub(power(160), num(1))
+	f.new[255].owner = new(big.Int).Sub(ledger.Power(160), num(1))
 	f.reviewDeposit(255, 1<<62)
 	f.reviewDeposit(255, 1<<61)
 	f.reviewKey(255, num(99))
@@ -146,18 +148,18 @@ func TestReviewDenialQueueEntriesOfOneAccount(t *testing.T) {
 // TestReviewDenialExtremes fills every position row with the largest numbers that the cells hold. The account passes by rule c.
 func TestReviewDenialExtremes(t *testing.T) {
 	for _, sign := range []int64{1, -1} {
-		for _, cash := range []*big.Int{new(big.Int).Sub(power(63), num(2)), new(big.Int).Sub(num(1), power(63))} {
+		for _, cash := range []*big.Int{new(big.Int).Sub(ledger.Power(63), num(2)), new(big.Int).Sub(num(1), ledger.Power(63))} {
 			p := nanoPreset(t)
 			f := reviewBlank(p)
 			s := newState(5, nil)
 			s.cash = cash
 			for i := range int64(p.Instruments) {
 				r := reviewInstrument(1<<32 - int64(p.Instruments) + i)
-				r.Value, r.Funding = new(big.Int).Neg(power(39)), new(big.Int).Neg(power(39))
+				r.Value, r.Funding = new(big.Int).Neg(ledger.Power(39)), new(big.Int).Neg(ledger.Power(39))
 				r.LongIM, r.LongMM, r.ShortIM, r.ShortMM = r.Band, r.Band, r.Band, r.Band
 				r.Linear = num(i % 2)
 				for k := range r.Deltas {
-					r.Deltas[k] = new(big.Int).Neg(power(39))
+					r.Deltas[k] = new(big.Int).Neg(ledger.Power(39))
 				}
 				f.instruments = append(f.instruments, r)
 				s.positions[r.ID.Int64()] = num(sign * (1<<40 - 1))
@@ -176,7 +178,7 @@ func TestReviewDenialFullTables(t *testing.T) {
 	p := nanoPreset(t)
 	f := reviewBlank(p)
 	f.touched = []int64{feeAccount}
-	top := func(bits int) *big.Int { return new(big.Int).Sub(power(bits), num(1)) }
+	top := func(bits int) *big.Int { return new(big.Int).Sub(ledger.Power(bits), num(1)) }
 	for id := int64(1); id <= 6; id++ {
 		r := reviewInstrument(id)
 		r.Linear, r.Funding = num(id%2), num(id)
@@ -198,7 +200,7 @@ func TestReviewDenialFullTables(t *testing.T) {
 		return &planOrder{legs: []Leg{leg(0, 1, 1, 0)}, Order: &Order{Account: num(account), Nonce: nonce, Revision: top(16),
 			ExpiryMs: total(f.header.TimeMs, 1), Size: top(40), Limit: limit, Side: num(side), FeeCap: top(32), Flags: num(7), Fill: num(0), Fee: num(0), Sequence: num(1)}}
 	}
-	high, low := top(39), new(big.Int).Neg(power(39))
+	high, low := top(39), new(big.Int).Neg(ledger.Power(39))
 	for account := int64(3); account <= 4; account++ {
 		side := 4 - account // 3 buys, 4 sells
 		limit := low
@@ -236,7 +238,7 @@ func TestReviewDenialFullTables(t *testing.T) {
 // TestReviewDenialSelfTrade: an account that buys from itself, in an instrument in which it holds nothing and has no position row.
 func TestReviewDenialSelfTrade(t *testing.T) {
 	f := reviewBlank(nanoPreset(t))
-	f.instruments = []Instrument{reviewInstrument(1)}
+	f.instruments = []ledger.Instrument{reviewInstrument(1)}
 	s := newState(5, num(9))
 	s.cash = num(1000)
 	f.reviewAccount(3, s)
@@ -264,7 +266,7 @@ func TestReviewDenialExactMargin(t *testing.T) {
 	f := reviewBlank(nanoPreset(t))
 	r := reviewInstrument(1)
 	r.Value, r.LongIM, r.Deltas[47] = num(100), num(7), num(-13)
-	f.instruments = []Instrument{r}
+	f.instruments = []ledger.Instrument{r}
 	s := newState(5, num(9))
 	s.cash, s.positions[1] = num(777), num(10)
 	f.reviewAccount(3, s)
@@ -408,10 +410,10 @@ func TestReviewMoney(t *testing.T) {
 		{name: "withdrawal to another owner", witness: func(w *Witness) { w.Withdrawals[0].Owner = num(666) }},
 		{name: "more than signed", plan: func(f *fixture) { f.withdrawals[0].Amount = num(778); add(f, rich, -1) }},
 		{name: "amount and nonce that pack alike", plan: func(f *fixture) {
-			f.withdrawals[0].Amount, f.withdrawals[0].Nonce = num(776), new(big.Int).Add(power(64), num(4))
+			f.withdrawals[0].Amount, f.withdrawals[0].Nonce = num(776), new(big.Int).Add(ledger.Power(64), num(4))
 			add(f, rich, 1)
 		}, cells: func(c *Private) {
-			c.Accounts[reviewRichRow].Sides[after].ActionNonce = new(big.Int).Add(power(64), num(4))
+			c.Accounts[reviewRichRow].Sides[after].ActionNonce = new(big.Int).Add(ledger.Power(64), num(4))
 		}},
 		{name: "an old withdrawal again", plan: func(f *fixture) { f.old[rich].actionNonce = 4 }},
 		{name: "an old withdrawal again, nonce lowered", plan: func(f *fixture) { f.old[rich].actionNonce = 9 }},
@@ -424,7 +426,7 @@ func TestReviewMoney(t *testing.T) {
 		{name: "twice in a batch, debited once", plan: func(f *fixture) { f.withdrawals = append(f.withdrawals, f.withdrawals[0]) }, cells: func(c *Private) {
 			c.Accounts[reviewRichRow].Withdrawn = 777
 		}},
-		{name: "paid to account id beyond 24 bits", cells: func(c *Private) { c.Withdrawals[0].Account = new(big.Int).Add(power(24), num(rich)) }},
+		{name: "paid to account id beyond 24 bits", cells: func(c *Private) { c.Withdrawals[0].Account = new(big.Int).Add(ledger.Power(24), num(rich)) }},
 		{name: "signed as a cancel", plan: func(f *fixture) { f.signatures[signWithdrawal].kind = kindCancel }},
 		{name: "signed by the new key", plan: func(f *fixture) {
 			f.signatures[signWithdrawal].secret = num(987654321)
@@ -549,7 +551,8 @@ func TestReviewPositions(t *testing.T) {
 			c.Positions[1].Sides[after].Short = reviewMore(c.Positions[1].Sides[after].Short, num(7))
 		}},
 		{name: "negative long part", cells: func(c *Private) {
-			c.Positions[0].Sides[after].Long, c.Positions[0].Sides[after].Short = reviewLess(c.Positions[0].Sides[after].Long, number(c.Positions[0].Sides[after].Short)), 0
+			side := &c.Positions[0].Sides[after]
+			side.Long, side.Short = reviewLess(side.Long, number(side.Short)), 0
 		}},
 		{name: "risk of another instrument", cells: func(c *Private) { copy(c.Positions[0].Risk, c.Positions[1].Risk) }},
 		{name: "risk of no instrument", cells: func(c *Private) {
@@ -567,8 +570,8 @@ func TestReviewPositions(t *testing.T) {
 }
 
 func TestReviewMargin(t *testing.T) {
-	plan := planRisk(nanoPreset(t))
-	stride := plan.lanes[laneDeltas].Shifts[1]
+	plan := ledger.PlanRisk(nanoPreset(t).Positions)
+	stride := plan.Lanes[ledger.LaneDeltas].Shifts[1]
 	poor := func(id int64) func(f *fixture) {
 		return func(f *fixture) {
 			k := f.judge(id)
@@ -582,7 +585,7 @@ func TestReviewMargin(t *testing.T) {
 	rule := func(row int, a, b, c int) func(p *Private) {
 		return func(p *Private) { p.Accounts[row].RuleA, p.Accounts[row].RuleB, p.Accounts[row].RuleC = a, b, c }
 	}
-	surplusBy := func(m *MarginFields, n *big.Int) {
+	surplusBy := func(m *ledger.MarginFields, n *big.Int) {
 		m.ScanLoss = reviewMore(m.ScanLoss, n)
 		for s := range m.Surplus {
 			m.Surplus[s] = reviewMore(m.Surplus[s], n)
@@ -596,7 +599,7 @@ func TestReviewMargin(t *testing.T) {
 		{name: "reducing by a", cells: rule(reviewReducingRow, 1, 0, 0)},
 		{name: "reducing by b", cells: rule(reviewReducingRow, 0, 1, 0)},
 		{name: "withdrawing by c", cells: rule(reviewRichRow, 0, 0, 1)},
-		{name: "old loss inflated", cells: func(c *Private) { surplusBy(&c.Accounts[reviewRepairingRow].Margin[before], power(40)) }},
+		{name: "old loss inflated", cells: func(c *Private) { surplusBy(&c.Accounts[reviewRepairingRow].Margin[before], ledger.Power(40)) }},
 		{name: "new loss deflated", cells: func(c *Private) { surplusBy(&c.Accounts[reviewRepairingRow].Margin[after], reviewMinus(1)) }},
 		{name: "new loss inflated", cells: func(c *Private) { surplusBy(&c.Accounts[reviewRepairingRow].Margin[after], num(1)) }},
 		{name: "one surplus raised", cells: func(c *Private) {
@@ -604,19 +607,19 @@ func TestReviewMargin(t *testing.T) {
 		}},
 		{name: "lane carry in the totals", cells: func(c *Private) {
 			m := &c.Accounts[reviewRepairingRow].Margin[after]
-			m.Surplus[0], m.Surplus[1] = reviewMore(m.Surplus[0], power(stride)), reviewMore(m.Surplus[1], reviewMinus(1))
+			m.Surplus[0], m.Surplus[1] = reviewMore(m.Surplus[0], ledger.Power(stride)), reviewMore(m.Surplus[1], reviewMinus(1))
 		}},
 		{name: "lane borrow in the totals", cells: func(c *Private) {
 			m := &c.Accounts[reviewRepairingRow].Margin[after]
-			m.Surplus[0], m.Surplus[1] = reviewLess(m.Surplus[0], power(stride)), reviewMore(m.Surplus[1], num(1))
+			m.Surplus[0], m.Surplus[1] = reviewLess(m.Surplus[0], ledger.Power(stride)), reviewMore(m.Surplus[1], num(1))
 		}},
 		{name: "value carried into linear value", cells: func(c *Private) {
 			m := &c.Accounts[reviewRichRow].Margin[after]
-			m.Value, m.LinearValue = reviewMore(m.Value, power(plan.lanes[laneValues].Shifts[1])), reviewMore(m.LinearValue, reviewMinus(1))
+			m.Value, m.LinearValue = reviewMore(m.Value, ledger.Power(plan.Lanes[ledger.LaneValues].Shifts[1])), reviewMore(m.LinearValue, reviewMinus(1))
 		}},
 		{name: "charges carried", cells: func(c *Private) {
 			m := &c.Accounts[reviewRichRow].Margin[after]
-			m.ChargeIM, m.ChargeMM = reviewLess(m.ChargeIM, power(plan.lanes[laneLong].Shifts[1])), reviewMore(m.ChargeMM, num(1))
+			m.ChargeIM, m.ChargeMM = reviewLess(m.ChargeIM, ledger.Power(plan.Lanes[ledger.LaneLong].Shifts[1])), reviewMore(m.ChargeMM, num(1))
 		}},
 		{name: "charges waived", cells: func(c *Private) { c.Accounts[reviewRichRow].Margin[after].ChargeIM = 0 }},
 		{name: "short options waived", cells: func(c *Private) { c.Accounts[reviewRichRow].Margin[after].ShortOptions = 0 }},
@@ -689,7 +692,7 @@ func TestReviewOrders(t *testing.T) {
 		}},
 		{name: "filled packed with a revision", plan: func(f *fixture) { // (revision - 1, filled + 2^?) must not alias in the slot or the data
 			f.slotOf = func(row *Order) *SlotState {
-				return &SlotState{row.Nonce, new(big.Int).Add(row.Revision, power(16)), row.filled()}
+				return &SlotState{row.Nonce, new(big.Int).Add(row.Revision, ledger.Power(16)), row.filled()}
 			}
 		}},
 		{name: "slots untouched", plan: func(f *fixture) {
@@ -741,10 +744,10 @@ func TestReviewOrders(t *testing.T) {
 		{name: "sequence after the batch", plan: func(f *fixture) { order(f, 0).Sequence = num(91) }},
 		{name: "a flag bit that is reserved", plan: func(f *fixture) { order(f, 0).Flags = num(16) }},
 		{name: "fee cap that reaches the side", cells: func(c *Private) { // terms alike: fee_cap + 2^32 side
-			c.Orders[richBuys1].Side, c.Orders[richBuys1].FeeCap = reviewMore(c.Orders[richBuys1].Side, reviewMinus(1)), reviewMore(c.Orders[richBuys1].FeeCap, power(32))
+			c.Orders[richBuys1].Side, c.Orders[richBuys1].FeeCap = reviewMore(c.Orders[richBuys1].Side, reviewMinus(1)), reviewMore(c.Orders[richBuys1].FeeCap, ledger.Power(32))
 		}},
 		{name: "limit that borrows from the size", cells: func(c *Private) { // terms alike: size + 2^40 limit
-			c.Orders[richBuys1].Size, c.Orders[richBuys1].Limit = reviewMore(c.Orders[richBuys1].Size, power(40)), reviewMore(c.Orders[richBuys1].Limit, reviewMinus(1))
+			c.Orders[richBuys1].Size, c.Orders[richBuys1].Limit = reviewMore(c.Orders[richBuys1].Size, ledger.Power(40)), reviewMore(c.Orders[richBuys1].Limit, reviewMinus(1))
 		}},
 		{name: "order rows descending", plan: func(f *fixture) { f.orders[0], f.orders[1] = f.orders[1], f.orders[0]; f.fills = nil }},
 	})
@@ -835,7 +838,7 @@ func TestReviewQueueAndListings(t *testing.T) {
 		{name: "two keys for one account", plan: func(f *fixture) { f.queue = append(f.queue, f.queue[1]); f.new[rich].keyEpoch++ }},
 		{name: "two keys for one account, one epoch", plan: func(f *fixture) { f.queue = append(f.queue, f.queue[1]) }},
 		{name: "account with bits of the owner", cells: func(c *Private) { // first word alike: account + 2^32 owner
-			c.Queue[1].Account, c.Queue[1].Owner = reviewMore(c.Queue[1].Account, power(32)), reviewMore(c.Queue[1].Owner, reviewMinus(1))
+			c.Queue[1].Account, c.Queue[1].Owner = reviewMore(c.Queue[1].Account, ledger.Power(32)), reviewMore(c.Queue[1].Owner, reviewMinus(1))
 		}},
 		{name: "multiple not that of the key", cells: func(c *Private) {
 			c.Queue[1].MultipleX, c.Queue[1].MultipleY = c.Queue[1].KeyX, c.Queue[1].KeyY
@@ -853,31 +856,31 @@ func TestReviewQueueAndListings(t *testing.T) {
 		{name: "listing of underlying 2", plan: func(f *fixture) { f.listings[0].Underlying = num(2) }},
 		{name: "listing id skipped", plan: func(f *fixture) { f.listings[3].ID = num(10) }},
 		{name: "listing id used before", plan: func(f *fixture) { f.listings[0].ID = num(3) }},
-		{name: "listing cap that overflows", plan: func(f *fixture) { f.listings[0].PositionCapLots = power(40) }},
-		{name: "listing strike that overflows", plan: func(f *fixture) { f.listings[0].StrikeTicks = power(40) }},
+		{name: "listing cap that overflows", plan: func(f *fixture) { f.listings[0].PositionCapLots = ledger.Power(40) }},
+		{name: "listing strike that overflows", plan: func(f *fixture) { f.listings[0].StrikeTicks = ledger.Power(40) }},
 		{name: "listing strike borrowed from the tick", cells: func(c *Private) {
-			c.Listings[0].StrikeTicks, c.Listings[0].TickTicks = reviewMore(c.Listings[0].StrikeTicks, power(40)), reviewMore(c.Listings[0].TickTicks, reviewMinus(1))
+			c.Listings[0].StrikeTicks, c.Listings[0].TickTicks = reviewMore(c.Listings[0].StrikeTicks, ledger.Power(40)), reviewMore(c.Listings[0].TickTicks, reviewMinus(1))
 		}},
-		{name: "listing count beyond 32 bits", cells: func(c *Private) { c.Header.OldListingCount = new(big.Int).Sub(power(32), num(1)) }},
+		{name: "listing count beyond 32 bits", cells: func(c *Private) { c.Header.OldListingCount = new(big.Int).Sub(ledger.Power(32), num(1)) }},
 		{name: "a listing left out of the root", cells: func(c *Private) { c.Header.NewListingsRoot = c.Header.OldListingsRoot }},
 		{name: "another risk root", cells: func(c *Private) { c.Header.RiskRoot = 5 }},
 		{name: "a risk row left out", cells: func(c *Private) { c.Instruments[4].Used = 0 }},
 		{name: "a cheaper risk row", cells: func(c *Private) { c.Instruments[0].ShortIM = reviewLess(c.Instruments[0].ShortIM, num(1)) }},
 		{name: "a charge carried into the next", cells: func(c *Private) {
-			c.Instruments[0].LongIM, c.Instruments[0].LongMM = reviewMore(c.Instruments[0].LongIM, power(40)), reviewMore(c.Instruments[0].LongMM, reviewMinus(1))
+			c.Instruments[0].LongIM, c.Instruments[0].LongMM = reviewMore(c.Instruments[0].LongIM, ledger.Power(40)), reviewMore(c.Instruments[0].LongMM, reviewMinus(1))
 		}},
 		{name: "a delta carried into the next", cells: func(c *Private) {
-			c.Instruments[0].Deltas[0], c.Instruments[0].Deltas[1] = reviewMore(c.Instruments[0].Deltas[0], power(40)), reviewMore(c.Instruments[0].Deltas[1], reviewMinus(1))
+			c.Instruments[0].Deltas[0], c.Instruments[0].Deltas[1] = reviewMore(c.Instruments[0].Deltas[0], ledger.Power(40)), reviewMore(c.Instruments[0].Deltas[1], reviewMinus(1))
 		}},
 		{name: "funding carried into the band", cells: func(c *Private) {
-			c.Instruments[4].Funding, c.Instruments[4].Band = reviewLess(c.Instruments[4].Funding, power(40)), reviewMore(c.Instruments[4].Band, num(1))
+			c.Instruments[4].Funding, c.Instruments[4].Band = reviewLess(c.Instruments[4].Funding, ledger.Power(40)), reviewMore(c.Instruments[4].Band, num(1))
 		}},
 		{name: "linear 2, value borrowed", cells: func(c *Private) { c.Instruments[4].Linear = 2 }},
 		{name: "instruments descending", plan: func(f *fixture) { f.instruments[0], f.instruments[1] = f.instruments[1], f.instruments[0] }},
 		{name: "an instrument twice, the second cheaper", plan: func(f *fixture) {
 			cheap := f.instruments[0]
 			cheap.ShortIM = num(0)
-			f.instruments = append([]Instrument{f.instruments[0], cheap}, f.instruments[1:]...)
+			f.instruments = append([]ledger.Instrument{f.instruments[0], cheap}, f.instruments[1:]...)
 		}},
 	})
 }
@@ -893,7 +896,7 @@ func TestReviewData(t *testing.T) {
 			if lie != nil { // the tables stay honest; C and the y are those of a lie
 				lie(w)
 				lied := publicValues(p, w)
-				c.Public = Public{lied.C, lied.Z, lied.YEffects, lied.YBody, lied.Beneficiary}
+				c.Public = lied.Cells()
 			}
 			if public != nil {
 				public(c)
@@ -942,7 +945,7 @@ func TestReviewData(t *testing.T) {
 	refused("another C", nil, func(c *Circuit) { c.Public.C = 5 })
 	refused("another z", nil, func(c *Circuit) { c.Public.Z = 5 })
 	refused("y exchanged", nil, func(c *Circuit) { c.Public.YEffects, c.Public.YBody = c.Public.YBody, c.Public.YEffects })
-	refused("a beneficiary of 161 bits", nil, func(c *Circuit) { c.Public.Beneficiary = power(160) })
+	refused("a beneficiary of 161 bits", nil, func(c *Circuit) { c.Public.Beneficiary = ledger.Power(160) })
 	refused("a negative beneficiary", nil, func(c *Circuit) { c.Public.Beneficiary = reviewMinus(1) })
 }
 
@@ -964,7 +967,7 @@ func TestReviewMarginBoundary(t *testing.T) {
 				r := reviewInstrument(1)
 				r.Value, r.LongIM, r.ShortIM, r.Linear = num(100), num(7), num(7), num(c.linear)
 				r.Deltas[47], r.Deltas[13] = num(-13), num(13)
-				f.instruments = []Instrument{r}
+				f.instruments = []ledger.Instrument{r}
 				s := newState(5, num(9))
 				s.cash, s.positions[1] = num(c.cash+777-missing), num(c.size)
 				f.reviewAccount(3, s)
@@ -979,7 +982,7 @@ func TestReviewMarginBoundary(t *testing.T) {
 				for rule := range 3 {
 					filled := fill(p, f.witness())
 					row := &filled.Private.Accounts[0]
-					row.RuleA, row.RuleB, row.RuleC = bit(rule == 0), bit(rule == 1), bit(rule == 2)
+					row.RuleA, row.RuleB, row.RuleC = ledger.Bit(rule == 0), ledger.Bit(rule == 1), ledger.Bit(rule == 2)
 					if err := solve(t, ccs, filled); err == nil {
 						t.Fatalf("FORGERY ACCEPTED: a micro-dollar short, by rule %d", rule)
 					}
@@ -994,7 +997,7 @@ func TestReviewUnderWater(t *testing.T) {
 	for _, fee := range []int64{0, 1} {
 		f := reviewBlank(nanoPreset(t))
 		f.touched = []int64{feeAccount}
-		f.instruments = []Instrument{reviewInstrument(1)}
+		f.instruments = []ledger.Instrument{reviewInstrument(1)}
 		s := newState(5, num(9))
 		s.cash = num(-1000)
 		f.reviewAccount(3, s)
@@ -1021,7 +1024,7 @@ func TestReviewUnderWater(t *testing.T) {
 func reviewWithRule(f *fixture, row, rule int) *Circuit {
 	filled := fill(f.preset, f.witness())
 	r := &filled.Private.Accounts[row]
-	r.RuleA, r.RuleB, r.RuleC = bit(rule == 0), bit(rule == 1), bit(rule == 2)
+	r.RuleA, r.RuleB, r.RuleC = ledger.Bit(rule == 0), ledger.Bit(rule == 1), ledger.Bit(rule == 2)
 	return filled
 }
 
@@ -1029,7 +1032,7 @@ func reviewWithRule(f *fixture, row, rule int) *Circuit {
 func TestReviewPrototypeFindings(t *testing.T) {
 	reviewRefused(t, []reviewAttack{
 		{name: "padding row with old = -new 2^41", cells: func(c *Private) {
-			c.Positions[reviewPaddingPosition].Sides[after].Long, c.Positions[reviewPaddingPosition].Sides[before].Long = 1, new(big.Int).Neg(power(41))
+			c.Positions[reviewPaddingPosition].Sides[after].Long, c.Positions[reviewPaddingPosition].Sides[before].Long = 1, new(big.Int).Neg(ledger.Power(41))
 		}},
 		{name: "the last row of an account given to the next", plan: func(f *fixture) {
 			f.positionsOf = func(rows []Position) []Position {
@@ -1041,10 +1044,10 @@ func TestReviewPrototypeFindings(t *testing.T) {
 		{name: "unused instrument row equal to a used one, cheaper", cells: func(c *Private) {
 			c.Instruments[reviewPaddingInstrument] = c.Instruments[0]
 			c.Instruments[reviewPaddingInstrument].Used, c.Instruments[reviewPaddingInstrument].ShortIM = 0, 0
-			plan := planRisk(nanoPreset(t))
+			plan := ledger.PlanRisk(nanoPreset(t).Positions)
 			for j := range c.Positions {
 				if number(c.Positions[j].Instrument).Int64() == 1 {
-					c.Positions[j].Risk[laneShort] = plan.lanes[laneShort].Value([]*big.Int{num(0), number(c.Instruments[0].ShortMM)})
+					c.Positions[j].Risk[ledger.LaneShort] = plan.Lanes[ledger.LaneShort].Value([]*big.Int{num(0), number(c.Instruments[0].ShortMM)})
 				}
 			}
 		}},
@@ -1070,9 +1073,9 @@ func TestReviewEveryProvenBatchDecodes(t *testing.T) {
 	p := nanoPreset(t)
 	for name, plan := range map[string]func(f *fixture){
 		// state.md: abs(cash) < 2^63; data.py: ACCOUNT.cash from 1 - 2^63 on
-		"cash of -2^63": func(f *fixture) { f.reviewAccount(4, &state{owner: num(5), cash: new(big.Int).Neg(power(63))}) },
+		"cash of -2^63": func(f *fixture) { f.reviewAccount(4, &state{owner: num(5), cash: new(big.Int).Neg(ledger.Power(63))}) },
 		// data.md: log_root is 248 bits wide; data.py: _check_header; layer 1 checks words below r only
-		"log root of 249 bits": func(f *fixture) { f.header.LogRoot = power(248) },
+		"log root of 249 bits": func(f *fixture) { f.header.LogRoot = ledger.Power(248) },
 		// a used row without an instrument looks up the risk of padding rows; data.py: POSITION.instrument, 1 or more
 		"a used position row of instrument 0": func(f *fixture) {
 			f.reviewAccount(4, newState(5, nil))
@@ -1096,7 +1099,7 @@ var reviewHarmless = regexp.MustCompile(`^(Accounts\[\d+\]\.(Path|Margin|Deposit
 	`|Listings\[\d+\]\.(ID|Kind|ExpiryMs|StrikeTicks|TickTicks|MinLots|PositionCapLots)` +
 	`|Orders\[\d+\]\.(MinNonce|Sequence|Multi|More|LimitSlack|FeeSlack)` +
 	`|Fills\[\d+\]\.(Taker|Maker|TakerAccount|MakerAccount|TakerLimit|MakerLimit|Price|Mark|Instrument|Side|Funding|Band)` +
-	`|Legs\[\d+\]\.(Instrument|Account|Side|Limit|Fill|Multi|Cost|Fee)` +
+	`|Legs\[\d+\]\.(ledger.Instrument|Account|Side|Limit|Fill|Multi|Cost|Fee)` +
 	`|Positions\[\d+\]\.(WasShort|Fraction|Winner|Reduced)` +
 	`|Withdrawals\[\d+\]\.Nonce|Transfers\[\d+\]\.(Owner|Nonce|To|Account)|Takeovers\[\d+\]\.(Account|Winner|Fraction|Payment|Limit|ExpiryMs|Nonce)` +
 	`|Deleverages\[\d+\]\.(Account|Winner|Instrument|Mark|Funding|Band|Size|Price))`)
@@ -1108,9 +1111,9 @@ func TestReviewPaddingCells(t *testing.T) {
 	w := f.witness()
 	c := fill(f.preset, w)
 	used := usedRows(w)
-	var padding []cell
-	for _, x := range cells(reflect.ValueOf(&c.Private).Elem(), "") {
-		m := rowOf.FindStringSubmatch(x.path)
+	var padding []inspect.Cell
+	for _, x := range inspect.Cells(&c.Private) {
+		m := rowOf.FindStringSubmatch(x.Path)
 		if row, _ := strconv.Atoi(m[2]); row >= used[m[1]] {
 			padding = append(padding, x)
 		}
@@ -1124,11 +1127,11 @@ func TestReviewPaddingCells(t *testing.T) {
 		padding = padding[:60]
 	}
 	for _, x := range padding {
-		honest := x.at.Interface()
-		x.at.Set(reflect.ValueOf(new(big.Int).Add(number(honest), num(1))))
-		if solve(t, ccs, c) == nil && !reviewHarmless.MatchString(x.path) {
-			t.Errorf("%s is free", x.path)
+		honest := x.At.Interface()
+		x.At.Set(reflect.ValueOf(new(big.Int).Add(number(honest), num(1))))
+		if solve(t, ccs, c) == nil && !reviewHarmless.MatchString(x.Path) {
+			t.Errorf("%s is free", x.Path)
 		}
-		x.at.Set(reflect.ValueOf(honest))
+		x.At.Set(reflect.ValueOf(honest))
 	}
 }

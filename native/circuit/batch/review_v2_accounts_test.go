@@ -3,6 +3,8 @@ package batch
 import (
 	"math/big"
 	"testing"
+
+	"straddle/native/circuit/ledger"
 )
 
 // Written by the reviewer of the accounts half of statement version 2, who did not write it and was asked to forge and steal (see review_test.go for
@@ -11,7 +13,7 @@ import (
 // reviewReprice has the deleveraging at a price so far from the mark, and the bid such that the seized account's equity changes by this much.
 func reviewReprice(f *fixture, off, gain int64) {
 	f.deleverage(-1)
-	f.deleverages[0].Price = total(f.instruments[3].mark(), off)
+	f.deleverages[0].Price = total(f.instruments[3].Mark(), off)
 	f.deleverage(1)
 	f.lose(num(-gain))
 }
@@ -139,7 +141,7 @@ func TestReviewRequests(t *testing.T) {
 		{name: "an entry of two kinds that cancel", cells: func(c *Private) { c.Queue[entryForced].IsDeposit, c.Queue[entryForced].IsKey = 1, reviewMinus(1) }},
 		{name: "an unused entry pays", cells: func(c *Private) { c.Queue[reviewPaddingEntry].Paid = 5 }},
 		{name: "an unused entry withdraws", cells: func(c *Private) { c.Queue[reviewPaddingEntry].IsWithdrawal = 1 }},
-		{name: "an amount of 2^63", plan: func(f *fixture) { f.setForced(0, brought); f.queue[entryForced].Amount = power(63) }},
+		{name: "an amount of 2^63", plan: func(f *fixture) { f.setForced(0, brought); f.queue[entryForced].Amount = ledger.Power(63) }},
 		{name: "a payment below zero", plan: func(f *fixture) { f.setForced(5, -5) }},
 		{name: "a forced withdrawal of account 0", cells: func(c *Private) { c.Queue[entryForced].Account, c.Queue[entryForced].Owner = 0, 0 }},
 		{name: "a transfer to account 0", plan: func(f *fixture) {
@@ -156,7 +158,7 @@ func TestReviewRequests(t *testing.T) {
 			f.signedBy(signTransfer).payload = transferPayload(&f.transfers[0])
 		}},
 		{name: "a transfer to an account of 32 bits", plan: func(f *fixture) {
-			f.transfers[0].To = total(power(24), fresh)
+			f.transfers[0].To = total(ledger.Power(24), fresh)
 			f.signedBy(signTransfer).payload = transferPayload(&f.transfers[0])
 		}},
 		{name: "a transfer and a bid with one action", plan: func(f *fixture) {
@@ -176,7 +178,7 @@ func TestReviewRequests(t *testing.T) {
 		}},
 		{name: "bit 63 of an auction's word", plan: func(f *fixture) {
 			auctionOf(f, broke, func(time int64) int64 { return time }, func(time int64) int64 { return time })
-		}, cells: func(c *Private) { c.Accounts[rowBroke].Auction.LimitBps = power(limitBits) }},
+		}, cells: func(c *Private) { c.Accounts[rowBroke].Auction.LimitBps = ledger.Power(limitBits) }},
 		{name: "the loser is the winner", plan: func(f *fixture) {
 			f.slice(-1)
 			f.takeovers[0].Winner = num(broke)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"testing"
 
+	"straddle/native/circuit/inspect"
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
@@ -37,7 +39,7 @@ func reviewMarket(t *testing.T, accounts, instruments int64) *fixture {
 // reviewSet signs a set of orders and gives each an order row. Accounts come in ascending order.
 func (f *fixture) reviewSet(account int64, orders ...*planOrder) {
 	for at, o := range orders {
-		o.ExpiryMs, o.Size, o.FeeCap, o.Sequence = total(f.header.TimeMs, 1), highestFill(), less(power(32), 1), f.header.LastSequence
+		o.ExpiryMs, o.Size, o.FeeCap, o.Sequence = total(f.header.TimeMs, 1), highestFill(), ledger.Less(ledger.Power(32), 1), f.header.LastSequence
 		o.set, o.at = len(f.signatures), at
 		f.orders = append(f.orders, o)
 	}
@@ -51,7 +53,7 @@ func (f *fixture) reviewAgain() {
 	f.orders = append(f.orders, &planOrder{&again, last.legs, last.set, last.at})
 }
 
-func highestFill() *big.Int { return less(power(sizeBits), 1) }
+func highestFill() *big.Int { return ledger.Less(ledger.Power(ledger.SizeBits), 1) }
 
 func reviewRefusedBy(t *testing.T, f *fixture, want string) {
 	t.Helper()
@@ -61,7 +63,7 @@ func reviewRefusedBy(t *testing.T, f *fixture, want string) {
 	if err == nil {
 		t.Fatal("FORGERY ACCEPTED")
 	}
-	if place := compiledNano(t).placeOf(err); !refusedBy(place, want) {
+	if place := compiledNano(t).PlaceOf(err); !inspect.RefusedBy(place, want) {
 		t.Errorf("refused by %q, expected %q", place, want)
 	}
 }
@@ -72,11 +74,11 @@ func reviewRefusedBy(t *testing.T, f *fixture, want string) {
 func TestReviewV2Sets(t *testing.T) {
 	inner := func(c *Private) { // the first inner node of rich's set, given out as an order: its children as terms and legs
 		r := &c.Orders[richBuys1]
-		terms := packed(number(r.Nonce), 0, number(r.Revision), 64, number(r.ExpiryMs), 80, number(r.Size), 128, offset(number(r.Limit), 39), 168,
+		terms := ledger.Packed(number(r.Nonce), 0, number(r.Revision), 64, number(r.ExpiryMs), 80, number(r.Size), 128, ledger.Offset(number(r.Limit), 39), 168,
 			number(r.FeeCap), 208, number(r.Side), 240, number(r.Flags), 241, number(r.Reduce), 241+reduceFlag)
-		leaf := crypto.Compress(toElement(terms), toElement(number(r.Legs)))
-		r.Nonce = total(r.Nonce, toBig(leaf), new(big.Int).Neg(terms)) // terms = the left child
-		r.Legs = r.SetPath[0]                                          // legs = the right child
+		leaf := crypto.Compress(ledger.ToElement(terms), ledger.ToElement(number(r.Legs)))
+		r.Nonce = total(r.Nonce, ledger.ToBig(leaf), new(big.Int).Neg(terms)) // terms = the left child
+		r.Legs = r.SetPath[0]                                                 // legs = the right child
 		copy(r.SetPath[:], r.SetPath[1:])
 		r.SetPath[setDepth-1] = 0
 	}
@@ -85,7 +87,7 @@ func TestReviewV2Sets(t *testing.T) {
 		for _, row := range []int{spreadBuys, spreadBuysAgain} {
 			r := &c.Orders[row]
 			r.SetBits[0] = 1
-			r.SetRoot = toBig(crypto.Compress(toElement(num(0)), toElement(number(r.SetRoot))))
+			r.SetRoot = ledger.ToBig(crypto.Compress(ledger.ToElement(num(0)), ledger.ToElement(number(r.SetRoot))))
 		}
 	}
 	reviewRefused(t, []reviewAttack{
@@ -144,7 +146,7 @@ func TestReviewV2Legs(t *testing.T) {
 			a.Account, b.Account = b.Account, a.Account
 		}},
 		{name: "a fill between two legs of one side", cells: func(c *Private) { c.Fills[fillSpread1].Maker = c.Fills[fillImplied1].Taker }},
-		{name: "a price beyond every limit", plan: func(f *fixture) { f.reprice(fillSpread1, power(39)) }},
+		{name: "a price beyond every limit", plan: func(f *fixture) { f.reprice(fillSpread1, ledger.Power(39)) }},
 		{name: "a combination's leg outside the band", plan: func(f *fixture) {
 			f.reprice(fillSpread1, total(f.fills[fillSpread1].Price, 10_000))
 			f.reprice(fillSpread3, total(f.fills[fillSpread3].Price, 5_000))
@@ -170,7 +172,7 @@ func TestReviewV2Settled(t *testing.T) {
 		{name: "the short one hidden in another account's row", cells: func(c *Private) { position(c, rich, expired).Account = spreader }},
 		{name: "the payout of another scale", cells: func(c *Private) {
 			r := position(c, spreader, expired)
-			r.Risk[lanePayout] = product(2, r.Risk[lanePayout])
+			r.Risk[ledger.LanePayout] = product(2, r.Risk[ledger.LanePayout])
 		}},
 	})
 }
@@ -196,7 +198,7 @@ func TestReviewV2Data(t *testing.T) {
 		}},
 		{name: "a filled amount that reaches the sequence", plan: func(f *fixture) {
 			f.slotOf = func(row *Order) *SlotState {
-				return &SlotState{row.Nonce, row.Revision, total(row.filled(), power(40))}
+				return &SlotState{row.Nonce, row.Revision, total(row.filled(), ledger.Power(40))}
 			}
 		}, cells: func(c *Private) { bump(&c.Orders[richBuys1].Sequence, -1) }},
 		{name: "a sequence that reaches the next row's nonce", cells: func(c *Private) { bump(&c.Orders[richBuys1].Sequence, 1<<24) }},
@@ -217,10 +219,10 @@ func TestReviewV2TradingCells(t *testing.T) {
 	ccs, f := compiledNano(t), newFixture(t, nanoPreset(t), 3)
 	w := f.witness()
 	c := fill(f.preset, w)
-	var trading []cell
+	var trading []inspect.Cell
 	used := usedRows(w)
-	for _, x := range cells(reflect.ValueOf(&c.Private).Elem(), "") {
-		m := rowOf.FindStringSubmatch(x.path)
+	for _, x := range inspect.Cells(&c.Private) {
+		m := rowOf.FindStringSubmatch(x.Path)
 		row, _ := strconv.Atoi(m[2])
 		if row < used[m[1]] && slices.Contains([]string{"Orders", "Legs", "Fills", "Positions", "Listings"}, m[1]) {
 			trading = append(trading, x)
@@ -232,15 +234,15 @@ func TestReviewV2TradingCells(t *testing.T) {
 		trading = trading[:60]
 	}
 	for _, x := range trading {
-		honest := x.at.Interface()
+		honest := x.At.Interface()
 		for _, by := range []int64{1, -1} {
-			x.at.Set(reflect.ValueOf(total(honest, by)))
+			x.At.Set(reflect.ValueOf(total(honest, by)))
 			publish(c)
-			if solve(t, ccs, c) == nil && !reviewFree.MatchString(x.path) {
-				t.Errorf("%s %+d is accepted", x.path, by)
+			if solve(t, ccs, c) == nil && !reviewFree.MatchString(x.Path) {
+				t.Errorf("%s %+d is accepted", x.Path, by)
 			}
 		}
-		x.at.Set(reflect.ValueOf(honest))
+		x.At.Set(reflect.ValueOf(honest))
 	}
 	publish(c)
 	if err := solve(t, ccs, c); err != nil {
@@ -337,7 +339,7 @@ func TestReviewV2DenialNetZero(t *testing.T) {
 
 // TestReviewV2DenialWords: no word, a full group, one more, and as many as the preset takes; words that repeat or undo each other.
 func TestReviewV2DenialWords(t *testing.T) {
-	top := func(bits int) *big.Int { return less(power(bits), 1) }
+	top := func(bits int) *big.Int { return ledger.Less(ledger.Power(bits), 1) }
 	retirement := func(id int64) Listing {
 		return Listing{num(id), num(kindRetirement), num(1), num(0), num(0), num(0), num(0), num(0)}
 	}
@@ -371,7 +373,7 @@ func TestReviewV2DenialSettledPositions(t *testing.T) {
 		f.old[3].cash, f.new[3].cash = num(-5), num(-5) // below IM and MM
 		f.old[3].positions = map[int64]*big.Int{1: num(sign * (1 << 23)), 2: num(sign * 7), 3: num(11)}
 		f.new[3].positions = map[int64]*big.Int{1: num(sign * (1 << 23)), 2: num(sign * 7), 3: num(11)}
-		f.instruments[0].Value, f.instruments[1].Value = less(power(39), 1), new(big.Int).Neg(power(39))
+		f.instruments[0].Value, f.instruments[1].Value = ledger.Less(ledger.Power(39), 1), new(big.Int).Neg(ledger.Power(39))
 		f.instruments[1].Linear = num(1)
 		f.settle(1)
 		f.settle(2)

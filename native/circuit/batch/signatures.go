@@ -2,6 +2,7 @@ package batch
 
 import (
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
 	"straddle/native/circuit/schnorr"
 	"straddle/native/crypto"
 )
@@ -36,18 +37,18 @@ type signatureTable struct {
 func allocateSignatures(l *argument.Layer, rows []SignatureRow) signatureTable {
 	t := l.Table("signatures", len(rows))
 	element := func(name string, get func(*SignatureRow) variable) argument.Column {
-		return t.Field(name, column(rows, get))
+		return t.Field(name, ledger.Column(rows, get))
 	}
 	return signatureTable{
-		rows: rows, used: t.Bool("used", column(rows, func(r *SignatureRow) variable { return r.Used })),
-		account:   t.Bits("account", 32, column(rows, func(r *SignatureRow) variable { return r.Account })),
-		kind:      t.Bits("kind", 8, column(rows, func(r *SignatureRow) variable { return r.Kind })),
+		rows: rows, used: t.Bool("used", ledger.Column(rows, func(r *SignatureRow) variable { return r.Used })),
+		account:   t.Bits("account", 32, ledger.Column(rows, func(r *SignatureRow) variable { return r.Account })),
+		kind:      t.Bits("kind", 8, ledger.Column(rows, func(r *SignatureRow) variable { return r.Kind })),
 		payload:   element("payload", func(r *SignatureRow) variable { return r.Payload }),
 		keyX:      element("key_x", func(r *SignatureRow) variable { return r.KeyX }),
 		keyY:      element("key_y", func(r *SignatureRow) variable { return r.KeyY }),
 		multipleX: element("multiple_x", func(r *SignatureRow) variable { return r.MultipleX }),
 		multipleY: element("multiple_y", func(r *SignatureRow) variable { return r.MultipleY }),
-		keyEpoch:  t.Bits("key_epoch", 32, column(rows, func(r *SignatureRow) variable { return r.KeyEpoch })),
+		keyEpoch:  t.Bits("key_epoch", 32, ledger.Column(rows, func(r *SignatureRow) variable { return r.KeyEpoch })),
 	}
 }
 

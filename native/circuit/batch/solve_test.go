@@ -2,13 +2,10 @@ package batch
 
 import (
 	"reflect"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"unsafe"
 
 	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark/constraint"
@@ -19,6 +16,7 @@ import (
 
 	"straddle/native/circuit"
 	"straddle/native/circuit/argument"
+	"straddle/native/circuit/inspect"
 )
 
 func init() { logger.Disable() }
@@ -32,78 +30,21 @@ func nanoPreset(t testing.TB) circuit.Preset {
 	return p
 }
 
-// traced is a compiled circuit that knows which statement each constraint belongs to.
-type traced struct {
-	constraint.ConstraintSystem
-	starts []int    // first constraint of each label
-	labels []string // groups, sums, hooks
-	checks []string // subjects of the range checks, in their order
-}
+var nano = sync.OnceValues(func() (*inspect.Traced, error) { return compileTraced("nano", false) })
 
-var nano = sync.OnceValues(func() (*traced, error) {
-	p, err := circuit.PresetByName("nano")
+func compileTraced(name string, blob bool) (*inspect.Traced, error) {
+	p, err := circuit.PresetByName(name)
 	if err != nil {
 		return nil, err
 	}
-	c, system := New(p), &traced{}
-	c.Options = []argument.Option{argument.WithTrace(func(l *argument.Layer, label string) {
-		if subject, ok := strings.CutPrefix(label, argument.CheckLabel); ok {
-			system.checks = append(system.checks, subject)
-			return
-		}
-		system.starts, system.labels = append(system.starts, constraintsSoFar(l.API())), append(system.labels, label)
-	})}
-	system.ConstraintSystem, err = frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, c)
-	return system, err
-})
-
-// constraintsSoFar asks gnark's builder, which does not say by itself.
-func constraintsSoFar(api frontend.API) int {
-	field := reflect.ValueOf(api.Compiler()).Elem().FieldByName("cs")
-	open := reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().Interface()
-	return open.(interface{ GetNbConstraints() int }).GetNbConstraints()
+	return inspect.Compile(func(options ...argument.Option) frontend.Circuit {
+		c := New(p)
+		c.Blob, c.Options = blob, options
+		return c
+	})
 }
 
-// place names the statement of a constraint: a group, a sum, or what a range check checks.
-func (c *traced) place(number int) string {
-	label, start := "allocation", 0
-	for i := range c.starts {
-		if c.starts[i] <= number {
-			label, start = c.labels[i], c.starts[i]
-		}
-	}
-	if label == "range checks" && number-start < len(c.checks) {
-		return "range of " + c.checks[number-start]
-	}
-	return label
-}
-
-// stated lists the groups and sums with constraints or range checks of their own.
-func (c *traced) stated() (labels []string) {
-	for i, label := range c.labels {
-		if label == "range checks" || label == "challenges" {
-			continue
-		}
-		alone := i+1 < len(c.starts) && c.starts[i] == c.starts[i+1]
-		if !alone || slices.Contains(c.checks, label) {
-			labels = append(labels, label)
-		}
-	}
-	return labels
-}
-
-var constraintNumber = regexp.MustCompile(`constraint #(\d+) is not satisfied`)
-
-// placeOf names the statement that refused, or repeats the error of a hint.
-func (c *traced) placeOf(err error) string {
-	if m := constraintNumber.FindStringSubmatch(err.Error()); m != nil {
-		number, _ := strconv.Atoi(m[1])
-		return c.place(number)
-	}
-	return err.Error()
-}
-
-func compiledNano(t testing.TB) *traced {
+func compiledNano(t testing.TB) *inspect.Traced {
 	t.Helper()
 	ccs, err := nano()
 	if err != nil {
@@ -115,11 +56,7 @@ func compiledNano(t testing.TB) *traced {
 // solve returns the solver's verdict.
 func solve(t testing.TB, ccs constraint.ConstraintSystem, c *Circuit, options ...solver.Option) error {
 	t.Helper()
-	w, err := frontend.NewWitness(c, ecc.BN254.ScalarField())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ccs.IsSolved(w, append(options, argument.SolveWithoutProof())...)
+	return inspect.Solve(ccs, c, options...)
 }
 
 func TestHonestBatchSolves(t *testing.T) {
@@ -146,15 +83,15 @@ func TestFixtureIsNotVacuous(t *testing.T) {
 		}
 	}
 	seen := map[string]map[string]bool{}
-	for _, x := range cells(tables, "") {
-		m := rowOf.FindStringSubmatch(x.path)
+	for _, x := range inspect.Cells(c) {
+		m := rowOf.FindStringSubmatch(x.Path)
 		row, _ := strconv.Atoi(m[2])
 		if row < used[m[1]] {
-			name := strings.Replace(x.path, "["+m[2]+"]", "", 1)
+			name := strings.Replace(x.Path, "["+m[2]+"]", "", 1)
 			if seen[name] == nil {
 				seen[name] = map[string]bool{}
 			}
-			seen[name][number(x.at.Interface()).String()] = true
+			seen[name][number(x.At.Interface()).String()] = true
 		}
 	}
 	for _, flag := range []string{"Accounts.Created", "Accounts.Rekeyed", "Accounts.Cancelled", "Accounts.Acting", "Accounts.HasPositions", "Accounts.RuleA",

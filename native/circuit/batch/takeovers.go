@@ -1,6 +1,9 @@
 package batch
 
-import "straddle/native/circuit/argument"
+import (
+	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
+)
 
 // Takeovers prove:
 //  1. Used rows come first; each is a bid or the insurance fund's, whose winner is account 2.
@@ -25,16 +28,16 @@ type takeoverTable struct {
 func allocateTakeovers(l *argument.Layer, rows []TakeoverRow) takeoverTable {
 	t := l.Table("takeovers", len(rows))
 	return takeoverTable{
-		table: t, used: t.Bool("used", column(rows, func(r *TakeoverRow) variable { return r.Used })),
-		bid:      t.Bool("bid", column(rows, func(r *TakeoverRow) variable { return r.Bid })),
-		fund:     t.Bool("fund", column(rows, func(r *TakeoverRow) variable { return r.Fund })),
-		account:  t.Bits("account", accountBits, column(rows, func(r *TakeoverRow) variable { return r.Account })),
-		winner:   t.Bits("winner", accountBits, column(rows, func(r *TakeoverRow) variable { return r.Winner })),
-		fraction: t.Bits("fraction_bps", fractionBits, column(rows, func(r *TakeoverRow) variable { return r.Fraction })),
-		payment:  t.Signed("payment", 64, column(rows, func(r *TakeoverRow) variable { return r.Payment })),
-		limit:    t.Signed("limit", 64, column(rows, func(r *TakeoverRow) variable { return r.Limit })),
-		expiryMs: t.Bits("expiry_ms", 48, column(rows, func(r *TakeoverRow) variable { return r.ExpiryMs })),
-		nonce:    t.Bits("nonce", 64, column(rows, func(r *TakeoverRow) variable { return r.Nonce })),
+		table: t, used: t.Bool("used", ledger.Column(rows, func(r *TakeoverRow) variable { return r.Used })),
+		bid:      t.Bool("bid", ledger.Column(rows, func(r *TakeoverRow) variable { return r.Bid })),
+		fund:     t.Bool("fund", ledger.Column(rows, func(r *TakeoverRow) variable { return r.Fund })),
+		account:  t.Bits("account", accountBits, ledger.Column(rows, func(r *TakeoverRow) variable { return r.Account })),
+		winner:   t.Bits("winner", accountBits, ledger.Column(rows, func(r *TakeoverRow) variable { return r.Winner })),
+		fraction: t.Bits("fraction_bps", fractionBits, ledger.Column(rows, func(r *TakeoverRow) variable { return r.Fraction })),
+		payment:  t.Signed("payment", 64, ledger.Column(rows, func(r *TakeoverRow) variable { return r.Payment })),
+		limit:    t.Signed("limit", 64, ledger.Column(rows, func(r *TakeoverRow) variable { return r.Limit })),
+		expiryMs: t.Bits("expiry_ms", 48, ledger.Column(rows, func(r *TakeoverRow) variable { return r.ExpiryMs })),
+		nonce:    t.Bits("nonce", 64, ledger.Column(rows, func(r *TakeoverRow) variable { return r.Nonce })),
 	}
 }
 

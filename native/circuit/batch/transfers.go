@@ -1,6 +1,9 @@
 package batch
 
-import "straddle/native/circuit/argument"
+import (
+	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
+)
 
 // Transfers prove:
 //  1. Used rows come first; the amount is > 0 in a used row, 0 in an unused one.
@@ -19,12 +22,12 @@ type transferTable struct {
 func allocateTransfers(l *argument.Layer, rows []TransferRow) transferTable {
 	t := l.Table("transfers", len(rows))
 	return transferTable{
-		table: t, used: t.Bool("used", column(rows, func(r *TransferRow) variable { return r.Used })),
-		account: t.Bits("account", accountBits, column(rows, func(r *TransferRow) variable { return r.Account })),
-		to:      t.Bits("to", accountBits, column(rows, func(r *TransferRow) variable { return r.To })),
-		owner:   t.Bits("owner", 160, column(rows, func(r *TransferRow) variable { return r.Owner })),
-		amount:  t.Bits("amount", amountBits, column(rows, func(r *TransferRow) variable { return r.Amount })),
-		nonce:   t.Bits("nonce", 64, column(rows, func(r *TransferRow) variable { return r.Nonce })),
+		table: t, used: t.Bool("used", ledger.Column(rows, func(r *TransferRow) variable { return r.Used })),
+		account: t.Bits("account", accountBits, ledger.Column(rows, func(r *TransferRow) variable { return r.Account })),
+		to:      t.Bits("to", accountBits, ledger.Column(rows, func(r *TransferRow) variable { return r.To })),
+		owner:   t.Bits("owner", 160, ledger.Column(rows, func(r *TransferRow) variable { return r.Owner })),
+		amount:  t.Bits("amount", amountBits, ledger.Column(rows, func(r *TransferRow) variable { return r.Amount })),
+		nonce:   t.Bits("nonce", 64, ledger.Column(rows, func(r *TransferRow) variable { return r.Nonce })),
 	}
 }
 

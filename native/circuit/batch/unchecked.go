@@ -1,10 +1,8 @@
 package batch
 
-import "straddle/native/circuit"
-
 // AssignUnchecked is Assign without the comparison of roots, so that tests can put a cheating witness before the solver itself.
 func AssignUnchecked(w *Witness) (*Circuit, error) {
-	p, err := circuit.PresetByName(w.Preset)
+	p, err := w.sizes()
 	if err != nil {
 		return nil, err
 	}

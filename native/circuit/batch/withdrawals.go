@@ -1,6 +1,9 @@
 package batch
 
-import "straddle/native/circuit/argument"
+import (
+	"straddle/native/circuit/argument"
+	"straddle/native/circuit/ledger"
+)
 
 // Withdrawals prove:
 //  1. Used rows come first, accounts ascend strictly and have 24 bits, the amount is > 0; an unused row is 0.
@@ -18,11 +21,11 @@ type withdrawalTable struct {
 func allocateWithdrawals(l *argument.Layer, rows []WithdrawalRow) withdrawalTable {
 	t := l.Table("withdrawals", len(rows))
 	return withdrawalTable{
-		table: t, used: t.Bool("used", column(rows, func(r *WithdrawalRow) variable { return r.Used })),
-		account: t.Bits("account", accountBits, column(rows, func(r *WithdrawalRow) variable { return r.Account })),
-		owner:   t.Bits("owner", 160, column(rows, func(r *WithdrawalRow) variable { return r.Owner })),
-		amount:  t.Bits("amount", amountBits, column(rows, func(r *WithdrawalRow) variable { return r.Amount })),
-		nonce:   t.Bits("nonce", 64, column(rows, func(r *WithdrawalRow) variable { return r.Nonce })),
+		table: t, used: t.Bool("used", ledger.Column(rows, func(r *WithdrawalRow) variable { return r.Used })),
+		account: t.Bits("account", accountBits, ledger.Column(rows, func(r *WithdrawalRow) variable { return r.Account })),
+		owner:   t.Bits("owner", 160, ledger.Column(rows, func(r *WithdrawalRow) variable { return r.Owner })),
+		amount:  t.Bits("amount", amountBits, ledger.Column(rows, func(r *WithdrawalRow) variable { return r.Amount })),
+		nonce:   t.Bits("nonce", 64, ledger.Column(rows, func(r *WithdrawalRow) variable { return r.Nonce })),
 	}
 }
 

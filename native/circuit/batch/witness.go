@@ -6,28 +6,28 @@ import (
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"straddle/native/circuit/ledger"
 	"straddle/native/crypto"
 )
 
-// Witness is a batch as docs/reference/witness.md has it: used rows only. The range tag of a number is its width in bits; "s" marks signed ones (two's
-// complement range), "m" a bound on the magnitude, "field" an element of the field; a..b are bounds.
+// Witness is a batch as docs/reference/witness.md has it: used rows only; range tags as in ledger.Decode.
 type Witness struct {
-	Preset      string       `json:"preset"`
-	Header      Header       `json:"header"`
-	Public      PublicValues `json:"public"`
-	Accounts    []Account    `json:"accounts"`
-	Positions   []Position   `json:"positions"`
-	Instruments []Instrument `json:"instruments"`
-	Listings    []Listing    `json:"listings"`
-	Signatures  []Signed     `json:"signatures"`
-	Orders      []Order      `json:"orders"`
-	Legs        []Leg        `json:"legs"`
-	Fills       []Fill       `json:"fills"`
-	Queue       []Entry      `json:"queue"`
-	Withdrawals []Withdrawal `json:"withdrawals"`
-	Transfers   []Transfer   `json:"transfers"`
-	Takeovers   []Takeover   `json:"takeovers"`
-	Deleverages []Deleverage `json:"deleverages"`
+	Preset      string              `json:"preset"`
+	Header      Header              `json:"header"`
+	Public      ledger.PublicValues `json:"public"`
+	Accounts    []Account           `json:"accounts"`
+	Positions   []Position          `json:"positions"`
+	Instruments []ledger.Instrument `json:"instruments"`
+	Listings    []Listing           `json:"listings"`
+	Signatures  []Signed            `json:"signatures"`
+	Orders      []Order             `json:"orders"`
+	Legs        []Leg               `json:"legs"`
+	Fills       []Fill              `json:"fills"`
+	Queue       []Entry             `json:"queue"`
+	Withdrawals []Withdrawal        `json:"withdrawals"`
+	Transfers   []Transfer          `json:"transfers"`
+	Takeovers   []Takeover          `json:"takeovers"`
+	Deleverages []Deleverage        `json:"deleverages"`
 }
 
 // Header is the batch's own data.
@@ -53,39 +53,13 @@ type Header struct {
 	RiskRoot        *big.Int `json:"risk_root" range:"field"`
 }
 
-// PublicValues are the public inputs.
-type PublicValues struct {
-	C           *big.Int `json:"c" range:"field"`
-	Z           *big.Int `json:"z" range:"field"`
-	YEffects    *big.Int `json:"y_effects" range:"field"`
-	YBody       *big.Int `json:"y_body" range:"field"`
-	Beneficiary *big.Int `json:"beneficiary" range:"160"`
-}
-
-// Leaf is an account leaf.
-type Leaf struct {
-	Owner           *big.Int `json:"owner" range:"160"`
-	KeyX            *big.Int `json:"key_x" range:"field"`
-	KeyY            *big.Int `json:"key_y" range:"field"`
-	MultipleX       *big.Int `json:"multiple_x" range:"field"`
-	MultipleY       *big.Int `json:"multiple_y" range:"field"`
-	KeyEpoch        *big.Int `json:"key_epoch" range:"32"`
-	Cash            *big.Int `json:"cash" range:"m63"`
-	PositionsDigest *big.Int `json:"positions_digest" range:"field"`
-	OrdersRoot      *big.Int `json:"orders_root" range:"field"`
-	MinNonce        *big.Int `json:"min_nonce" range:"64"`
-	ActionNonce     *big.Int `json:"action_nonce" range:"64"`
-	Flags           *big.Int `json:"flags" range:"64"`
-	Auction         *big.Int `json:"auction" range:"63"`
-}
-
 // Account is a touched account; Path holds the siblings after the updates of the rows before it.
 type Account struct {
-	ID              *big.Int   `json:"id" range:"32"`
-	Old             Leaf       `json:"old"`
-	New             Leaf       `json:"new"`
-	Path            []*big.Int `json:"path" range:"field"`
-	CancelSignature int        `json:"cancel_signature"`
+	ID              *big.Int    `json:"id" range:"32"`
+	Old             ledger.Leaf `json:"old"`
+	New             ledger.Leaf `json:"new"`
+	Path            []*big.Int  `json:"path" range:"field"`
+	CancelSignature int         `json:"cancel_signature"`
 }
 
 // Position is one position of a touched account.
@@ -94,22 +68,6 @@ type Position struct {
 	Instrument *big.Int `json:"instrument" range:"32"`
 	Old        *big.Int `json:"old" range:"m40"`
 	New        *big.Int `json:"new" range:"m40"`
-}
-
-// Instrument is one row of the risk table.
-type Instrument struct {
-	ID       *big.Int   `json:"id" range:"32"`
-	ExpiryMs *big.Int   `json:"expiry_ms" range:"48"`
-	Linear   *big.Int   `json:"linear" range:"1"`
-	Settled  *big.Int   `json:"settled" range:"1"`
-	Value    *big.Int   `json:"value" range:"s40"`
-	Funding  *big.Int   `json:"funding" range:"s40"`
-	Band     *big.Int   `json:"band" range:"39"`
-	LongIM   *big.Int   `json:"long_im" range:"39"`
-	LongMM   *big.Int   `json:"long_mm" range:"39"`
-	ShortIM  *big.Int   `json:"short_im" range:"39"`
-	ShortMM  *big.Int   `json:"short_mm" range:"39"`
-	Deltas   []*big.Int `json:"deltas" range:"s40"`
 }
 
 // Listing is one word of the listings: a new instrument, a settlement (kind 5: StrikeTicks is the value) or a retirement (kind 6); what a word lacks is 0.
@@ -235,73 +193,14 @@ type Deleverage struct {
 	Price      *big.Int `json:"price" range:"s40"`
 }
 
-// packed lays numbers out at bit positions: number, position, number, position, ...
-func packed(parts ...any) *big.Int {
-	sum := new(big.Int)
-	for i := 0; i < len(parts); i += 2 {
-		sum.Add(sum, new(big.Int).Lsh(parts[i].(*big.Int), uint(parts[i+1].(int))))
-	}
-	return sum
-}
-
-// word is packed numbers as an element.
-func word(parts ...any) fr.Element { return toElement(packed(parts...)) }
-
-func offset(n *big.Int, bits int) *big.Int { return new(big.Int).Add(n, power(bits)) }
-
-func less(n *big.Int, by int64) *big.Int { return new(big.Int).Sub(n, big.NewInt(by)) }
-
-func power(bits int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(bits)) }
-
-// nullAccount is the account that does not exist.
-func nullAccount(slotDepth int) *Leaf {
-	zero := new(big.Int)
-	return &Leaf{zero, zero, zero, zero, zero, zero, zero, toBig(emptyPositions()), toBig(emptySlots(slotDepth)), zero, zero, zero, zero}
-}
-
-// fields lists a leaf's fields in the order of its hash.
-func (f *Leaf) fields() []*big.Int {
-	return []*big.Int{f.Owner, f.KeyX, f.KeyY, f.MultipleX, f.MultipleY, f.KeyEpoch, f.Cash, f.PositionsDigest, f.OrdersRoot, f.MinNonce,
-		f.ActionNonce, f.Flags, f.Auction}
-}
-
-func (f *Leaf) leaf() fr.Element { return crypto.Sponge("straddle.account", elements(f.fields())...) }
-
-func elements(ns []*big.Int) []fr.Element {
-	es := make([]fr.Element, len(ns))
-	for i, n := range ns {
-		es[i] = toElement(n)
-	}
-	return es
-}
-
 // word is the listing word.
 func (r *Listing) word() fr.Element {
-	return word(r.ID, 0, r.Kind, 32, r.Underlying, 40, r.ExpiryMs, 48, r.StrikeTicks, 96, r.TickTicks, 136, r.MinLots, 160, r.PositionCapLots, 192)
+	return ledger.Word(r.ID, 0, r.Kind, 32, r.Underlying, 40, r.ExpiryMs, 48, r.StrikeTicks, 96, r.TickTicks, 136, r.MinLots, 160, r.PositionCapLots, 192)
 }
-
-// words are w0 .. w9 of the risk table.
-func (r *Instrument) words() []fr.Element {
-	ws := []fr.Element{
-		word(r.ID, 0, r.ExpiryMs, 32, r.Linear, 80, r.Settled, 81, offset(r.Value, 39), 88, offset(r.Funding, 39), 128, r.Band, 168),
-		word(r.LongIM, 0, r.LongMM, 40, r.ShortIM, 80, r.ShortMM, 120),
-	}
-	for s := 0; s < len(r.Deltas); s += 6 {
-		packed := new(big.Int)
-		for k, delta := range r.Deltas[s:min(s+6, len(r.Deltas))] {
-			packed.Add(packed, new(big.Int).Lsh(offset(delta, 39), uint(40*k)))
-		}
-		ws = append(ws, toElement(packed))
-	}
-	return ws
-}
-
-// mark is value plus funding.
-func (r *Instrument) mark() *big.Int { return new(big.Int).Add(r.Value, r.Funding) }
 
 // leaf is the order's leaf in its set.
 func (r *Order) leaf(legs []Leg) fr.Element {
-	terms := word(r.Nonce, 0, r.Revision, 64, r.ExpiryMs, 80, r.Size, 128, offset(r.Limit, 39), 168, r.FeeCap, 208, r.Side, 240, r.Flags, 241)
+	terms := ledger.Word(r.Nonce, 0, r.Revision, 64, r.ExpiryMs, 80, r.Size, 128, ledger.Offset(r.Limit, 39), 168, r.FeeCap, 208, r.Side, 240, r.Flags, 241)
 	return crypto.Compress(terms, legsWord(legs))
 }
 
@@ -311,24 +210,24 @@ func legsWord(legs []Leg) fr.Element {
 	for i := range legs {
 		sum.Add(sum, new(big.Int).Lsh(legs[i].word(), uint(legBits*legs[i].Place.Int64())))
 	}
-	return toElement(sum)
+	return ledger.ToElement(sum)
 }
 
 const legBits = 40 // of a leg's word
 
-func (r *Leg) word() *big.Int { return packed(r.Instrument, 0, r.Ratio, 32, r.Sell, 39) }
+func (r *Leg) word() *big.Int { return ledger.Packed(r.Instrument, 0, r.Ratio, 32, r.Sell, 39) }
 
 // listed counts the new instruments.
 func (w *Witness) listed() (count int) {
 	for i := range w.Listings {
-		count += bit(w.Listings[i].Kind.Int64() <= kindListings)
+		count += ledger.Bit(w.Listings[i].Kind.Int64() <= kindListings)
 	}
 	return count
 }
 
 // tableRow is an instrument's place in the risk table, from 1; 0 if it has none.
 func (w *Witness) tableRow(id *big.Int) int64 {
-	return int64(1 + slices.IndexFunc(w.Instruments, func(r Instrument) bool { return r.ID.Cmp(id) == 0 }))
+	return int64(1 + slices.IndexFunc(w.Instruments, func(r ledger.Instrument) bool { return r.ID.Cmp(id) == 0 }))
 }
 
 // legsOf lists the leg rows of order row i.
@@ -342,7 +241,7 @@ func (w *Witness) legsOf(i int) (legs []Leg) {
 }
 
 func (s *SlotState) leaf() fr.Element {
-	return crypto.Compress(word(s.Nonce, 0, s.Revision, 64), toElement(s.Filled))
+	return crypto.Compress(ledger.Word(s.Nonce, 0, s.Revision, 64), ledger.ToElement(s.Filled))
 }
 
 // same says whether the slot held this very nonce.
@@ -361,13 +260,5 @@ func (r *Order) slot() *SlotState { return &SlotState{r.Nonce, r.Revision, r.fil
 
 // slotIndex is nonce mod 2^depth.
 func (r *Order) slotIndex(depth int) uint64 {
-	return new(big.Int).And(r.Nonce, new(big.Int).Sub(power(depth), big.NewInt(1))).Uint64()
-}
-
-// positionStep continues a positions digest; zero sizes are skipped.
-func positionStep(digest fr.Element, instrument, size *big.Int) fr.Element {
-	if size.Sign() == 0 {
-		return digest
-	}
-	return crypto.Compress(digest, word(instrument, 0, offset(size, 40), 32))
+	return new(big.Int).And(r.Nonce, new(big.Int).Sub(ledger.Power(depth), big.NewInt(1))).Uint64()
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 
-	"straddle/native/circuit/batch"
 	"straddle/native/prover"
 )
 
@@ -18,7 +17,7 @@ type verdict struct {
 	Solver *bool  `json:"solver,omitempty"`
 }
 
-// checkMany answers for each line of a file of witnesses (JSON without line breaks), compiling each preset once.
+// checkMany answers for each line of a file of witnesses (JSON without line breaks), compiling each circuit once.
 func (c *command) checkMany() error {
 	file, err := os.Open(*c.options["witnesses"])
 	if err != nil {
@@ -47,21 +46,17 @@ func (c *command) checkMany() error {
 
 // judge errors only where it cannot answer.
 func (c *command) judge(line []byte, circuits map[string]*prover.Circuit) (verdict, error) {
-	w, err := batch.Decode(line)
+	_, refused := prover.Read(line)
+	assignment, err := prover.ReadUnchecked(line)
 	if err != nil {
 		return verdict{Error: err.Error()}, nil
 	}
-	_, refused := batch.Assign(w)
-	assignment, err := batch.AssignUnchecked(w)
-	if err != nil {
-		return verdict{Error: err.Error()}, nil
-	}
-	known := circuits[w.Preset]
+	known := circuits[assignment.Circuit]
 	if known == nil {
-		if known, err = c.compile(w.Preset); err != nil {
+		if known, err = c.compile(assignment.Circuit); err != nil {
 			return verdict{}, err
 		}
-		circuits[w.Preset] = known
+		circuits[assignment.Circuit] = known
 	}
 	unsolved := known.Check(assignment)
 	solved := unsolved == nil

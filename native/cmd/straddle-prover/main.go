@@ -1,4 +1,4 @@
-// Command straddle-prover compiles, sets up, checks and proves batch circuits; see docs/reference/witness.md. Results are JSON on standard output,
+// Command straddle-prover compiles, sets up, checks and proves circuits; see docs/reference/witness.md. Results are JSON on standard output,
 // progress is JSON lines on standard error.
 package main
 
@@ -13,7 +13,6 @@ import (
 	"github.com/consensys/gnark/backend/groth16"
 	"github.com/consensys/gnark/logger"
 
-	"straddle/native/circuit/batch"
 	"straddle/native/prover"
 )
 
@@ -97,11 +96,11 @@ func (c *command) circuit() error {
 	if err != nil {
 		return err
 	}
-	kinds, err := prover.RowKinds(circuit.Preset)
+	kinds, err := prover.RowKinds(circuit.Name)
 	if err != nil {
 		return err
 	}
-	return c.print(map[string]any{"preset": circuit.Preset.Name, "constraints": circuit.Constraints, "digest": circuit.Digest, "constraints_by_row": kinds})
+	return c.print(map[string]any{"preset": circuit.Name, "constraints": circuit.Constraints, "digest": circuit.Digest, "constraints_by_row": kinds})
 }
 
 func (c *command) setup() error {
@@ -124,16 +123,12 @@ func (c *command) setup() error {
 }
 
 // read decodes a witness file and makes the circuit's inputs.
-func read(path string) (*batch.Circuit, error) {
+func read(path string) (*prover.Assignment, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	w, err := batch.Decode(data)
-	if err != nil {
-		return nil, err
-	}
-	return batch.Assign(w)
+	return prover.Read(data)
 }
 
 // check answers on standard output, whatever is wrong with the witness; only a failure to answer is an error.
@@ -141,7 +136,7 @@ func (c *command) check() error {
 	assignment, err := read(*c.options["witness"])
 	if err == nil {
 		var circuit *prover.Circuit
-		if circuit, err = c.compile(assignment.Preset.Name); err != nil {
+		if circuit, err = c.compile(assignment.Circuit); err != nil {
 			return err
 		}
 		c.report(prover.Progress{Stage: "solve"})
@@ -158,7 +153,7 @@ func (c *command) prove() error {
 	if err != nil {
 		return err
 	}
-	circuit, keys, err := c.load(assignment.Preset.Name)
+	circuit, keys, err := c.load(assignment.Circuit)
 	if err != nil {
 		return err
 	}
@@ -185,7 +180,7 @@ type proved struct {
 	prover.Cost
 }
 
-func (c *command) proveOne(circuit *prover.Circuit, keys *prover.Keys, assignment *batch.Circuit) (*proved, error) {
+func (c *command) proveOne(circuit *prover.Circuit, keys *prover.Keys, assignment *prover.Assignment) (*proved, error) {
 	c.report(prover.Progress{Stage: "prove"})
 	proof, cost, err := circuit.Prove(keys, assignment)
 	if err != nil {

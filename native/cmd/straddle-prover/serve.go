@@ -35,8 +35,8 @@ func (c *command) answer(circuit *prover.Circuit, keys *prover.Keys, path string
 	if err != nil {
 		return nil, err
 	}
-	if served := circuit.Preset.Name; assignment.Preset.Name != served {
-		return nil, fmt.Errorf("preset: %q, this prover serves %q", assignment.Preset.Name, served)
+	if served := circuit.Name; assignment.Circuit != served {
+		return nil, fmt.Errorf("preset: %q, this prover serves %q", assignment.Circuit, served)
 	}
 	return c.proveOne(circuit, keys, assignment)
 }

@@ -1,7 +1,9 @@
-// Command groth16fixture writes the fixture of the verifier contract's tests: a verifying key and two proofs of a small circuit with the shape of the
-// batch circuit seen from layer 1, five public inputs and one commitment.
+// Command groth16fixture writes fixtures of the verifier contract's tests: a verifying key and proofs. Without arguments, those of a small circuit with
+// the shape that every circuit has seen from layer 1, five public inputs and one commitment; else those of the circuit that the witness files name.
 //
 //	cd native && go run ./internal/groth16fixture > ../tests/contracts/fixtures/groth16.json
+//	cd native && go run ./internal/groth16fixture circuit/solvency/testdata/nano-exit{,-debt}.json > ../tests/contracts/fixtures/nano-exit.json
+//	cd native && go run ./internal/groth16fixture circuit/solvency/testdata/nano-solvency.json > ../tests/contracts/fixtures/nano-solvency.json
 package main
 
 import (
@@ -84,23 +86,76 @@ func prove(ccs constraint.ConstraintSystem, pk groth16.ProvingKey, vk groth16.Ve
 	return prover.EncodeProof(proof, public), nil
 }
 
-func run() error {
-	logger.Disable() // it writes to standard output
+// ofSmallCircuit makes keys and proofs of the small circuit.
+func ofSmallCircuit() (*fixture, error) {
 	ccs, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, &circuit{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	pk, vk, err := groth16.Setup(ccs)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	out := fixture{VerifyingKey: prover.EncodeVerifyingKey(vk)}
+	out := &fixture{VerifyingKey: prover.EncodeVerifyingKey(vk)}
 	for _, seed := range []int64{3, 1 << 40} {
 		proof, err := prove(ccs, pk, vk, seed)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		out.Proofs = append(out.Proofs, proof)
+	}
+	return out, nil
+}
+
+// ofWitnesses makes fresh keys and proofs of the circuit that all these files are for.
+func ofWitnesses(paths []string) (*fixture, error) {
+	out := &fixture{}
+	var compiled *prover.Circuit
+	var keys *prover.Keys
+	cache, err := os.MkdirTemp("", "straddle-keys-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(cache)
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		assignment, err := prover.Read(data)
+		if err != nil {
+			return nil, err
+		}
+		if compiled == nil {
+			if compiled, err = prover.Compile(assignment.Circuit); err != nil {
+				return nil, err
+			}
+			if keys, err = (prover.Cache{Directory: cache}).Setup(compiled, nil); err != nil {
+				return nil, err
+			}
+			out.VerifyingKey = prover.EncodeVerifyingKey(keys.Verifying())
+		}
+		if assignment.Circuit != compiled.Name {
+			return nil, fmt.Errorf("%s: circuit %s, expected %s as before", path, assignment.Circuit, compiled.Name)
+		}
+		proof, _, err := compiled.Prove(keys, assignment)
+		if err != nil {
+			return nil, err
+		}
+		out.Proofs = append(out.Proofs, proof)
+	}
+	return out, nil
+}
+
+func run(witnesses []string) error {
+	logger.Disable() // it writes to standard output
+	make := ofSmallCircuit
+	if len(witnesses) > 0 {
+		make = func() (*fixture, error) { return ofWitnesses(witnesses) }
+	}
+	out, err := make()
+	if err != nil {
+		return err
 	}
 	encoder := json.NewEncoder(os.Stdout)
 	encoder.SetIndent("", " ")
@@ -108,7 +163,7 @@ func run() error {
 }
 
 func main() {
-	if err := run(); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "groth16fixture:", err)
 		os.Exit(1)
 	}

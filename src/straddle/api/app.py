@@ -56,6 +56,7 @@ class Api:
             "/books/{instrument}": self._book,
             "/combinations": self._combinations,
             "/accounts/{account}": self._account,
+            "/accounts/{account}/saved": self._saved,
             "/trades": self._trades,
             "/batches": self._batches,
             "/receipts/{sequence}": self._receipt,
@@ -99,6 +100,11 @@ class Api:
         check_names(request.query_params)
         number = parse_integer("account", request.path_params["account"], 1, ACCOUNT_MAX)
         return _found("account", number, await self._service.read(lambda exchange: views.account(exchange, number)))
+
+    async def _saved(self, request: Request) -> Any:
+        check_names(request.query_params)
+        number = parse_integer("account", request.path_params["account"], 1, ACCOUNT_MAX)
+        return _found("account", number, await self._service.saved(number))
 
     async def _trades(self, request: Request) -> Any:
         check_names(request.query_params, "instrument", "limit")
@@ -175,7 +181,8 @@ def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         expected = (
-            "/status, /instruments, /books/{instrument}, /combinations, /accounts/{account}, /trades, /batches, /receipts/{sequence}, /table, /commands or /ws"
+            "/status, /instruments, /books/{instrument}, /combinations, /accounts/{account}, /accounts/{account}/saved, /trades, /batches, "
+            "/receipts/{sequence}, /table, /commands or /ws"
         )
         return _error(404, "bad_request", "path", request.url.path, expected)
     response = _error(error.status_code, "bad_request", "method", request.method, "GET, or POST for /commands")

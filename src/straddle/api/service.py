@@ -39,6 +39,9 @@ class Service(Protocol):
     async def read(self, view: Callable[[Exchange], T]) -> T:
         """`view` of the exchange between two commands."""
 
+    async def saved(self, account: int) -> Mapping[str, Any] | None:
+        """The account at the newest closed batch with its path, as `commitments.saved` has it; None when no batch has closed with it."""
+
     async def receipt(self, sequence: int) -> Mapping[str, Any] | None:
         """The receipt of an earlier entry, or None."""
 

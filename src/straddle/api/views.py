@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from straddle.commitments.ledger import CommittedState
+from straddle.commitments.saved import save_account
 from straddle.core.book import RestingOrder
 from straddle.core.events import Event
 from straddle.core.params import BPS
@@ -92,3 +94,8 @@ def _open_order(resting: RestingOrder) -> dict[str, Any]:
 def table(exchange: Exchange) -> dict[str, Any] | None:
     """The risk table in force, or None."""
     return None if exchange.table is None else dict(to_plain(exchange.table))
+
+
+def saved(state: CommittedState, account: int, chain_id: int, rollup: int) -> dict[str, Any] | None:
+    """What the account's owner keeps for an exit: the account and its path at the newest closed batch; None when the state does not know it."""
+    return save_account(state, account, chain_id, rollup).to_plain() if account in state.accounts else None

@@ -68,6 +68,8 @@ class PnlStudy:
     """Results of all paths, micro-dollars: arrays of one entry a path, by part (PARTS)."""
 
     parts: dict[str, Floats]
+    hedges: Integers
+    """Hedge trades of each path."""
     seed: int
     step_minutes: int
 
@@ -112,9 +114,11 @@ def replay(
     seed: int = 0,
     step_minutes: int = 10,
     parameters: RiskParameters = DEFAULT_PARAMETERS,
+    recorded: bool = False,
 ) -> PnlStudy:
     """The flow on `paths` resampled histories from the snapshot to `end_ms`; a trade counts from the first moment of the grid that is not before it.
 
+    `recorded`: the recorded hours as they were, with other synthetic minutes in each history.
     ValueError for an empty flow, or a trade outside the time covered.
     """
     start = path.start_ms
@@ -127,19 +131,21 @@ def replay(
     grid = [*range(start, end_ms, step_minutes * 60_000), end_ms]
     grid = [moment for moment in grid if not any(in_window(expiry, moment, parameters) for expiry in expiries)]
     hours = (end_ms - 1) // HOUR_MS - start // HOUR_MS + 2
-    histories = [MarketPath(path.recording, path.surface, resample(path.candles, start, hours, seed + i), seed + i) for i in range(paths)]
+    seeds = range(seed, seed + paths)
+    drawn = [path.candles if recorded else resample(path.candles, start, hours, each) for each in seeds]
+    histories = [MarketPath(path.recording, path.surface, candles, each) for candles, each in zip(drawn, seeds, strict=True)]
     index = np.array([[history.index_ticks(moment) for moment in grid] for history in histories], dtype=np.int64)
     forwards = {expiry: np.array([[history.forward_ticks(expiry, moment) for moment in grid] for history in histories], dtype=np.int64) for expiry in expiries}
     book = _Book(path, instruments, grid, index, forwards, parameters)
-    return PnlStudy(_run(flow, instruments, grid, index, book, policy), seed, step_minutes)
+    return PnlStudy(*_run(flow, instruments, grid, index, book, policy), seed, step_minutes)
 
 
 def _run(
     flow: Sequence[FlowTrade], instruments: Sequence[Instrument], grid: Sequence[int], index: Integers, book: _Book, policy: HedgePolicy
-) -> dict[str, Floats]:
-    """All moments in turn, all paths at once. Value moves first, then the moment's trades, then the hedge."""
+) -> tuple[dict[str, Floats], Integers]:
+    """Parts and hedge trades. All moments in turn, all paths at once. Value moves first, then the moment's trades, then the hedge."""
     place = {instrument.id: i for i, instrument in enumerate(instruments)}
-    parts = {name: np.zeros(len(index)) for name in PARTS}
+    parts, hedges = {name: np.zeros(len(index)) for name in PARTS}, np.zeros(len(index), dtype=np.int64)
     lots, hedge = np.zeros(len(instruments)), np.zeros(len(index))
     waiting = sorted(flow, key=lambda trade: trade.time_ms)
     for step, moment in enumerate(grid):
@@ -156,7 +162,8 @@ def _run(
         traded = np.where(np.abs(off) > policy.band_lots, -np.rint(off), 0.0)
         parts["hedge_costs"] -= np.abs(traded) * index[:, step] * (policy.half_spread_bps + policy.fee_bps) / BPS
         hedge += traded
-    return parts
+        hedges += traded != 0
+    return parts, hedges
 
 
 class _Book:

@@ -15,6 +15,7 @@ from rich.table import Table
 from straddle.node.report import DemoReport, LiquidationReport
 from straddle.node.verify import VerifyReport
 
+DAY_S = 86_400
 PLAIN_SECONDS = 10.0
 """Without a terminal, progress within a stage shows as a line at most this often."""
 
@@ -136,7 +137,7 @@ def verify_table(report: VerifyReport, vk_id: bytes, *, trusted: bool) -> Table:
     rows = {
         "verifying key": f"0x{vk_id.hex()}, " + ("as expected" if trusted else "on the chain as in the record; name the one that you trust with --vk-id"),
         "layer-1 block": str(report.block),
-        "batches": f"{report.batches} proven, {report.proposals} proposed and not yet proven",
+        "batches": f"{report.batches} final, {report.proposals} proposed and not yet final",
         "accounts": str(report.accounts),
         "risk tables": f"{report.tables} recomputed from published inputs",
         "state root": f"{report.state_root:#x}: {_same(report.state_root == report.state_root_on_layer_1)}",
@@ -167,7 +168,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
         "instruments": f"{status['instruments']:,}, {status['open_orders']:,} open orders",
         "accounts": f"{status['accounts']:,}, {status['auctions']:,} of them for sale in an auction",
         "open batch": f"{batches['open']}, {batches['open_entries']:,} entries",
-        "batches": f"{batches['closed']} closed, {batches['proposed']} proposed, {batches['proved']} proved, {batches['verified']} verified",
+        "batches": f"{batches['closed']} closed, {batches['proposed']} proposed, {batches['proved']} proved, {batches['verified']} final",
         "prover lag": f"{batches['lag']} batches; from {batches['lag_max']} on the market is cancel-only",
         "cash": f"{_dollars(money['cash'], 10**6)} USDC; vault row {_dollars(money['vault_row'], 10**6)}",
         "conservation": "layer 1 was not read yet" if error is None else f"[{'red' if error else 'green'}]error {error} micro-dollars[/]",
@@ -175,9 +176,54 @@ def status_table(status: Mapping[str, Any]) -> Table:
     table = Table(show_header=False)
     table.add_column()
     table.add_column(overflow="fold")
-    for name, text in rows.items():
+    for name, text in {**rows, **_settlement(status["settlement"], batches)}.items():
         table.add_row(name, text)
     return table
+
+
+def _settlement(settlement: Mapping[str, Any], batches: Mapping[str, Any]) -> dict[str, str]:
+    """Policy, finality, bonds, challenges and the clocks."""
+    now, clocks, window = settlement["now"], settlement["clocks"], settlement["challenge_window_s"]
+    final = f"a batch is final {_span(window)} after its proposal, or with a proof" if window else "a batch is final with its proof"
+    rows = {"policy": f"{settlement['policy']}; {final}"}
+    if settlement["members"]:
+        away = {address: problem for address, problem in settlement["members"].items() if problem}
+        rows["committee"] = f"{len(settlement['members'])} members, {len(away)} did not certify the newest batch" + "".join(
+            f"; {address[:10]}...: {problem}" for address, problem in away.items()
+        )
+    if now is None:
+        return rows
+    if window:
+        challenges = f"[{'red' if now['open_challenges'] else 'green'}]{now['open_challenges']} open challenges[/]"
+        held = f"{_ether(now['reserved_wei'] - now['owed_wei'])} ETH of bonds held, {_ether(now['owed_wei'])} ETH to collect"
+        rows["stakes"] = f"{challenges}; {held}; a challenge costs {_ether(settlement['challenger_bond_wei'])} ETH"
+        rows["waiting"] = f"{(batches['proposed'] or 0) - (batches['verified'] or 0)} proposals within their window"
+    rows["forced requests"] = _queue_clock(now, clocks)
+    if now["frozen"]:
+        rows["frozen"] = "[red]proposals have ended for ever; exits are open[/]"
+    return rows
+
+
+def _queue_clock(now: Mapping[str, Any], clocks: Mapping[str, int]) -> str:
+    oldest = now["oldest_unanswered_s"]
+    limits = f"anyone may propose after {_span(clocks['PERMISSIONLESS_AFTER_S'])}, freeze after {_span(clocks['FREEZE_AFTER_S'])}"
+    if oldest is None:
+        return f"every queue entry is answered for good; {limits}"
+    age = now["time_s"] - oldest
+    colour = "red" if now["permissionless"] else "yellow" if age > DAY_S else "green"
+    return f"[{colour}]{now['unanswered']} entries wait for a final batch, the oldest for {_span(age)}[/]; {limits}"
+
+
+def _span(seconds: int) -> str:
+    """A time in words: the largest unit that gives a whole number, or two digits of hours and minutes."""
+    for unit, size in (("days", DAY_S), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds // 3_600}:{seconds // 60 % 60:02}:{seconds % 60:02} h" if seconds >= 3_600 else f"{seconds} s"
+
+
+def _ether(wei: int) -> str:
+    return f"{wei / 10**18:.4f}".rstrip("0").rstrip(".")
 
 
 def _dollars(amount: int | None, unit: int) -> str:

@@ -3,52 +3,39 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from straddle import __version__
+from straddle.cli.common import clear_errors, errors, finish, output
+from straddle.cli.compare import compare
 from straddle.cli.display import TerminalDisplay, demo_tables, status_table, verify_table
-from straddle.cli.remote import NodeUnreachable, fetch_status
-from straddle.l1.anvil import AnvilError
-from straddle.l1.contracts import ContractError
+from straddle.cli.exit import exit_command
+from straddle.cli.layer1 import DataOption, open_sources
+from straddle.cli.member import member
+from straddle.cli.remote import fetch_status
+from straddle.cli.solvency import solvency_command
+from straddle.cli.watch import watch
 from straddle.l1.deployment import Deployment, DeploymentError
-from straddle.l1.history import HistoryError
-from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
-from straddle.l1.sender import TransactionFailed
-from straddle.node.chain import ChainMismatch
+from straddle.l1.rpc import Rpc
+from straddle.node.choice import chosen_policy
 from straddle.node.config import ConfigError, DemoConfig
 from straddle.node.demo import run_demo
 from straddle.node.running import Node
 from straddle.node.served import listen, serve
-from straddle.node.session import SessionError
 from straddle.node.settings import Settings
-from straddle.node.upkeep import OperatorError
+from straddle.node.terms import PolicyTerms
 from straddle.node.verify import verify as verify_rollup
-from straddle.proving.keys import ProverOutputError
-from straddle.proving.prover import ProverError
-from straddle.sequencer.journal import JournalError
-from straddle.sequencer.poster import PosterError
-from straddle.sequencer.sequencer import ReplayError
-
-EXPECTED_ERRORS = (
-    *(ConfigError, SessionError, ProverError, ProverOutputError, JournalError, ReplayError, PosterError, ChainMismatch, NodeUnreachable, OperatorError),
-    *(AnvilError, ContractError, DeploymentError, HistoryError, ConnectionFailed, RpcError, TransactionFailed, OSError),
-)
 
 app = typer.Typer(help="Straddle: an options exchange as its own Ethereum rollup.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_output = Console()
-_errors = Console(stderr=True)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        _output.print(f"straddle {__version__}")
+        output.print(f"straddle {__version__}")
         raise typer.Exit
 
 
@@ -76,9 +63,11 @@ def demo(
     paths: Annotated[int, typer.Option(help="Histories of the P&L study.")] = DemoConfig.paths,
     workers: Annotated[int, typer.Option(help="Proofs made at a time; each takes some gigabytes.")] = DemoConfig.workers,
     workdir: Annotated[Path | None, typer.Option(help="Keep journal and batch status here.", show_default="a temporary directory")] = None,
+    policy: Annotated[str, typer.Option(help="zk, optimistic or validium.")] = "zk",
+    data_in: Annotated[str, typer.Option(help="calldata, blob or committee.", show_default="the policy's usual place")] = "",
 ) -> None:
     """Trade a recorded night to its settlement, prove it, verify it on a local layer 1, withdraw, and rebuild the state from layer-1 data."""
-    with _clear_errors():
+    with clear_errors():
         config = DemoConfig.recorded(
             chain=chain,
             prices=prices,
@@ -92,14 +81,15 @@ def demo(
             paths=paths,
             workers=workers,
             workdir=workdir,
+            terms=PolicyTerms(*chosen_policy(policy, data_in)),
         )
-        with TerminalDisplay(_output) as display:
+        with TerminalDisplay(output) as display:
             report = run_demo(config, display)
-        _output.print(*demo_tables(report), sep="\n")
+        output.print(*demo_tables(report), sep="\n")
         if json is not None:
             json.write_text(report.to_json())
-            _output.print(f"report written to {json}")
-    _finish(report.problems)
+            output.print(f"report written to {json}")
+    finish(report.problems)
 
 
 @app.command()
@@ -112,28 +102,37 @@ def up(
     l1: Annotated[str | None, typer.Option("--l1", help="JSON-RPC address of an anvil (key layer1.url).", show_default="an anvil of its own")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the interface; 0 takes a free one (key api.port).", show_default="the configuration's")] = None,
     speed: Annotated[float | None, typer.Option(help="Seconds of the recording a second (key market.speed).", show_default="the configuration's")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="zk, optimistic or validium; fixed at deployment (key rollup.policy).", show_default="the configuration's")
+    ] = None,
+    data_in: Annotated[
+        str | None, typer.Option(help="calldata, blob or committee; fixed at deployment (key rollup.data).", show_default="the policy's usual place")
+    ] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the whole configuration with every key's meaning, and end.")] = False,
 ) -> None:
     """Run an exchange: layer 1, oracle, sequencer, prover and the HTTP and WebSocket interface, until SIGINT or SIGTERM."""
-    with _clear_errors():
-        settings = Settings.load(config, {"preset": preset, "layer1.url": l1, "api.port": port, "market.speed": speed})
+    with clear_errors():
+        chosen = {"rollup.policy": policy, "rollup.data": data_in}
+        settings = Settings.load(config, {"preset": preset, "layer1.url": l1, "api.port": port, "market.speed": speed, **chosen})
         if print_config:
             typer.echo(settings.to_toml(), nl=False)
             return
         # A signal during start-up ends it as an interrupt does; while the node serves, the server takes both.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            with listen(settings.api.host, settings.api.port) as listener, TerminalDisplay(_output) as display, Node(settings, data, display) as node:
+            with listen(settings.api.host, settings.api.port) as listener, TerminalDisplay(output) as display, Node(settings, data, display) as node:
                 host, bound = listener.getsockname()[:2]
-                display.stage("ready", f"http://{host}:{bound} (layer 1: {node.chain.rpc.url}, rollup {node.deployment.rollup})")
+                display.stage(
+                    "ready", f"http://{host}:{bound} ({node.deployment.config.policy}; layer 1: {node.chain.rpc.url}, rollup {node.deployment.rollup})"
+                )
                 display.progress(f"straddle status --url http://{host}:{bound} shows how it stands; Ctrl-C ends it, the same command goes on")
                 serve(node, listener)
                 display.stage("stopping", "a last snapshot")
         except KeyboardInterrupt:
-            _output.print("stopped", highlight=False)
+            output.print("stopped", highlight=False)
             return
         if node.failure is not None:
-            _errors.print(f"[red]straddle:[/red] the node ended by itself: {escape(str(node.failure))}", highlight=False, soft_wrap=True)
+            errors.print(f"[red]straddle:[/red] the node ended by itself: {escape(str(node.failure))}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from node.failure
 
 
@@ -142,10 +141,10 @@ def status(
     url: Annotated[str, typer.Option(help="Address of a node's interface.")] = "http://127.0.0.1:8645",
 ) -> None:
     """Show how a running node stands: log, market, batches, prover lag, money. Exit code 1 when something is wrong with it."""
-    with _clear_errors():
+    with clear_errors():
         found = fetch_status(url)
-        _output.print(status_table(found))
-    _finish([str(problem) for problem in found["problems"]])
+        output.print(status_table(found))
+    finish([str(problem) for problem in found["problems"]])
 
 
 @app.command()
@@ -153,15 +152,20 @@ def verify(
     l1: Annotated[str, typer.Option("--l1", help="JSON-RPC address of a layer-1 node.")],
     deployment: Annotated[Path, typer.Option(help="The deployment's record (JSON).")],
     vk_id: Annotated[str | None, typer.Option("--vk-id", help="Verifying key that you expect, 32 bytes in hex: of a set-up that you trust.")] = None,
+    data: DataOption = None,
 ) -> None:
-    """Rebuild a rollup's state from layer-1 data alone and compare every root, every risk table and the vault. Exit code 1 when something differs."""
-    with _clear_errors():
+    """Rebuild a rollup's state from layer-1 data (a validium: with one member's) and compare every root, every risk table and the vault.
+
+    Exit code 1 when something differs.
+    """
+    with clear_errors():
         record = Deployment.from_json(deployment.read_text())
         _check_key(record, vk_id)
-        with Rpc(l1) as rpc, TerminalDisplay(_output) as display:
-            report = verify_rollup(rpc, record, display.progress)
-        _output.print(verify_table(report, record.vk_id, trusted=vk_id is not None))
-    _finish(report.mismatches)
+        with Rpc(l1) as rpc, TerminalDisplay(output) as display:
+            blobs, bodies = open_sources(rpc, record, data)
+            report = verify_rollup(rpc, record, display.progress, blobs=blobs, bodies=bodies)
+        output.print(verify_table(report, record.vk_id, trusted=vk_id is not None))
+    finish(report.mismatches)
 
 
 def _check_key(record: Deployment, expected: str | None) -> None:
@@ -177,21 +181,12 @@ def _check_key(record: Deployment, expected: str | None) -> None:
             raise DeploymentError(f"vk_id: 0x{record.vk_id.hex()} in the record, expected 0x{wanted.hex()} (--vk-id)")
 
 
-def _finish(problems: list[str]) -> None:
-    for problem in problems:
-        _errors.print(f"[red]does not hold:[/red] {escape(problem)}", highlight=False, soft_wrap=True)
-    if problems:
-        raise typer.Exit(1)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Errors that a user can act on become one message; anything else is a bug and shows its trace."""
-    try:
-        yield
-    except EXPECTED_ERRORS as error:
-        _errors.print(f"[red]straddle:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from error
+# Commands of their own files: one line each.
+app.command("exit")(exit_command)
+app.command()(member)
+app.command("solvency")(solvency_command)
+app.command()(compare)
+app.command()(watch)
 
 
 if __name__ == "__main__":

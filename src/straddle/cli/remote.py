@@ -25,3 +25,14 @@ def fetch_status(url: str) -> dict[str, Any]:
     if not isinstance(found, dict) or not {"sequence", "batches", "money", "problems"} <= found.keys():
         raise NodeUnreachable(f"--url {url}: answered {str(found)[:200]}, expected the status of a node of `straddle up`")
     return found
+
+
+def fetch_saved(url: str, account: int) -> str:
+    """GET /accounts/{account}/saved. NodeUnreachable says what came instead."""
+    try:
+        response = httpx.get(f"{url.rstrip('/')}/accounts/{account}/saved", timeout=TIMEOUT_S, trust_env=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise NodeUnreachable(f"--node {url}: no node answers: {type(error).__name__} {error}") from error
+    if response.status_code != 200:
+        raise NodeUnreachable(f"--node {url}: status {response.status_code}: {response.text[:200]}, expected account {account} as its newest batch has it")
+    return response.text

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
 from straddle.commitments.layout import Layout, signed, unsigned
 from straddle.core.accounts import Auction, Slot
-from straddle.primitives.hashing import ascii_element, compress, sponge
+from straddle.primitives.hashing import ascii_element, compress, compress_many, sponge, sponge_many
 from straddle.primitives.merkle import SparseMerkleTree
 
 EMPTY_POSITIONS_DIGEST = ascii_element("straddle.positions")
@@ -53,9 +53,34 @@ def positions_digest(positions: Mapping[int, int]) -> int:
     return digest
 
 
+def positions_digests(holdings: Sequence[Mapping[int, int]]) -> list[int]:
+    """`positions_digest` of each, the first position of all of them hashed in one native call, then the second, and so on."""
+    words = [[POSITION_ITEM.pack("position", item) for item in sorted(positions.items()) if item[1]] for positions in holdings]
+    digests = [EMPTY_POSITIONS_DIGEST] * len(words)
+    for place in range(max(map(len, words), default=0)):
+        folded = [i for i, items in enumerate(words) if place < len(items)]
+        for i, digest in zip(folded, compress_many([(digests[i], words[i][place]) for i in folded]), strict=True):
+            digests[i] = digest
+    return digests
+
+
+def leaf_hashes(leaves: Sequence[AccountLeaf]) -> list[int]:
+    """`hash` of each leaf, in one native call."""
+    return sponge_many("straddle.account", leaves)
+
+
 def slot_leaf(slot: Slot) -> int:
     """Leaf of an order slot; (0, 0, 0) is the untouched slot."""
-    return compress(SLOT_NONCE.pack("slot", (slot.nonce, slot.revision)), SLOT_FILLED.pack("slot", (slot.filled,)))
+    return compress(*_slot_words(slot))
+
+
+def slot_leaves(slots: Sequence[Slot]) -> list[int]:
+    """`slot_leaf` of each slot, in one native call."""
+    return compress_many([_slot_words(slot) for slot in slots])
+
+
+def _slot_words(slot: Slot) -> tuple[int, int]:
+    return SLOT_NONCE.pack("slot", (slot.nonce, slot.revision)), SLOT_FILLED.pack("slot", (slot.filled,))
 
 
 def auction_word(auction: Auction | None) -> int:

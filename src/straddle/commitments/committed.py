@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from straddle.commitments.accounts import AccountLeaf, auction_word, empty_orders_tree, positions_digest, slot_leaf
+from straddle.commitments.accounts import AccountLeaf, auction_word, empty_orders_tree, positions_digest, slot_leaves
 from straddle.core.accounts import EMPTY_SLOT, NO_KEY, Account, PublicKey, Slot
 from straddle.core.batch import OrderUse
 from straddle.primitives.keys import key_multiple
-from straddle.primitives.merkle import SparseMerkleTree
+from straddle.primitives.merkle import SparseMerkleTree, write_many
 
 
 class LedgerError(ValueError):
@@ -27,6 +27,10 @@ class CommittedAccount:
     @property
     def leaf(self) -> AccountLeaf:
         """The values under its leaf."""
+        return self.leaf_with(positions_digest(self.account.positions))
+
+    def leaf_with(self, digest: int) -> AccountLeaf:
+        """The values under its leaf; `digest` is that of its positions."""
         a = self.account
         return AccountLeaf(
             owner=a.owner,
@@ -36,7 +40,7 @@ class CommittedAccount:
             multiple_y=self.multiple.y,
             key_epoch=a.key_epoch,
             cash=a.cash,
-            positions_digest=positions_digest(a.positions),
+            positions_digest=digest,
             orders_root=self.orders.root,
             min_nonce=a.min_nonce,
             action_nonce=a.action_nonce,
@@ -80,13 +84,14 @@ def next_slot(slot: Slot, nonce: int, revision: int, fill: int) -> Slot:
 
 
 class SlotChain:
-    """Updates of one account's slots in their order."""
+    """Updates of one account's slots in their order; `open_slots` writes them into its tree."""
 
     def __init__(self, old: CommittedAccount, slot_depth: int) -> None:
         self.account = old.account.id
         self.slots = dict(old.account.slots)
         self.tree = old.orders.copy()
-        self.openings: list[SlotOpening] = []
+        self.steps: list[tuple[int, int, Slot, Slot]] = []
+        """Use, index, old and new slot of each update."""
         self._slot_count = 1 << slot_depth
 
     def slot(self, nonce: int) -> Slot:
@@ -96,23 +101,24 @@ class SlotChain:
     def advance(self, new: Slot, use: int = -1) -> None:
         """Write `new` into its slot."""
         index = new.nonce % self._slot_count
-        old, root_old, path = self.slot(new.nonce), self.tree.root, tuple(self.tree.path(index))
-        self.tree.set(index, slot_leaf(new))
+        self.steps.append((use, index, self.slots.get(index, EMPTY_SLOT), new))
         self.slots[index] = new
-        self.openings.append(SlotOpening(use, self.account, len(self.openings), old, new, path, root_old, self.tree.root))
 
 
-def replay_slots(old: CommittedAccount, uses: Sequence[tuple[int, OrderUse]], slot_depth: int) -> tuple[SparseMerkleTree, list[SlotOpening]]:
-    """The account's slot tree after its order uses, and one opening for each."""
+def open_slots(chains: Sequence[SlotChain]) -> list[SlotOpening]:
+    """Writes the updates of several accounts into their trees, all of them hashed together; one opening for each, chain after chain."""
+    steps = [(chain, step, *update) for chain in chains for step, update in enumerate(chain.steps)]
+    leaves = slot_leaves([new for *_, new in steps])
+    writes = write_many([(chain.tree, index, leaf) for (chain, _, _, index, _, _), leaf in zip(steps, leaves, strict=True)])
+    return [SlotOpening(use, chain.account, step, old, new, *write) for (chain, step, use, _, old, new), write in zip(steps, writes, strict=True)]
+
+
+def replay_slots(old: CommittedAccount, uses: Sequence[tuple[int, OrderUse]], slot_depth: int) -> SlotChain:
+    """The updates of the account's slots by its order uses."""
     chain = SlotChain(old, slot_depth)
     for index, use in uses:
         slot = next_slot(chain.slot(use.order.nonce), use.order.nonce, use.order.revision, use.fill)
         if slot.filled > use.order.size_lots:
             raise LedgerError(f"account {use.account} order nonce {slot.nonce}: {slot.filled} lots filled, expected at most {use.order.size_lots}")
         chain.advance(slot, index)
-    return chain.tree, chain.openings
-
-
-def final_slots(start: Mapping[int, Slot], openings: Sequence[SlotOpening], slot_depth: int) -> dict[int, Slot]:
-    """Slots after the openings."""
-    return {**start, **{opening.new.nonce % (1 << slot_depth): opening.new for opening in openings}}
+    return chain

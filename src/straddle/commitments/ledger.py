@@ -6,19 +6,19 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from straddle.commitments.accounts import AccountLeaf, empty_accounts_tree
-from straddle.commitments.committed import CommittedAccount, LedgerError, SlotOpening, empty_committed_account, final_slots, replay_slots
+from straddle.commitments.accounts import AccountLeaf, empty_accounts_tree, leaf_hashes, positions_digests
+from straddle.commitments.committed import CommittedAccount, LedgerError, SlotChain, SlotOpening, empty_committed_account, open_slots, replay_slots
 from straddle.commitments.data import Body, Effects, QueueEntry
 from straddle.commitments.layout import DataError
 from straddle.commitments.listings import Listing, Listings
 from straddle.commitments.params import params_hash
 from straddle.commitments.rebuild import updated_accounts
 from straddle.core.accounts import FEE_ACCOUNT, INSURANCE_ACCOUNT, Account
-from straddle.core.batch import OpenBatch
+from straddle.core.batch import OpenBatch, OrderUse
 from straddle.core.instruments import Instrument
 from straddle.core.params import Params
 from straddle.primitives.hashing import sponge
-from straddle.primitives.merkle import SparseMerkleTree
+from straddle.primitives.merkle import SparseMerkleTree, write_many
 
 __all__ = ["AccountOpening", "CommittedState", "LedgerError", "PositionChange", "StateChange", "StateParts"]
 
@@ -126,19 +126,21 @@ class CommittedState:
         """
         self._check_continues(batch)
         listed = self._extended(batch.listings)
+        uses: dict[int, list[tuple[int, OrderUse]]] = {}
+        for index, use in enumerate(batch.order_uses):
+            uses.setdefault(use.account, []).append((index, use))
         updates: list[CommittedAccount] = []
-        slots: list[SlotOpening] = []
+        chains: list[SlotChain] = []
         for identifier in _touched(batch):
             old, account = self.account(identifier), batch.end[identifier].copy()
-            uses = [(index, use) for index, use in enumerate(batch.order_uses) if use.account == identifier]
-            orders, openings = replay_slots(old, uses, self.params.slot_depth)
-            if final_slots(old.account.slots, openings, self.params.slot_depth) != account.slots:
+            chain = replay_slots(old, uses.get(identifier, ()), self.params.slot_depth)
+            if chain.slots != account.slots:
                 raise LedgerError(f"account {identifier}: its order uses do not lead to its slots")
             if identifier not in batch.opened and account.positions != old.account.positions:
                 raise LedgerError(f"account {identifier}: its positions change but the batch does not open them")
-            updates.append(old.updated(account, orders))
-            slots += openings
-        return self._commit(updates, batch.opened, slots, listed, len(batch.queue))
+            updates.append(old.updated(account, chain.tree))
+            chains.append(chain)
+        return self._commit(updates, batch.opened, open_slots(chains), listed, len(batch.queue))
 
     def apply_data(self, effects: Effects, body: Body, queue: Sequence[QueueEntry]) -> StateChange:
         """Advance by what layer 1 holds of a batch alone; `queue` are the entries that layer 1 recorded for it.
@@ -187,17 +189,19 @@ class CommittedState:
     def _commit(
         self, updates: Sequence[CommittedAccount], opened: Collection[int], slots: Sequence[SlotOpening], listed: Listings, queue_count: int
     ) -> StateChange:
-        """Write the new accounts, which ascend by id."""
-        before = self.parts
-        rows: list[AccountOpening] = []
+        """Write the new accounts, which ascend by id; their slots are in their trees."""
+        before, identifiers = self.parts, [update.account.id for update in updates]
+        accounts = [*map(self.account, identifiers), *updates]
+        digests = positions_digests([item.account.positions for item in accounts])
+        leaves = [item.leaf_with(digest) for item, digest in zip(accounts, digests, strict=True)]
+        old, new = leaves[: len(updates)], leaves[len(updates) :]
+        writes = write_many([(self.tree, identifier, leaf) for identifier, leaf in zip(identifiers, leaf_hashes(new), strict=True)])
+        rows = [AccountOpening(identifiers[i], old[i], new[i], write.path) for i, write in enumerate(writes)]
         positions: list[PositionChange] = []
         for update in updates:
-            identifier = update.account.id
-            old = self.account(identifier)
-            rows.append(AccountOpening(identifier, old.leaf, update.leaf, tuple(self.tree.path(identifier))))
-            if identifier in opened:
-                positions += _position_changes(old.account, update.account)
-            self._put(update)
+            if update.account.id in opened:
+                positions += _position_changes(self.account(update.account.id).account, update.account)
+        self.accounts.update(zip(identifiers, updates, strict=True))
         self.listed = listed
         self.batch_number += 1
         self.queue_pointer += queue_count

@@ -39,6 +39,8 @@ class Listings:
     settled: dict[int, int] = field(default_factory=dict)
     """instrument id -> settlement value in ticks."""
     retired: set[int] = field(default_factory=set)
+    words: list[tuple[Listing, ...]] = field(default_factory=list)
+    """Of each batch that had any: what the root can be computed from again."""
 
     @property
     def tabled(self) -> tuple[Instrument, ...]:
@@ -47,7 +49,7 @@ class Listings:
 
     def copy(self) -> Listings:
         """An independent copy."""
-        return Listings(self.root, list(self.instruments), dict(self.settled), set(self.retired))
+        return Listings(self.root, list(self.instruments), dict(self.settled), set(self.retired), list(self.words))
 
     def extended(self, words: Sequence[Listing]) -> Listings:
         """The listings after a batch's words. DataError names a word that does not continue them; nothing is changed then."""
@@ -67,6 +69,8 @@ class Listings:
             else:
                 new.retired.add(item.instrument)
         new.root = extend_listings_root(self.root, words)
+        if words:
+            new.words.append(tuple(words))
         return new
 
 

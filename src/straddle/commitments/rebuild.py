@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from straddle.commitments.committed import CommittedAccount, LedgerError, SlotChain, SlotOpening
+from straddle.commitments.committed import CommittedAccount, LedgerError, SlotChain, SlotOpening, open_slots
 from straddle.commitments.data import AccountData, AuctionCode, Body, Effects, PositionData, QueueEntry, SlotData
 from straddle.commitments.listings import Listings
 from straddle.core.accounts import Account, Auction, Slot
@@ -27,7 +27,7 @@ def updated_accounts(
     positions = _positions(body.positions, listed)
     slot_rows = {account: list(rows) for account, rows in groupby(body.slots, key=lambda row: row.account)}
     updates: list[CommittedAccount] = []
-    slots: list[SlotOpening] = []
+    chains: list[SlotChain] = []
     for row in body.accounts:
         old = account_of(row.id)
         chain = SlotChain(old, params.slot_depth)
@@ -36,9 +36,9 @@ def updated_accounts(
         account = _new_values(old.account, row, effects, positions.get(row.id))
         account.slots = chain.slots
         updates.append(old.updated(account, chain.tree))
-        slots += chain.openings
+        chains.append(chain)
     _check_conservation(account_of, effects, updates, listed)
-    return updates, slots
+    return updates, open_slots(chains)
 
 
 def _positions(rows: Sequence[PositionData], listed: Listings) -> dict[int, dict[int, int]]:

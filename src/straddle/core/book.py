@@ -109,6 +109,14 @@ class Book:
         """The side on which orders of `side` rest."""
         return self.bids if side else self.asks  # SELL is 0; naming the member would cost more than all the rest
 
+    def best_for(self, side: Side, limit_ticks: int) -> RestingOrder | None:
+        """The order that a taker of `side` meets first; None when there is none within its limit."""
+        against = self.asks if side else self.bids
+        best = against.best_ticks()
+        if best is None or (best > limit_ticks if side else best < limit_ticks):
+            return None
+        return against.best()
+
     def __bool__(self) -> bool:
         """Whether any order rests in it."""
         return self.bids.best_ticks() is not None or self.asks.best_ticks() is not None

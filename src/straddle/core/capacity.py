@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from straddle.core.batch import OpenBatch
-from straddle.core.orders import Signature
 
 if TYPE_CHECKING:
     from straddle.core.state import Exchange
 
-SetKey = tuple[int, int, Signature]
-"""What one signature row signs for an order set: account, root of the set, signature."""
+SetKey = tuple[int, int, int, int, int]
+"""What one signature row signs for an order set: account, root of the set, and the signature's integers."""
 
 OrderUseKey = tuple[int, int, int]
 """One row of the orders table: account, nonce, revision."""

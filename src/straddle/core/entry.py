@@ -2,111 +2,96 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from straddle.core.accounts import EMPTY_SLOT
 from straddle.core.book import RestingOrder
 from straddle.core.exposure import Exposure
 from straddle.core.market_state import MarketState, reducible_lots
-from straddle.core.orders import FLAG_POST_ONLY, FLAG_REDUCE_ONLY, FLAGS_ALL, Leg, Order
+from straddle.core.orders import FLAG_POST_ONLY, FLAG_REDUCE_ONLY, FLAGS_ALL, FLAGS_IMMEDIATE, Leg
 from straddle.core.params import BPS, POSITION_VALUE_BOUND, SIZE_LOTS_MAX, TICKS_MAX
 from straddle.core.rejections import Rejection, RejectionCode
 from straddle.core.trading import Trading
+from straddle.core.units import Unit
 
 _CANCEL_ONLY, _REDUCE_ONLY = MarketState.CANCEL_ONLY, MarketState.REDUCE_ONLY
 """Looked up once: every order asks."""
 
 
-@dataclass(slots=True)
-class Entry:
-    """An order whose terms and nonce are good."""
+def check_entry(trading: Trading, unit: Unit, incoming: RestingOrder, live: RestingOrder | None) -> Rejection | None:
+    """Every condition on one order of a set whose signature holds, but for what its account can carry: terms, nonce, market and protection.
 
-    left_lots: int
-    """Units that it may still fill; 0 or less for an amendment that only takes the live order away."""
-    replaced: RestingOrder | None
-    """The live order whose slot it takes."""
-    unit_fee: int
-    """Worst fee of one unit on the table."""
-
-
-def check_entry(trading: Trading, account: int, order: Order) -> Entry | Rejection:
-    """Every condition on one order of a set whose signature holds, but for what its account can carry: terms, nonce, market and protection."""
-    fee = _check_terms(trading, order)
-    if isinstance(fee, Rejection):
-        return fee
-    entry = _check_nonce(trading, account, order, fee)
-    if isinstance(entry, Rejection) or entry.left_lots <= 0:
-        return entry
-    return _check_caution(trading, account, order) or entry
+    `live`: the open order in its slot. Fills in what it may still fill (0 or less for an amendment that only takes the live order away) and its worst fee.
+    """
+    refused = _check_terms(trading, unit, incoming)
+    if refused is None:
+        refused = _check_nonce(trading, incoming, live)
+    if refused is not None or incoming.left_lots <= 0 or not trading.cautious:
+        return refused
+    return _check_caution(trading, incoming)
 
 
-def _check_terms(trading: Trading, order: Order) -> int | Rejection:
-    """What the order says, against its instruments and the table; its worst fee a unit. The fee cap covers it, so that no taker's fee can exceed its cap."""
-    unit = trading.units.check(order.legs)
-    if isinstance(unit, Rejection):
-        return unit
-    flags, limit, time_ms = order.flags, order.limit_ticks, trading.table.time_ms
-    if flags & ~FLAGS_ALL or (flags & FLAG_POST_ONLY and order.immediate):
+def _check_terms(trading: Trading, unit: Unit, incoming: RestingOrder) -> Rejection | None:
+    """What the order says, against its unit and the table. The fee cap covers its worst fee, so that no taker's fee can exceed its cap."""
+    order = incoming.order
+    flags, size, limit, time_ms = order.flags, order.size_lots, order.limit_ticks, trading.table.time_ms
+    if flags and (flags & ~FLAGS_ALL or (flags & FLAG_POST_ONLY and flags & FLAGS_IMMEDIATE)):
         return Rejection(
             RejectionCode.FLAGS, "flags", flags, f"bits below {FLAGS_ALL + 1}, post only (4) neither with immediate or cancel (1) nor fill or kill (2)"
         )
     if order.expiry_ms <= time_ms:
         return Rejection(RejectionCode.ORDER_EXPIRED, "expiry_ms", order.expiry_ms, f"later than the table's time {time_ms}")
-    if not 0 <= order.size_lots <= SIZE_LOTS_MAX or order.size_lots % unit.step:
-        return Rejection(RejectionCode.SIZE, "size_lots", order.size_lots, f"a multiple of {unit.step} up to {SIZE_LOTS_MAX}")
+    if not 0 <= size <= SIZE_LOTS_MAX or size % unit.step:
+        return Rejection(RejectionCode.SIZE, "size_lots", size, f"a multiple of {unit.step} up to {SIZE_LOTS_MAX}")
     if not unit.lowest <= limit <= TICKS_MAX or limit % unit.tick:
         return Rejection(RejectionCode.LIMIT, "limit_ticks", limit, f"a multiple of {unit.tick} from {unit.lowest} to {TICKS_MAX}")
     if not unit.low <= limit <= unit.high:
         return Rejection(RejectionCode.PRICE_BAND, "limit_ticks", limit, f"{unit.low} to {unit.high} (mark and band of the table)")
-    fee = trading.units.worst_fee(order)
+    fee = incoming.unit_fee = unit.worst_fee(order)
     if order.fee_cap < fee:
         return Rejection(RejectionCode.FEE_CAP, "fee_cap", order.fee_cap, f"at least {fee} micro-dollars a lot, or unit of a combination")
-    return fee
+    return None
 
 
-def _check_nonce(trading: Trading, account: int, order: Order, unit_fee: int) -> Entry | Rejection:
+def _check_nonce(trading: Trading, incoming: RestingOrder, live: RestingOrder | None) -> Rejection | None:
     """The slot rule of docs/protocol/state.md, and no revision twice."""
-    exchange, nonce = trading.exchange, order.nonce
-    owner, index = exchange.accounts[account], nonce % exchange.params.slots
-    min_nonce = owner.min_nonce or 1
-    if nonce < min_nonce:
-        return Rejection(RejectionCode.NONCE_DEAD, "nonce", nonce, f"at least {min_nonce}")
-    slot = owner.slots.get(index, EMPTY_SLOT)
-    orders = exchange.open_orders.get(account)
-    live = orders.get(index) if orders else None
-    newest, revision = slot.nonce, slot.revision
+    order, owner = incoming.order, trading.exchange.accounts[incoming.account]
+    nonce, size = order.nonce, order.size_lots
+    if nonce < (owner.min_nonce or 1):
+        return Rejection(RejectionCode.NONCE_DEAD, "nonce", nonce, f"at least {owner.min_nonce or 1}")
+    newest, revision, filled = owner.slots.get(nonce % trading.slots, EMPTY_SLOT)
+    if newest != nonce:
+        filled = 0
     if live is not None and (live.order.nonce, live.order.revision) > (newest, revision):
         newest, revision = live.order.nonce, live.order.revision
     if nonce < newest:
         return Rejection(RejectionCode.NONCE_STALE, "nonce", nonce, f"at least {newest}, which its slot has seen")
     if nonce == newest and order.revision <= revision:
         return Rejection(RejectionCode.REVISION, "revision", order.revision, f"more than {revision}, which this nonce has seen")
-    filled = slot.filled if slot.nonce == nonce else 0
-    if order.size_lots <= filled and live is None:
-        return Rejection(RejectionCode.SIZE, "size_lots", order.size_lots, f"more than {filled}, which has filled (less only amends a live order away)")
-    return Entry(order.size_lots - filled, live, unit_fee)
-
-
-def _check_caution(trading: Trading, account: int, order: Order) -> Rejection | None:
-    """The market takes orders, and the account's protection is not frozen; then only orders that never rest enter, so that it can still hedge."""
-    exchange = trading.exchange
-    state, protection = trading.market_state, exchange.protections.get(account)
-    if state is _CANCEL_ONLY:
-        return Rejection(RejectionCode.CANCEL_ONLY, "market_state", state, "an open or reduce-only market, or an amendment to what has filled")
-    if protection is not None and exchange.time_ms < protection.frozen_until_ms and not order.immediate:
-        expected = f"immediate or cancel (1) or fill or kill (2) until {protection.frozen_until_ms}: the account's protection tripped"
-        return Rejection(RejectionCode.PROTECTION_FROZEN, "flags", order.flags, expected)
+    if size <= filled and live is None:
+        return Rejection(RejectionCode.SIZE, "size_lots", size, f"more than {filled}, which has filled (less only amends a live order away)")
+    incoming.left_lots = size - filled
     return None
 
 
-def admit(trading: Trading, incoming: RestingOrder, replaced: RestingOrder | None) -> Rejection | None:
+def _check_caution(trading: Trading, incoming: RestingOrder) -> Rejection | None:
+    """The market takes orders, and the account's protection is not frozen; then only orders that never rest enter, so that it can still hedge."""
+    exchange = trading.exchange
+    state, protection = trading.market_state, exchange.protections.get(incoming.account)
+    if state is _CANCEL_ONLY:
+        return Rejection(RejectionCode.CANCEL_ONLY, "market_state", state, "an open or reduce-only market, or an amendment to what has filled")
+    if protection is not None and exchange.time_ms < protection.frozen_until_ms and not incoming.order.immediate:
+        expected = f"immediate or cancel (1) or fill or kill (2) until {protection.frozen_until_ms}: the account's protection tripped"
+        return Rejection(RejectionCode.PROTECTION_FROZEN, "flags", incoming.order.flags, expected)
+    return None
+
+
+def admit(trading: Trading, unit: Unit, incoming: RestingOrder, replaced: RestingOrder | None) -> Rejection | None:
     """Reserves the incoming order in place of the one that it replaces, if its account can carry it: position caps and value bounds, numbers of positions
     and orders, margin, as if every open order filled. A refusal leaves the reservation to be taken back by the caller, to a mark set before."""
     exchange, account, order = trading.exchange, incoming.account, incoming.order
-    exposure = trading.exposure(account)
+    exposure = trading.used.get(account) or trading.exposure(account)
     _reserve(trading, incoming, replaced)
-    for leg in order.legs:
-        rejection = _check_position(trading, exposure, incoming, leg)
+    for place, most_lots in enumerate(unit.most_lots):
+        rejection = _check_position(trading, exposure, incoming, order.legs[place], most_lots)
         if rejection is not None:
             return rejection
     limits, held, cash = exchange.limits, exposure.instruments, exchange.accounts[account].cash
@@ -133,14 +118,14 @@ def _reserve(trading: Trading, incoming: RestingOrder, replaced: RestingOrder | 
     trading.reserve(incoming, incoming.left_lots)
 
 
-def _check_position(trading: Trading, exposure: Exposure, incoming: RestingOrder, leg: Leg) -> Rejection | None:
+def _check_position(trading: Trading, exposure: Exposure, incoming: RestingOrder, leg: Leg, most_lots: int) -> Rejection | None:
     """Size of the position that the order could lead to in one of its instruments; whether it reduces where it has to."""
-    exchange, order, instrument = trading.exchange, incoming.order, leg.instrument
+    order, (instrument, ratio) = incoming.order, leg
     position, buys, sells = exposure.lots(instrument)
-    side = order.leg_side(leg)
-    lots, towards = (buys, position) if side.sign > 0 else (sells, -position)
+    side = order.side if ratio > 0 else order.side.opposite
+    lots, towards = (buys, position) if side else (sells, -position)
     if order.flags & FLAG_REDUCE_ONLY:
-        closing = _open_reducing(trading, incoming, leg) + abs(leg.ratio) * incoming.left_lots
+        closing = _open_reducing(trading, incoming, leg) + abs(ratio) * incoming.left_lots
         if closing > reducible_lots(position, side):
             expected = f"at most {reducible_lots(position, side)} lots of instrument {instrument} with the open reduce-only orders of its side, not {closing}"
             return Rejection(RejectionCode.REDUCE_ONLY, "size_lots", order.size_lots, expected)
@@ -148,18 +133,18 @@ def _check_position(trading: Trading, exposure: Exposure, incoming: RestingOrder
         expected = f"at most {reducible_lots(position, side)} lots with all open orders of its side, not {lots}: the market is reduce-only"
         return Rejection(RejectionCode.REDUCE_ONLY, "size_lots", order.size_lots, expected)
     reached = lots + towards
-    cap = exchange.instruments[instrument].position_cap_lots
+    if reached <= most_lots:
+        return None
+    cap = trading.exchange.instruments[instrument].position_cap_lots
     if reached > cap:
         return Rejection(RejectionCode.POSITION_CAP, "size_lots", order.size_lots, f"a position of at most {cap} lots with all open orders, not {reached}")
-    if reached * trading.table.packed.largest(instrument) >= POSITION_VALUE_BOUND:
-        return Rejection(RejectionCode.POSITION_VALUE, "size_lots", order.size_lots, f"size times value or scenario result below {POSITION_VALUE_BOUND}")
-    return None
+    return Rejection(RejectionCode.POSITION_VALUE, "size_lots", order.size_lots, f"size times value or scenario result below {POSITION_VALUE_BOUND}")
 
 
 def _open_reducing(trading: Trading, incoming: RestingOrder, leg: Leg) -> int:
     """Lots of the account's other open reduce-only orders that trade an instrument on the same side."""
     exchange, side = trading.exchange, incoming.order.leg_side(leg)
-    slot, lots = incoming.order.nonce % exchange.params.slots, 0
+    slot, lots = incoming.order.nonce % trading.slots, 0
     for index, resting in exchange.open_orders.get(incoming.account, {}).items():
         if resting.order.reduce_only and index != slot:
             same = (other for other in resting.order.legs if other.instrument == leg.instrument and resting.order.leg_side(other) is side)

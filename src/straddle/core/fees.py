@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from straddle.core.orders import Order
+from straddle.core.orders import Legs, Order
 from straddle.core.params import BPS
 from straddle.core.risk_table import RiskRow, RiskTable
 
@@ -35,6 +35,18 @@ def fill_fee(bps: int, schedule: FeeSchedule, index_ticks: int, row: RiskRow, pr
     return -(-rate * size_lots // BPS)
 
 
+def fill_fees(schedule: FeeSchedule, index_ticks: int, row: RiskRow, price_ticks: int, size_lots: int) -> tuple[int, int]:
+    """`fill_fee` of the taker and of the maker."""
+    taker, maker = schedule.taker_bps * index_ticks, schedule.maker_bps * index_ticks
+    if not row.linear:
+        cap = schedule.option_cap_bps * price_ticks if price_ticks > 0 else 0
+        if taker > cap:
+            taker = cap
+        if maker > cap:
+            maker = cap
+    return -(-taker * size_lots // BPS), -(-maker * size_lots // BPS)
+
+
 def worst_unit_fee(schedule: FeeSchedule, table: RiskTable, order: Order) -> int:
     """The most that one unit of an order can cost in fees, taking or making, at any prices that it may fill at, each lot rounded up.
 
@@ -47,5 +59,11 @@ def worst_unit_fee(schedule: FeeSchedule, table: RiskTable, order: Order) -> int
         row = table[legs[0].instrument]
         price_max = order.limit_ticks if order.side.sign > 0 else max(order.limit_ticks, row.mark + row.band)
         return fill_fee(bps, schedule, table.index_ticks, row, price_max, 1)
+    return band_fee(schedule, table, legs)
+
+
+def band_fee(schedule: FeeSchedule, table: RiskTable, legs: Legs) -> int:
+    """The most that one unit of these legs can cost in fees, at any prices inside the bands, each lot rounded up."""
+    bps = max(schedule.taker_bps, schedule.maker_bps)
     rows = [(table[leg.instrument], abs(leg.ratio)) for leg in legs]
     return sum(ratio * fill_fee(bps, schedule, table.index_ticks, row, row.mark + row.band, 1) for row, ratio in rows)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from straddle.core.book import RestingOrder
 from straddle.core.combinations import leg_prices
-from straddle.core.entry import Entry, admit, check_entry
+from straddle.core.entry import admit, check_entry
 from straddle.core.events import CancelReason, OrderCancelled, OrderRejected
 from straddle.core.implied import execute_implied, implied_ticks
 from straddle.core.market_state import reducible_lots
@@ -22,6 +22,7 @@ from straddle.core.orders import FLAG_FILL_OR_KILL, FLAG_POST_ONLY, FLAG_REDUCE_
 from straddle.core.params import MAX_FILLS_PER_ORDER
 from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
 from straddle.core.trading import LegFill, Mark, Part, TakerStopped, Trading
+from straddle.core.units import Unit
 
 _AMENDED, _REPLACED = CancelReason.AMENDED, CancelReason.REPLACED
 """Looked up once: every amendment gives one."""
@@ -33,41 +34,46 @@ def place(trading: Trading, incoming: RestingOrder, mark: Mark) -> None:
     `mark`: the one just made.
     """
     order = incoming.order
-    entry = check_entry(trading, incoming.account, order)
-    refused = entry if isinstance(entry, Rejection) else _enter(trading, incoming, entry)
+    unit = trading.units.check(order.legs)
+    refused = unit if isinstance(unit, Rejection) else _enter(trading, unit, incoming)
     if refused is not None:
         trading.back_to(mark)
         trading.events.append(OrderRejected(incoming.account, order, incoming.set_index, refused))
 
 
-def _enter(trading: Trading, incoming: RestingOrder, entry: Entry) -> Rejection | None:
-    """The order whose terms are good; what it did before a refusal is the caller's to take back."""
-    order, replaced = incoming.order, entry.replaced
-    if entry.left_lots <= 0:
+def _enter(trading: Trading, unit: Unit, incoming: RestingOrder) -> Rejection | None:
+    """An order on legs that may trade; what it did before a refusal is the caller's to take back."""
+    exchange, order = trading.exchange, incoming.order
+    orders = exchange.open_orders.get(incoming.account)
+    replaced = orders.get(order.nonce % trading.slots) if orders else None
+    refused = check_entry(trading, unit, incoming, replaced)
+    if refused is not None:
+        return refused
+    if incoming.left_lots <= 0:
         if replaced is not None:
-            trading.cancel(replaced, _why_replaced(replaced.order, order))
+            trading.cancel(replaced, _AMENDED if replaced.order.nonce == order.nonce else _REPLACED)
         return None
-    incoming.left_lots, incoming.unit_fee = entry.left_lots, entry.unit_fee
-    incoming.turn = trading.exchange.next_sequence << 6 | incoming.set_index
-    refused = admit(trading, incoming, replaced)
+    incoming.turn = exchange.next_sequence << 6 | incoming.set_index
+    refused = admit(trading, unit, incoming, replaced)
     if refused is not None:
         return refused
     if replaced is not None:
-        trading.events.append(OrderCancelled(replaced.account, replaced.order, replaced.left_lots, _why_replaced(replaced.order, order)))
-        if _only_size_falls(replaced.order, order):
+        old = replaced.order
+        trading.events.append(OrderCancelled(replaced.account, old, replaced.left_lots, _AMENDED if old.nonce == order.nonce else _REPLACED))
+        if old.limit_ticks == order.limit_ticks and _only_size_falls(old, order):
             trading.exchange_in_place(replaced, incoming)
             return None
         trading.remove(replaced)
     if order.flags & FLAG_POST_ONLY and would_trade(trading, order):
         return Rejection(RejectionCode.POST_ONLY, "limit_ticks", order.limit_ticks, "a limit that does not reach the other side: the order is post only")
-    return _match_and_rest(trading, incoming)
+    return _match_and_rest(trading, unit, incoming)
 
 
-def _match_and_rest(trading: Trading, incoming: RestingOrder) -> Rejection | None:
+def _match_and_rest(trading: Trading, unit: Unit, incoming: RestingOrder) -> Rejection | None:
     """An admitted order fills as far as it goes; what is left rests or is cancelled."""
     order, stopped = incoming.order, None
     try:
-        match(trading, incoming)
+        match(trading, unit, incoming)
     except TakerStopped as stop:
         stopped = stop.reason
     left = incoming.left_lots
@@ -84,13 +90,9 @@ def _match_and_rest(trading: Trading, incoming: RestingOrder) -> Rejection | Non
     return None
 
 
-def _why_replaced(old: Order, new: Order) -> CancelReason:
-    return _AMENDED if old.nonce == new.nonce else _REPLACED
-
-
 def _only_size_falls(old: Order, new: Order) -> bool:
-    """An amendment that keeps its turn in the book."""
-    same = old.limit_ticks == new.limit_ticks and old.nonce == new.nonce and old.side is new.side and old.legs == new.legs
+    """An amendment, to the same limit, that keeps its turn in the book."""
+    same = old.nonce == new.nonce and old.side is new.side and old.legs == new.legs
     return same and new.size_lots <= old.size_lots and not new.immediate
 
 
@@ -107,17 +109,15 @@ def would_trade(trading: Trading, order: Order) -> bool:
     return any(price is not None and crosses(order, price) for price in (best, implied))
 
 
-def match(trading: Trading, taker: RestingOrder) -> None:
+def match(trading: Trading, unit: Unit, taker: RestingOrder) -> None:
     """Fills `taker` as far as it goes, lowering its `left_lots`. TakerStopped when it has to stop early."""
     exchange, order = trading.exchange, taker.order
-    legs, opposite, limit, sign = order.legs, order.side.opposite, order.limit_ticks, order.side.sign
-    fills = trading.exchange.open_batch.fills
+    legs, side = order.legs, order.side
+    fills = exchange.open_batch.fills
     most = len(fills) + MAX_FILLS_PER_ORDER
     while taker.left_lots:
         book = exchange.book(legs)
-        maker = None if book is None else book.side(opposite).best()
-        if maker is not None and sign * (maker.order.limit_ticks - limit) > 0:
-            maker = None
+        maker = None if book is None else book.best_for(side, order.limit_ticks)
         if len(legs) > 1 and execute_implied(trading, taker, maker, most - len(fills)):
             continue
         if maker is None:
@@ -127,16 +127,16 @@ def match(trading: Trading, taker: RestingOrder) -> None:
         elif len(fills) + len(legs) > most:
             raise TakerStopped(CancelReason.MAX_FILLS)
         else:
-            _meet(trading, taker, maker)
+            _meet(trading, unit, taker, maker)
 
 
-def _meet(trading: Trading, taker: RestingOrder, maker: RestingOrder) -> None:
+def _meet(trading: Trading, unit: Unit, taker: RestingOrder, maker: RestingOrder) -> None:
     """The two orders, on the same legs, fill at the maker's price as far as they may; a maker that may not fill on leaves the book."""
     order, account, exchange, context = maker.order, maker.account, trading.exchange, trading.context
     owner = exchange.accounts[account]
     if order.nonce < owner.min_nonce or maker.order_set.key_epoch != owner.key_epoch or order.expiry_ms <= context.table.time_ms:
         raise InvariantBroken(f"order {maker.key}: dead by nonce, key or expiry, expected it to have left the book")
-    unit, price = trading.units[order.legs], order.limit_ticks
+    price = order.limit_ticks
     prices = (price,) if len(order.legs) == 1 else leg_prices(context.table, order.legs, price)
     if prices is None or not unit.low <= price <= unit.high:
         trading.cancel(maker, CancelReason.PRICE_BAND)

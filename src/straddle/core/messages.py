@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from straddle.core.commands import L2Bid, L2Cancel, L2Protect, L2Transfer, L2Withdraw
 from straddle.core.orders import MAX_LEGS, MAX_ORDERS_PER_SET, RATIO_MAX, Legs, Order, OrderSet
@@ -55,6 +56,7 @@ def order_terms(order: Order) -> int:
     return nonce | revision << 64 | expiry_ms << 80 | size_lots << 128 | limit << 168 | fee_cap << 208 | order.side << 240 | flags << 241
 
 
+@lru_cache(maxsize=4096)
 def legs_word(legs: Legs) -> int:
     """The word of 1 to 4 legs, 40 bits each, the first one lowest; ValueError for a field out of range."""
     if not 1 <= len(legs) <= MAX_LEGS:

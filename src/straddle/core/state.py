@@ -141,7 +141,7 @@ class Exchange:
         if account not in self.open_batch.start:
             self.open_batch.start[account] = known.copy()
             if undo is not None:
-                undo.note(self.open_batch.start.pop, account)
+                undo.note((self.open_batch.start.pop, (account,)))
         return known
 
     def open_positions(self, account: int, undo: UndoLog | None = None) -> Account:
@@ -153,7 +153,7 @@ class Exchange:
             self.usage.position_rows += held
             cash, positions = self.settled_side(account)
             if undo is not None:
-                undo.note(self._close_positions, account, known.cash, known.positions)
+                undo.note((self._close_positions, (account, known.cash, known.positions)))
             if len(positions) < held:
                 exposure = self.exposures[account]
                 for instrument, size in known.positions.items():
@@ -213,7 +213,7 @@ class Exchange:
         book = self.book(order.legs)
         if book is None:
             book = self.combination_books[order.legs] = Book()
-        book.side(order.side).add(resting)
+        (book.bids if order.side else book.asks).add(resting)
         orders = self.open_orders.get(resting.account)
         if orders is None:
             orders = self.open_orders[resting.account] = {}
@@ -222,10 +222,11 @@ class Exchange:
     def remove_order(self, resting: RestingOrder) -> None:
         """An open order leaves its book and its account's open orders."""
         order, account = resting.order, resting.account
-        book = self.books[order.legs[0].instrument] if len(order.legs) == 1 else self.combination_books[order.legs]
-        book.side(order.side).remove(resting)
-        if len(order.legs) > 1 and not book:
-            del self.combination_books[order.legs]
+        legs, outright = order.legs, len(order.legs) == 1
+        book = self.books[legs[0].instrument] if outright else self.combination_books[legs]
+        (book.bids if order.side else book.asks).remove(resting)
+        if not outright and not book:
+            del self.combination_books[legs]
         orders = self.open_orders[account]
         del orders[order.nonce % self.params.slots]
         if not orders:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from straddle.core.accounts import EMPTY_SLOT, FEE_ACCOUNT, Slot
@@ -11,8 +11,9 @@ from straddle.core.book import RestingOrder
 from straddle.core.capacity import OrderUseKey, SetKey, is_empty
 from straddle.core.events import CancelReason, Event, OrderCancelled, OrderResting, ProtectionTripped, Trade
 from straddle.core.exposure import Exposure
-from straddle.core.fees import fill_fee
+from straddle.core.fees import fill_fees
 from straddle.core.margin import requirement, rule_met
+from straddle.core.market_state import MarketState
 from straddle.core.orders import FLAG_REDUCE_ONLY
 from straddle.core.params import CASH_MAX
 from straddle.core.protection import Protection
@@ -60,14 +61,17 @@ Mark = tuple[int, int, int]
 class Trading:
     """The exchange while one order set is traded. Every change goes through it and can be taken back to a mark."""
 
-    __slots__ = ("context", "events", "exchange", "executions", "fresh", "market_state", "table", "undo", "units", "used")
+    __slots__ = ("cautious", "context", "events", "exchange", "executions", "fresh", "market_state", "slots", "table", "undo", "units", "used")
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.context = exchange.context
-        self.table = self.context.table
         self.units = exchange.units
+        self.context = self.units.context
+        self.table = self.context.table
+        self.slots = exchange.params.slots
         self.market_state = exchange.market_state
+        self.cautious = self.market_state is not MarketState.OPEN or bool(exchange.protections)
+        """Whether market state or protections may refuse an order."""
         self.undo = UndoLog()
         self.events: list[Event] = []
         self.fresh = is_empty(exchange.open_batch)
@@ -89,8 +93,9 @@ class Trading:
 
     def finish(self) -> None:
         """Forgets exposures that have become empty. Last of all, also after going back."""
-        for account in self.used:
-            self.exchange.drop_empty_exposure(account)
+        for account, exposure in self.used.items():
+            if not exposure.instruments:
+                del self.exchange.exposures[account]
 
     def exposure(self, account: int) -> Exposure:
         """An account's exposure, made when it has none yet."""
@@ -109,19 +114,20 @@ class Trading:
         order, reserve = resting.order, (self.used.get(resting.account) or self.exposure(resting.account)).reserve
         legs, sign, limit, fee = order.legs, order.side.sign, order.limit_ticks, resting.unit_fee
         reserve(legs, sign, limit, fee, units)
-        self.undo.note(reserve, legs, sign, limit, fee, -units)
+        self.undo.note((reserve, (legs, sign, limit, fee, -units)))
 
     def rest(self, resting: RestingOrder) -> None:
         """An order, reserved already, joins the book."""
-        self.exchange.add_order(resting)
-        self.undo.note(self.exchange.remove_order, resting)
+        exchange = self.exchange
+        exchange.add_order(resting)
+        self.undo.note((exchange.remove_order, (resting,)))
         self.events.append(OrderResting(resting.account, resting.order, resting.left_lots))
 
     def exchange_in_place(self, old: RestingOrder, new: RestingOrder) -> None:
         """An amendment takes over the turn of the order that it amends: same nonce, same side and price."""
         new.turn = old.turn
         self.exchange.add_order(new)
-        self.undo.note(self.exchange.add_order, old)
+        self.undo.note((self.exchange.add_order, (old,)))
         self.events.append(OrderResting(new.account, new.order, new.left_lots))
 
     def give_back(self, resting: RestingOrder, reason: CancelReason) -> None:
@@ -132,7 +138,7 @@ class Trading:
     def remove(self, resting: RestingOrder) -> None:
         """An open order leaves the book."""
         self.exchange.remove_order(resting)
-        self.undo.note(self.exchange.restore_order, resting)
+        self.undo.note((self.exchange.restore_order, (resting,)))
 
     def cancel(self, resting: RestingOrder, reason: CancelReason) -> None:
         """An open order is cancelled."""
@@ -162,7 +168,7 @@ class Trading:
 
     def _set_protection(self, account: int, protection: Protection) -> None:
         protections = self.exchange.protections
-        self.undo.note(protections.__setitem__, account, protections[account])
+        self.undo.note((protections.__setitem__, (account, protections[account])))
         protections[account] = protection
 
     # ---- executions
@@ -211,29 +217,30 @@ class Trading:
             raise BatchBoundary(_sealed(account))
         if account not in batch.opened:
             exchange.open_positions(account, undo)
-        slots, index = exchange.accounts[account].slots, order.nonce % exchange.params.slots
+        slots, index = exchange.accounts[account].slots, order.nonce % self.slots
         before = slots.get(index, EMPTY_SLOT)
         key = (account, order.nonce, order.revision)
         outright = len(order.legs) == 1
         row = usage.order_uses.get(key) if outright else None
         if row is None:
             row = len(batch.order_uses)
-            use = OrderUse(account, order, signed.order_set, signed.set_index, before, set_root=signed.set_root)
+            use = OrderUse(account, order, signed.order_set, signed.set_index, before, 0, 0, 0, signed.set_root)
             batch.order_uses.append(use)
             usage.leg_rows += len(order.legs)
-            set_key, sets = (account, signed.set_root, signed.order_set.signature), len(usage.order_sets)
+            signature, sets = signed.order_set.signature, len(usage.order_sets)
+            set_key = (account, signed.set_root, signature.r_x, signature.r_y, signature.s)
             usage.order_sets[set_key] = None
             new_set = len(usage.order_sets) > sets
             if outright:
                 usage.order_uses[key] = row
-            undo.note(_drop_row, exchange, key if outright else None, set_key if new_set else None)
+            undo.note((_drop_row, (exchange, key if outright else None, set_key if new_set else None)))
         else:
             use = batch.order_uses[row]
-            undo.note(_restore_use, use, use.fill, use.fee, use.sequence)
+            undo.note((_restore_use, (use, use.fill, use.fee, use.sequence)))
         use.fill += units
         use.sequence = exchange.next_sequence
         slots[index] = Slot(order.nonce, order.revision, (before.filled if before.nonce == order.nonce else 0) + units)
-        undo.note(_restore_slot, slots, index, before)
+        undo.note((_restore_slot, (slots, index, before)))
         return row
 
     def _fill(self, taker: RestingOrder, taker_row: int, maker: RestingOrder, maker_row: int, units: int, fill: LegFill) -> int:
@@ -244,8 +251,7 @@ class Trading:
         made = maker.order.side.sign * ratio * units
         size = abs(made)
         row, index, fees = self.table[instrument], self.table.index_ticks, context.fees
-        taker_fee = fill_fee(fees.taker_bps, fees, index, row, price, size)
-        maker_fee = fill_fee(fees.maker_bps, fees, index, row, price, size)
+        taker_fee, maker_fee = fill_fees(context.fees, self.table.index_ticks, self.table[instrument], price, size)
         if taker_fee or maker_fee:
             if FEE_ACCOUNT in batch.sealed:
                 raise BatchBoundary(_sealed(FEE_ACCOUNT))
@@ -258,14 +264,16 @@ class Trading:
         batch.order_uses[taker_row].fee += taker_fee
         batch.order_uses[maker_row].fee += maker_fee
         batch.fills.append(Fill(taker_row, fill.taker_leg, maker_row, fill.maker_leg, instrument, price, size, taker_fee, maker_fee, exchange.next_sequence))
-        self.undo.note(_unfill, exchange, taker.account, maker.account, made, paid)
+        self.undo.note((_unfill, (exchange, taker.account, maker.account, made, paid)))
         return maker_fee
 
     def _take(self, signed: RestingOrder, units: int) -> None:
         """What filled of an order is no longer open."""
-        self.reserve(signed, -units)
-        self.undo.note(setattr, signed, "left_lots", signed.left_lots)
+        order = signed.order
+        reserve = self.exposure(signed.account).reserve
+        reserve(order.legs, order.side.sign, order.limit_ticks, signed.unit_fee, -units)
         signed.left_lots -= units
+        self.undo.note((_untake, (reserve, signed, units)))
 
     def _violation(self, account: int) -> CancelReason | None:
         """Why an account may not be left so: cash out of bounds, or the rule of margin.md against the start of the open batch."""
@@ -299,7 +307,7 @@ class Trading:
                     raise BatchBoundary(Rejection(RejectionCode.BATCH_BOUNDARY, "account", account, expected))
                 if reduces and key not in reduced:
                     reduced[key] = None
-                    self.undo.note(reduced.pop, key)
+                    self.undo.note((reduced.pop, (key,)))
 
     def _report(self, taker: RestingOrder, parts: Sequence[Part], first_row: int) -> None:
         """A trade of each new fill row."""
@@ -333,6 +341,12 @@ class Trading:
 
 def _sealed(account: int) -> Rejection:
     return Rejection(RejectionCode.BATCH_BOUNDARY, "account", account, "an account that was not seized or forced to pay in this batch")
+
+
+def _untake(reserve: Callable[..., None], signed: RestingOrder, units: int) -> None:
+    order = signed.order
+    reserve(order.legs, order.side.sign, order.limit_ticks, signed.unit_fee, units)
+    signed.left_lots += units
 
 
 def _unfill(exchange: Exchange, taker: int, maker: int, made: int, paid: int) -> None:

@@ -8,14 +8,12 @@ from collections.abc import Callable
 class UndoLog:
     """Calls that undo what was done, newest last."""
 
-    __slots__ = ("steps",)
+    __slots__ = ("note", "steps")
 
     def __init__(self) -> None:
         self.steps: list[tuple[Callable[..., object], tuple[object, ...]]] = []
-
-    def note(self, step: Callable[..., object], *arguments: object) -> None:
-        """`step(*arguments)` undoes what was just done."""
-        self.steps.append((step, arguments))
+        self.note = self.steps.append
+        """`note((step, arguments))`: `step(*arguments)` undoes what was just done. The list's own method: an order notes seven steps."""
 
     def back_to(self, length: int) -> None:
         """Undoes everything since the log had this length, newest first."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from straddle.core.combinations import canonical_fault, price_step, size_step
 from straddle.core.exposure import RiskContext
-from straddle.core.fees import worst_unit_fee
+from straddle.core.fees import band_fee
 from straddle.core.instruments import Instrument
 from straddle.core.orders import Legs, Order
-from straddle.core.params import TICKS_MAX
+from straddle.core.params import BPS, POSITION_VALUE_BOUND, TICKS_MAX
 from straddle.core.protection import unit_slope
 from straddle.core.rejections import Rejection, RejectionCode
 
@@ -35,6 +35,18 @@ class Unit:
     """Over all legs."""
     slope: int
     """Delta of a unit bought: micro-dollars between the two scenarios of a protection."""
+    fee: int
+    """Worst fee inside the bands, micro-dollars."""
+    buyer_cap_bps: int | None
+    """Share of its limit that a buyer's fee does not exceed; None where there is no such cap."""
+    most_lots: tuple[int, ...]
+    """By leg: the largest position that its cap and the value bound allow."""
+
+    def worst_fee(self, order: Order) -> int:
+        """The most that one unit of an order with a limit inside the bands can cost in fees, micro-dollars: `worst_unit_fee`, in short."""
+        if self.buyer_cap_bps is None or not order.side:
+            return self.fee
+        return min(self.fee, -(-self.buyer_cap_bps * order.limit_ticks // BPS))
 
 
 class Units:
@@ -72,10 +84,6 @@ class Units:
             return Rejection(RejectionCode.LEGS, "legs", [tuple(leg) for leg in legs], "legs of one underlying")
         return self[legs]
 
-    def worst_fee(self, order: Order) -> int:
-        """The most that one unit of an order can cost in fees, micro-dollars."""
-        return worst_unit_fee(self.context.fees, self.table, order)
-
     def _make(self, legs: Legs) -> Unit:
         mark = band = lots = slope = 0
         for instrument, ratio in legs:
@@ -84,5 +92,20 @@ class Units:
             band += abs(ratio) * row.band
             lots += abs(ratio)
             slope += ratio * unit_slope(row)
-        lowest = 1 if len(legs) == 1 else -TICKS_MAX
-        return Unit(size_step(self._instruments, legs), price_step(self._instruments, legs), lowest, mark - band, mark + band, lots, slope)
+        fees, outright = self.context.fees, len(legs) == 1
+        return Unit(
+            step=size_step(self._instruments, legs),
+            tick=price_step(self._instruments, legs),
+            lowest=1 if outright else -TICKS_MAX,
+            low=mark - band,
+            high=mark + band,
+            lots=lots,
+            slope=slope,
+            fee=band_fee(fees, self.table, legs),
+            buyer_cap_bps=fees.option_cap_bps if outright and not self.table[legs[0].instrument].linear else None,
+            most_lots=tuple(self._most_lots(leg.instrument) for leg in legs),
+        )
+
+    def _most_lots(self, instrument: int) -> int:
+        cap, largest = self._instruments[instrument].position_cap_lots, self.table.packed.largest(instrument)
+        return min(cap, (POSITION_VALUE_BOUND - 1) // largest) if largest else cap

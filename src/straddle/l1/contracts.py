@@ -20,7 +20,7 @@ from eth_abi.exceptions import DecodingError, EncodingError
 from eth_abi.grammar import ABIType, TupleType, parse
 from eth_utils.crypto import keccak
 
-NAMES = ("Groth16Verifier", "Rollup", "TestUSDC", "Vault")
+NAMES = ("Committee", "Exits", "Groth16Verifier", "Rollup", "Solvency", "TestUSDC", "Vault")
 """Contracts of the exchange. Tests compile others by path."""
 
 MAX_ARGUMENT_BYTES = 1 << 16
@@ -141,23 +141,39 @@ def _canonical_arguments(types: Sequence[str], calldata: bytes) -> bytes:
 
     A contract accepts such calldata, so a reader that refused it could be blinded by one transaction of anybody's.
     """
+    return _canonical([parse(kind) for kind in types], calldata, 4)
+
+
+def _canonical(kinds: Sequence[ABIType], calldata: bytes, base: int) -> bytes:
+    """The values whose heads stand at `base`, to which the offsets among them refer."""
     heads, tails = bytearray(), bytearray()
-    parsed = [parse(kind) for kind in types]
-    head_bytes = sum(32 * _head_words(kind) for kind in parsed)
-    place = 4
-    for kind in parsed:
-        if not kind.is_dynamic:
-            heads += _read(calldata, place, 32 * _head_words(kind))
-        else:
-            start = (4 + int.from_bytes(_read(calldata, place, 32), "big")) % 2**256
-            length = int.from_bytes(_read(calldata, start, 32), "big")
-            size = length if not kind.is_array else 32 * _head_words(kind.item_type) * length
-            if size > MAX_ARGUMENT_BYTES:
-                raise ContractError(f"argument of type {kind.to_type_str()} has {size} bytes, expected at most {MAX_ARGUMENT_BYTES}")
+    head_bytes = sum(32 * _head_words(kind) for kind in kinds)
+    place = base
+    for kind in kinds:
+        size = 32 * _head_words(kind)
+        if kind.is_dynamic:
             heads += (head_bytes + len(tails)).to_bytes(32, "big")
-            tails += length.to_bytes(32, "big") + _read(calldata, start + 32, size) + bytes(-size % 32)
-        place += 32 * _head_words(kind)
+            tails += _canonical_tail(kind, calldata, (base + int.from_bytes(_read(calldata, place, 32), "big")) % 2**256)
+        else:
+            heads += _read(calldata, place, size)
+        place += size
+        if len(heads) + len(tails) > 4 * MAX_ARGUMENT_BYTES:
+            raise ContractError(f"arguments of more than {4 * MAX_ARGUMENT_BYTES} bytes")
     return bytes(heads + tails)
+
+
+def _canonical_tail(kind: ABIType, calldata: bytes, start: int) -> bytes:
+    """A dynamic value that stands at `start`."""
+    if isinstance(kind, TupleType) and not kind.is_array:
+        return _canonical(kind.components, calldata, start)
+    length = int.from_bytes(_read(calldata, start, 32), "big")
+    size = 32 * _head_words(kind.item_type) * length if kind.is_array else length
+    if size > MAX_ARGUMENT_BYTES:
+        raise ContractError(f"a dynamic argument has {size} bytes, expected at most {MAX_ARGUMENT_BYTES}")
+    head = length.to_bytes(32, "big")
+    if kind.is_array:
+        return head + _canonical([kind.item_type] * length, calldata, start + 32)
+    return head + _read(calldata, start + 32, size) + bytes(-size % 32)
 
 
 def _read(data: bytes, start: int, size: int) -> bytes:

@@ -10,7 +10,8 @@ from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from straddle.commitments.challenge import hash_words
+from straddle.commitments.challenge import Place
+from straddle.commitments.policy import Data
 from straddle.core.accounts import NO_KEY, PublicKey
 from straddle.l1.contracts import Contract, load
 from straddle.l1.deployment import Deployment
@@ -31,6 +32,26 @@ class BatchWords(Protocol):
     @property
     def body_words(self) -> Sequence[int]:
         """As posted; trailing zeros may be missing."""
+
+    @property
+    def place(self) -> Place:
+        """Where the body lies."""
+
+
+class BlobOpening(Protocol):
+    """The proof of a blob's value at z (straddle.commitments.blob.Opening is one)."""
+
+    @property
+    def commitment(self) -> bytes:
+        """48 bytes."""
+
+    @property
+    def proof(self) -> bytes:
+        """48 bytes."""
+
+    @property
+    def y(self) -> int:
+        """As the precompile gives it."""
 
 
 class ProofWords(Protocol):
@@ -55,6 +76,22 @@ class BatchOnChain:
     queue_end: int
     epoch: int
     proposed_at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """What stands behind a proposal that needs a proof only when it is challenged. Addresses are '0x' strings, `challenger` the zero address without one."""
+
+    proposer: str
+    challenger: str
+    due_s: int
+    """When the answer to the challenge is due, unix seconds; 0 without one."""
+    proven: bool
+
+    @property
+    def challenged(self) -> bool:
+        """Whether it waits for a proof."""
+        return int(self.challenger, 16) != 0 and not self.proven
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +120,67 @@ class RollupClient:
         return int(self._read("domain"))
 
     def state_root(self) -> int:
-        """Root of the newest proven batch."""
+        """Root of the newest final batch."""
         return int(self._read("state_root"))
 
     def proposed_batch(self) -> int:
-        """Number of the newest proposal (of the newest proven batch, when there is none)."""
+        """Number of the newest proposal (of the newest final batch, when there is none)."""
         return int(self._read("proposed_batch"))
 
-    def proven_batch(self) -> int:
-        """Number of the newest proven batch; 0 is the genesis."""
-        return int(self._read("proven_batch"))
+    def final_batch(self) -> int:
+        """Number of the newest final batch; 0 is the genesis."""
+        return int(self._read("final_batch"))
 
     def batch(self, number: int) -> BatchOnChain:
-        """The newest proven batch, or a proposal after it."""
+        """The newest final batch, or a proposal after it."""
         header_hash, root, cursor = self._read("batch", number)
         parts = [cursor >> shift & (2**64 - 1) for shift in (0, 64, 128, 192)]
         return BatchOnChain(header_hash, root, *parts)
 
     def header_hash(self, number: int) -> bytes:
-        """Header hash of the newest proven batch or of a proposal after it."""
+        """Header hash of the newest final batch or of a proposal after it."""
         return self.batch(number).header_hash
+
+    def stake(self, number: int) -> Stake:
+        """Of a proposal, where a proof is required when challenged."""
+        proposer, challenger, due_s, proven = self._read("stake", number)
+        return Stake(to_checksum_address(proposer), to_checksum_address(challenger), int(due_s), bool(proven))
+
+    def open_challenges(self) -> int:
+        """Challenges that wait for an answer."""
+        return int(self._read("open_challenges"))
+
+    def wei_owed(self, owner: str) -> int:
+        """What `collect_wei` would pay to `owner`."""
+        return int(self._read("wei_owed", owner))
+
+    def reserved_wei(self) -> int:
+        """Bonds held and wei owed; what the contract has besides are request fees."""
+        return int(self._read("reserved_wei"))
+
+    def frozen(self) -> bool:
+        """Whether proposals have ended for ever."""
+        return bool(self._read("frozen"))
+
+    def permissionless(self) -> bool:
+        """Whether anyone may propose now."""
+        return bool(self._read("permissionless"))
+
+    def queue_answered(self) -> int:
+        """Entries that final batches have answered."""
+        return int(self._read("queue_answered"))
+
+    def queue_proposed(self) -> int:
+        """Entries that standing proposals have answered."""
+        return int(self._read("queue_proposed"))
+
+    def entry_time_s(self, index: int) -> int:
+        """Time of the block in which a queue entry was made."""
+        return int(self._read("entry_time_s", index))
+
+    def clock(self, name: str) -> int:
+        """One of the contract's periods in seconds: PROVING_WINDOW_S, PERMISSIONLESS_AFTER_S, FREEZE_AFTER_S, CHALLENGE_WINDOW_S."""
+        return int(self._read(name))
 
     def has_epoch(self, epoch: int) -> bool:
         """Whether an epoch was recorded."""
@@ -177,24 +255,75 @@ class RollupClient:
         """Records a signed epoch. `signatures` are 65 bytes each (r, s, v), ascending by signer (`sign_epoch` sorts them)."""
         return self._write(sender, "submit_epoch", epoch, time_ms, risk_root, inputs, [_split_signature(signature) for signature in signatures])
 
-    def propose(self, sender: Sender, batch: BatchWords, data_commitment: int) -> Receipt:
-        """Proposes a batch. `data_commitment` is C."""
-        return self._write(sender, "propose", words_bytes(batch.effects_words), words_bytes(batch.body_words), data_commitment)
+    def propose(
+        self,
+        sender: Sender,
+        batch: BatchWords,
+        data_commitment: int,
+        *,
+        certificates: Sequence[bytes] = (),
+        opening: BlobOpening | None = None,
+        blobs: Sequence[bytes] = (),
+        transcript: bytes = b"",
+    ) -> Receipt:
+        """Proposes a batch, as its place asks for; with the proposer's bond, if there is one. `data_commitment` is C.
+
+        `certificates` (65 bytes each, ascending by member): with a committee. `opening` and `blobs` (the body's first): in a blob. `transcript` follows the
+        call in calldata, where the contract does not look; with blobs it is among them.
+        """
+        effects = words_bytes(batch.effects_words)
+        match batch.place.data:
+            case Data.CALLDATA:
+                call = self._rollup.encode_call("propose", effects, words_bytes(batch.body_words), data_commitment)
+            case Data.BLOB:
+                assert opening is not None
+                call = self._rollup.encode_call("propose_blob", effects, data_commitment, (opening.commitment, opening.proof, opening.y))
+            case Data.COMMITTEE:
+                call = self._rollup.encode_call("propose_certified", effects, data_commitment, [_split_signature(item) for item in certificates])
+        bond = self.deployment.config.proposer_bond_wei
+        if blobs:
+            return sender.send(self.deployment.rollup, call, value_wei=bond, blobs=blobs)
+        return sender.send(self.deployment.rollup, call + transcript, value_wei=bond)
 
     def prove(self, sender: Sender, batch: BatchWords, proof: ProofWords) -> Receipt:
-        """Proves the oldest unproved proposal, which must be this batch."""
-        c, z, y_effects, y_body, beneficiary = proof.public
-        header = (hash_words(batch.body_words), c, z, y_effects, y_body)
-        return self._write(sender, "prove", words_bytes(batch.effects_words), header, list(proof.words), _address(beneficiary))
+        """Proves a proposal: the oldest one where a proof is always required, any one where it is required when challenged."""
+        return self._write(sender, "prove", words_bytes(batch.effects_words), _header(batch, proof.public), list(proof.words), _address(proof.public[4]))
 
     def propose_and_prove(self, sender: Sender, batch: BatchWords, proof: ProofWords) -> Receipt:
-        """Both in one transaction; the parent must be proven."""
+        """Both in one transaction, of a batch in calldata whose parent is final."""
         effects, body = words_bytes(batch.effects_words), words_bytes(batch.body_words)
-        return self._write(sender, "propose_and_prove", effects, body, proof.public[0], list(proof.words), _address(proof.public[4]))
+        bond = self.deployment.config.proposer_bond_wei
+        arguments = (effects, body, proof.public[0], list(proof.words), _address(proof.public[4]))
+        return sender.transact(self.deployment.rollup, self._rollup, "propose_and_prove", *arguments, value_wei=bond)
 
-    def void(self, sender: Sender) -> Receipt:
-        """Removes the unproved proposals when the oldest is more than 24 hours old."""
-        return self._write(sender, "void")
+    def finalise(self, sender: Sender, batch: BatchWords, public: Sequence[int]) -> Receipt:
+        """Makes the oldest proposal final, which is proven, or unchallenged after its window. `public`: the statement's public inputs."""
+        return self._write(sender, "finalise", words_bytes(batch.effects_words), _header(batch, public))
+
+    def challenge(self, sender: Sender, number: int) -> Receipt:
+        """Challenges a proposal with the challenger's bond."""
+        bond = self.deployment.config.challenger_bond_wei
+        return sender.transact(self.deployment.rollup, self._rollup, "challenge", number, value_wei=bond)
+
+    def void(self, sender: Sender, number: int) -> Receipt:
+        """Removes a proposal whose proof is overdue, with its descendants (at most 256 of them a call where proofs are required when challenged)."""
+        return self._write(sender, "void", number)
+
+    def collect_wei(self, sender: Sender) -> Receipt:
+        """Pays what the contract owes to the sender: bonds that came back or were won."""
+        return self._write(sender, "collect_wei")
+
+    def freeze(self, sender: Sender) -> Receipt:
+        """Ends proposals for ever; by anyone, when the oldest unanswered entry is old enough."""
+        return self._write(sender, "freeze")
+
+    def post_snapshot(self, sender: Sender, state_root: int, part: int, parts: int, data: bytes) -> Receipt:
+        """Part `part` (from 0, in order) of the copy of a state, for a validium whose quorum is away. It counts for the sender's own proposals."""
+        return sender.transact(self.deployment.committee, load("Committee"), "post_snapshot", state_root, part, parts, data)
+
+    def has_snapshot(self, poster: str, state_root: int) -> bool:
+        """Whether `poster` has posted a whole copy of a state."""
+        return bool(self._read_from(self.deployment.committee, load("Committee"), "has_snapshot", poster, state_root))
 
     def collect_fees(self, sender: Sender) -> Receipt:
         """Pays the request fees to the sequencer."""
@@ -226,6 +355,12 @@ class RollupClient:
             if log is not None and log.name == "QueueEntryAdded" and raw["address"].lower() == self.deployment.rollup.lower():
                 return QueuedEntry(log.fields["index"], log.fields["account"], receipt)
         raise AssertionError(f"transaction {receipt.transaction_hash} queued nothing")
+
+
+def _header(batch: BatchWords, public: Sequence[int]) -> tuple[bytes, int, int, int, int]:
+    """The contract's Header of a proposal."""
+    c, z, y_effects, y_body, _ = public
+    return batch.place.word(batch.body_words), c, z, y_effects, y_body
 
 
 def words_bytes(words: Sequence[int]) -> bytes:

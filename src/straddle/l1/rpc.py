@@ -15,6 +15,8 @@ from eth_abi.exceptions import DecodingError
 RETRY_DELAYS_S = (0.1, 0.5, 2.0)
 _ERROR_SELECTOR = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC_SELECTOR = bytes.fromhex("4e487b71")  # Panic(uint256)
+_ETH_READS = ("get", "call", "block", "blob", "chain", "estimate", "fee", "gasPrice", "maxPriority")
+_READS = (*(f"eth_{name}" for name in _ETH_READS), "net_", "web3_")
 
 
 class RpcError(RuntimeError):
@@ -93,12 +95,20 @@ class Rpc:
         """Number of the newest block."""
         return int(self.call("eth_blockNumber"), 16)
 
+    def blob_base_fee_wei(self) -> int:
+        """Price of a unit of blob gas in the next block."""
+        return int(self.call("eth_blobBaseFee"), 16)
+
     def block(self, number: int | str) -> dict[str, Any]:
         """A block without its transactions' contents, by number or by 'latest'."""
         found = self.call("eth_getBlockByNumber", [number if isinstance(number, str) else hex(number), False])
         if found is None:
             raise RpcError("eth_getBlockByNumber", 0, f"no block {number}")
         return dict(found)
+
+    def time_s(self) -> int:
+        """Time of the newest block, unix seconds."""
+        return int(self.block("latest")["timestamp"], 16)
 
     def code(self, address: str) -> bytes:
         """Code at an address; empty when it is no contract."""
@@ -127,7 +137,7 @@ class Rpc:
 
 
 def _is_read(method: str) -> bool:
-    return method.startswith(("eth_get", "eth_call", "eth_block", "eth_chain", "eth_estimate", "eth_fee", "eth_gasPrice", "eth_maxPriority", "net_", "web3_"))
+    return method.startswith(_READS)
 
 
 def _bytes(text: str) -> bytes:

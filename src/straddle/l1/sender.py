@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,16 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
+from straddle.commitments.blob import blob_hash
+from straddle.l1.blobs import sign_blob_transaction
 from straddle.l1.contracts import Contract
 from straddle.l1.rpc import Reverted, Rpc
 
 GAS_MARGIN = 1.25
 RECEIPT_SECONDS = 120.0
+BLOB_FEE_MARGIN = 4
+"""A transaction waits while the blob base fee is more than so many times what it was; what is paid is the block's fee."""
+LEAST_BLOB_FEE_WEI = 10**9
 
 
 class TransactionFailed(RuntimeError):
@@ -30,6 +36,14 @@ class Receipt:
     gas_used: int
     contract_address: str | None
     logs: tuple[dict[str, Any], ...]
+    gas_price_wei: int = 0
+    blob_gas_used: int = 0
+    blob_gas_price_wei: int = 0
+
+    @property
+    def fee_wei(self) -> int:
+        """What the sender paid for gas and blob gas."""
+        return self.gas_used * self.gas_price_wei + self.blob_gas_used * self.blob_gas_price_wei
 
     @property
     def gas(self) -> int:
@@ -51,30 +65,42 @@ class Sender:
         """Checksummed address."""
         return str(self._account.address)
 
-    def send(self, to: str | None, data: bytes, *, value_wei: int = 0, gas: int | None = None) -> Receipt:
-        """Sends and waits. Raises rpc.Reverted with the contract's reason before anything is sent, TransactionFailed after. `gas` replaces the estimate."""
-        call = {"from": self.address, "data": "0x" + data.hex(), "value": hex(value_wei)} | ({"to": to} if to else {})
+    def send(self, to: str | None, data: bytes, *, value_wei: int = 0, gas: int | None = None, blobs: Sequence[bytes] = ()) -> Receipt:
+        """Sends and waits. Raises rpc.Reverted with the contract's reason before anything is sent, TransactionFailed after, BlobError for no blobs.
+
+        `gas` replaces the estimate. With `blobs` it is a blob transaction, which calls a contract.
+        """
+        call: dict[str, Any] = {"from": self.address, "data": "0x" + data.hex(), "value": hex(value_wei)} | ({"to": to} if to else {})
+        if blobs:
+            call |= {"blobVersionedHashes": [f"0x{blob_hash(blob).hex()}" for blob in blobs], "maxFeePerBlobGas": hex(self._blob_fee_wei())}
         # The estimate runs the transaction: a refusal shows here, with its reason and for free.
         estimate = int(self._rpc.call("eth_estimateGas", [call]), 16)
+        transaction = self._fields(to, data, value_wei, int(estimate * GAS_MARGIN) if gas is None else gas)
+        if blobs:
+            signed = sign_blob_transaction(self._account, transaction | {"maxFeePerBlobGas": self._blob_fee_wei()}, blobs)
+        else:
+            signed = bytes(self._account.sign_transaction({"type": 2, **transaction}).raw_transaction)
+        transaction_hash = self._rpc.call("eth_sendRawTransaction", ["0x" + signed.hex()])
+        return self._wait(transaction_hash, call)
+
+    def _fields(self, to: str | None, data: bytes, value_wei: int, gas: int) -> dict[str, Any]:
         base_fee = int(self._rpc.block("latest").get("baseFeePerGas") or "0x0", 16)
         tip = int(self._rpc.call("eth_maxPriorityFeePerGas"), 16)
         if self._chain_id is None:
             self._chain_id = self._rpc.chain_id()
-        transaction: dict[str, Any] = {
-            "type": 2,
+        fields: dict[str, Any] = {
             "chainId": self._chain_id,
             "nonce": int(self._rpc.call("eth_getTransactionCount", [self.address, "pending"]), 16),
-            "gas": int(estimate * GAS_MARGIN) if gas is None else gas,
+            "gas": gas,
             "maxFeePerGas": 2 * base_fee + tip,
             "maxPriorityFeePerGas": tip,
             "value": value_wei,
             "data": data,
         }
-        if to:
-            transaction["to"] = to_checksum_address(to)
-        signed = self._account.sign_transaction(transaction)
-        transaction_hash = self._rpc.call("eth_sendRawTransaction", ["0x" + bytes(signed.raw_transaction).hex()])
-        return self._wait(transaction_hash, call)
+        return fields | ({"to": to_checksum_address(to)} if to else {})
+
+    def _blob_fee_wei(self) -> int:
+        return max(LEAST_BLOB_FEE_WEI, BLOB_FEE_MARGIN * self._rpc.blob_base_fee_wei())
 
     def transact(self, address: str, contract: Contract, function: str, *args: Any, value_wei: int = 0) -> Receipt:
         """`send` of a call to a contract's function."""
@@ -101,6 +127,9 @@ class Sender:
             gas_used=int(found["gasUsed"], 16),
             contract_address=to_checksum_address(created) if created else None,
             logs=tuple(found["logs"]),
+            gas_price_wei=int(found.get("effectiveGasPrice") or "0x0", 16),
+            blob_gas_used=int(found.get("blobGasUsed") or "0x0", 16),
+            blob_gas_price_wei=int(found.get("blobGasPrice") or "0x0", 16),
         )
 
     def _why(self, call: dict[str, Any], receipt: dict[str, Any]) -> str:

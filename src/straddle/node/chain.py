@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +12,8 @@ from typing import Self
 from straddle.commitments.params import params_hash
 from straddle.l1.anvil import Anvil
 from straddle.l1.contracts import load
-from straddle.l1.deployment import Deployment, RollupConfig, deploy
+from straddle.l1.deploying import CircuitKeys, deploy
+from straddle.l1.deployment import Deployment, RollupConfig
 from straddle.l1.history import BLOCKS_PER_QUERY, HistoryError, QueueEntryAdded
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
@@ -23,7 +24,6 @@ from straddle.node.files import write_atomically
 from straddle.node.keys import NodeKeys
 from straddle.node.market import exchange_params, genesis
 from straddle.node.settings import Settings
-from straddle.proving.keys import VerifyingKey
 
 LAYER1_ERRORS = (ConnectionFailed, RpcError, TransactionFailed)
 """What passes: layer 1 does not answer, or refuses for now."""
@@ -98,7 +98,7 @@ class DevChain:
 
     def time_s(self) -> int:
         """Time of the newest block."""
-        return int(self.rpc.block("latest")["timestamp"], 16)
+        return self.rpc.time_s()
 
     def fund(self, address: str) -> None:
         """Give an account test ether when it has little."""
@@ -119,30 +119,36 @@ class DevChain:
             raise ConfigError(f"layer1.url: {version} answers, expected anvil: a recorded market needs a chain whose clock can be set to the recording's")
 
 
-def open_deployment(path: Path, chain: DevChain, settings: Settings, market: RecordedMarket, keys: NodeKeys, key: VerifyingKey) -> Deployment:
-    """The deployment of a record, held against the chain and the settings, or a new one. DeploymentError, ChainMismatch: something differs."""
+def open_deployment(
+    path: Path, chain: DevChain, settings: Settings, market: RecordedMarket, keys: NodeKeys, circuits: CircuitKeys, members: Sequence[str] = ()
+) -> Deployment:
+    """The deployment of a record, held against the chain and the settings, or a new one, with these members of its data committee if it has one.
+
+    DeploymentError, ChainMismatch: something differs.
+    """
     for wallet in (keys.operator, keys.sequencer):
         chain.fund(wallet.address)
-    wanted = _rollup_config(settings, market, keys)
+    wanted = _rollup_config(settings, market, keys, members)
     if path.exists():
         deployment = Deployment.from_json(path.read_text())
         deployment.check(chain.rpc)
-        for name in ("sequencer", "operator", "oracles", "threshold", "genesis_root", "params_hash", "account_depth", "queue_rows", "body_cells"):
+        for name in (item.name for item in fields(RollupConfig)):
             found, expected = getattr(deployment.config, name), getattr(wanted, name)
             if found != expected:
                 raise ChainMismatch(
                     f"deployment {path}: {name} {found}, but the settings and keys give {expected}. Use those of the deployment, or an empty folder"
                 )
-        if deployment.vk_id != key.id:
-            raise ChainMismatch(f"deployment {path}: vk_id 0x{deployment.vk_id.hex()}, but this machine's key of {settings.preset} is 0x{key.id.hex()}")
+        if deployment.vk_id != circuits.batch.id:
+            found, expected = deployment.vk_id.hex(), circuits.batch.id.hex()
+            raise ChainMismatch(f"deployment {path}: vk_id 0x{found}, but this machine's key of {settings.preset} is 0x{expected}")
         return deployment
-    deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key)), key, wanted)
+    deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key)), circuits, wanted)
     chain.keep()
     write_atomically(path, deployment.to_json().encode())
     return deployment
 
 
-def _rollup_config(settings: Settings, market: RecordedMarket, keys: NodeKeys) -> RollupConfig:
+def _rollup_config(settings: Settings, market: RecordedMarket, keys: NodeKeys, members: Sequence[str]) -> RollupConfig:
     preset, params = settings.circuit, exchange_params(settings.circuit, market.parameters)
     _, committed = genesis(preset, params, 0, int(keys.operator.address, 16))
     return RollupConfig(
@@ -156,7 +162,26 @@ def _rollup_config(settings: Settings, market: RecordedMarket, keys: NodeKeys) -
         queue_rows=preset.queue,
         withdrawal_rows=preset.withdrawals,
         body_cells=preset.body_words,
+        **settings.terms.fields(members),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The rollup's clocks and stakes at one block. Times are unix seconds of layer 1, amounts wei."""
+
+    time_s: int
+    frozen: bool
+    permissionless: bool
+    unanswered: int
+    """Queue entries that no final batch has answered."""
+    oldest_unanswered_s: int | None
+    """When the oldest of them was made."""
+    open_challenges: int
+    reserved_wei: int
+    """Bonds that the contract holds, and wei that it owes."""
+    owed_wei: int
+    """Of it, to the sequencer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +191,14 @@ class Observation:
     block: int
     proposed: int
     """Newest proposal."""
-    proven: int
-    """Newest proven batch."""
+    final: int
+    """Newest final batch."""
     row_micros: int
     """What the vault holds for the rollup."""
     deposits: tuple[tuple[int, int], ...]
     """(queue index, micro-dollars) of every deposit ever queued, up to this block."""
+    settlement: Settlement
+    """What the policy's clocks and bonds say."""
 
 
 class QueueReader:
@@ -198,11 +225,25 @@ class QueueReader:
             confirmed = block - self._confirmations
             self._take(confirmed)
             unconfirmed = self._read(self._next_block, block)
-            proposed, proven, row = self._client.proposed_batch(), self._client.proven_batch(), self._client.row()
+            proposed, final, row = self._client.proposed_batch(), self._client.final_batch(), self._client.row()
             if self._client.rpc.block_number() == block:
                 deposits = tuple((entry.index, entry.word_1) for entry in [*self.entries, *unconfirmed] if entry.kind == 1)
-                return Observation(block, proposed, proven, row, deposits)
+                return Observation(block, proposed, final, row, deposits, self._settlement())
         raise ConnectionFailed("layer 1: blocks come faster than they can be read")
+
+    def _settlement(self) -> Settlement:
+        client = self._client
+        answered, length = client.queue_answered(), client.queue_length()
+        return Settlement(
+            time_s=client.rpc.time_s(),
+            frozen=client.frozen(),
+            permissionless=client.permissionless(),
+            unanswered=length - answered,
+            oldest_unanswered_s=client.entry_time_s(answered) if answered < length else None,
+            open_challenges=client.open_challenges(),
+            reserved_wei=client.reserved_wei(),
+            owed_wei=client.wei_owed(client.deployment.config.sequencer),
+        )
 
     def _take(self, last: int) -> None:
         if last < self._next_block:

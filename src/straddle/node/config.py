@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from straddle.commitments.preset import Preset
+from straddle.node.terms import ZK_ROLLUP, PolicyTerms
 from straddle.proving.presets import load_preset
 
 CHAIN_FILE = "deribit_btc_options_2020-05-21.csv"
@@ -58,6 +59,8 @@ class DemoConfig:
     """Oracles that must sign a table."""
     workers: int = 1
     """Proofs made at a time."""
+    terms: PolicyTerms = ZK_ROLLUP
+    """When a proof is needed, and where bodies lie."""
     workdir: Path | None = None
     """Where journal and status go; a temporary directory when None."""
     circuit: Preset = field(init=False, repr=False)

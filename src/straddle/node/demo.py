@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from straddle.bots.pnl import FlowTrade, HedgePolicy, PnlStudy, replay
+from straddle.commitments.policy import Data
 from straddle.l1.anvil import Anvil
+from straddle.l1.blobs import AnvilBlobs
 from straddle.l1.sender import Sender
 from straddle.node.chain import QueueReader
 from straddle.node.config import DemoConfig
 from straddle.node.exchange import Exchange, Identity
+from straddle.node.files import write_atomically
 from straddle.node.layer1 import QueueCommand, queue_commands
 from straddle.node.market import Market, load_market
+from straddle.node.members import DevCommittee, MembersCertifier, connect
 from straddle.node.network import Display, Network, shown
 from straddle.node.night import Night, Schedule
+from straddle.node.policy import circuit_keys
 from straddle.node.posting import Posting, ProverPool
 from straddle.node.report import DemoReport
 from straddle.node.session import SessionError
@@ -30,6 +35,7 @@ from straddle.node.summary import Figures, flow_of, summarise
 from straddle.node.traders import Trader, address_of
 from straddle.node.verify import verify
 from straddle.proving.prover import Prover
+from straddle.proving.vector import circuit_name
 from straddle.sequencer.poster import BatchRecord, Poster, Status
 
 DOLLAR = 10**6
@@ -120,26 +126,39 @@ def run_demo(config: DemoConfig, display: Display) -> DemoReport:
         show_refusals(market, display)
         display.stage("keys", f"proving keys of preset {config.preset} (made once, then kept)")
         with watch.time("keys"):
-            key = prover.setup(config.preset, shown(display, "set-up"))
+            keys = circuit_keys(prover, config.preset, config.terms.data, shown(display, "set-up"))
         display.stage("layer 1", "anvil, contracts, deposits and keys")
         with watch.time("layer 1"):
             anvil = stack.enter_context(Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S))
-            network = Network(config, market, anvil, key)
-        run = _Run(config, market, network, folder, display)
-        pool = stack.enter_context(ProverPool(prover, config.preset, config.workers))
+            network = Network(config, market, anvil, keys)
+        certifier = open_committee(stack, network, folder, display) if network.members else None
+        run = _Run(config, market, network, folder, display, certifier)
+        pool = stack.enter_context(ProverPool(prover, circuit_name(config.preset, config.terms.data), config.workers))
         run.trade(pool, watch)
         display.stage("withdrawals", "owners pull what proved batches credited")
         with watch.time("withdrawals"):
             received = run.pull()
         display.stage("verification", "the state from layer-1 data alone, and from the journal")
         with watch.time("verification"):
-            verified = verify(anvil.rpc, network.deployment, display.progress)
+            blobs = AnvilBlobs(anvil.rpc) if config.terms.data is Data.BLOB else None
+            bodies = None if certifier is None else certifier.committee
+            verified = verify(anvil.rpc, network.deployment, display.progress, blobs=blobs, bodies=bodies)
             replayed = run.exchange.replayed_root()
         display.stage("P&L", f"the hedging maker's flow on {config.paths} other histories")
         with watch.time("P&L"):
             study = run.study()
         figures = Figures(run.records, run.lags.seconds, circuit.result()["constraints"], received, verified, replayed, study, watch.total())
         return summarise(run.exchange, run.night, network, figures)
+
+
+def open_committee(stack: ExitStack, network: Network, folder: Path, display: Display) -> MembersCertifier:
+    """The members of the run's committee as processes, and the way to them."""
+    display.stage("committee", f"{len(network.members)} members, each a process with its own storage")
+    record = folder / "deployment.json"
+    write_atomically(record, network.deployment.to_json().encode())
+    processes = stack.enter_context(DevCommittee(folder / "members", len(network.members), network.members))
+    client = stack.enter_context(connect(network.deployment, processes.start(record, network.anvil.url)))
+    return MembersCertifier(network.deployment, client, network.sequencer)
 
 
 def show_refusals(market: Market, display: Display) -> None:
@@ -156,7 +175,8 @@ def show_refusals(market: Market, display: Display) -> None:
 class _Run:
     """A run from the deposits on: the night on layer 2, and behind it the poster's thread."""
 
-    def __init__(self, config: DemoConfig, market: Market, network: Network, folder: Path, display: Display) -> None:
+    def __init__(self, config: DemoConfig, market: Market, network: Network, folder: Path, display: Display, certifier: MembersCertifier | None = None) -> None:
+        self.certifier = certifier
         self.config, self.market, self.network, self.folder, self.display = config, market, network, folder, display
         self.lags = Lags()
         self.failed: list[BaseException] = []
@@ -168,7 +188,7 @@ class _Run:
     def trade(self, pool: ProverPool, watch: Stopwatch) -> None:
         """Deposits, the night, and all its proofs."""
         network, config = self.network, self.config
-        poster = network.poster(self.folder / "poster.sqlite", pool, self.posting.report, config.workers)
+        poster = network.poster(self.folder / "poster.sqlite", pool, self.posting.report, config.workers, self.certifier)
         try:
             self._set_up(poster)
             with watch.time("layer 1"):
@@ -180,7 +200,11 @@ class _Run:
                     for place in self.night.run():
                         self._check()
                         self._progress(f"epoch {place + 1}", place / len(self.night.schedule.epochs))
-                self.display.stage("proofs", "what is not proved yet")
+                if self.network.deployment.config.optimistic:
+                    self.display.stage("window", "layer 1's clock goes on until nobody may challenge any more")
+                    self._wait_until(Status.PROPOSED)
+                    self.network.anvil.set_time(self.network.anvil.time_s() + config.terms.challenge_window_s + 1)
+                self.display.stage("proofs", "what is not final yet")
                 with watch.time("proofs after trading"):
                     self._wait()
             finally:
@@ -224,6 +248,11 @@ class _Run:
     def _progress(self, detail: str, done: float) -> None:
         session = self.exchange.session
         self.display.progress(f"{detail}: {len(session.matches)} trades, {len(self.exchange.closed)} batches closed, {self._verified} verified", done)
+
+    def _wait_until(self, status: Status) -> None:
+        while self.posting.reached(status) < len(self.exchange.closed):
+            self._check()
+            time.sleep(WAIT_S)
 
     def _wait(self) -> None:
         while self._verified < len(self.exchange.closed):

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from straddle.commitments.policy import Data
 from straddle.core.accounts import PublicKey
 from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1SetKey
+from straddle.l1.blobs import BlobArchive
 from straddle.l1.history import QueueEntryAdded
 from straddle.l1.rollup import RollupClient
-from straddle.l1.sender import Sender
+from straddle.l1.sender import Receipt, Sender
+from straddle.proving import transcript
 from straddle.proving.keys import Proof
 from straddle.proving.vector import PostedBatch
 from straddle.sequencer.poster import Landed, SignedEpoch
 
 QueueCommand = L1Deposit | L1SetKey | L1ForceWithdraw | L1ForceClose
+
+SNAPSHOT_PART_BYTES = 60_000
+"""Of a posted copy of a state: below what the contract takes (65,536) and what nodes pass on (128 KiB a transaction)."""
+COLLECTED_BONDS = 16
+"""So many bonds are drawn at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,8 @@ class PosterChain:
     sender: Sender
     before_time: Callable[[int], None] = lambda time_ms: None
     """Told of a table's time before it goes to layer 1, for a development chain whose clock somebody has to move."""
+    archive: BlobArchive | None = None
+    """Keeps every blob that is proposed: layer 1 forgets them."""
 
     def has_epoch(self, epoch: int) -> bool:
         """Whether the epoch is recorded."""
@@ -33,31 +43,74 @@ class PosterChain:
     def submit_epoch(self, epoch: SignedEpoch) -> Landed:
         """Record a signed epoch."""
         self.before_time(epoch.time_ms)
-        receipt = self.client.submit_epoch(self.sender, epoch.epoch, epoch.time_ms, epoch.risk_root, epoch.inputs, epoch.signatures)
-        return Landed(receipt.transaction_hash, receipt.gas_used)
+        return _landed(self.client.submit_epoch(self.sender, epoch.epoch, epoch.time_ms, epoch.risk_root, epoch.inputs, epoch.signatures))
 
     def proposed_batch(self) -> int:
         """Number of the newest proposal."""
         return self.client.proposed_batch()
 
-    def proven_batch(self) -> int:
-        """Number of the newest proven batch."""
-        return self.client.proven_batch()
+    def final_batch(self) -> int:
+        """Number of the newest final batch."""
+        return self.client.final_batch()
 
     def header_hash(self, batch_number: int) -> bytes:
-        """Header hash of the newest proven batch, or of a proposal after it."""
+        """Header hash of the newest final batch, or of a proposal after it."""
         return self.client.header_hash(batch_number)
 
-    def propose(self, batch: PostedBatch) -> Landed:
-        """Propose."""
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+        """Propose; where a proof is required only when challenged, with what a watcher needs to check the batch without one."""
         self.before_time(batch.effects.time_ms)
-        receipt = self.client.propose(self.sender, batch, batch.witness.public.c)
-        return Landed(receipt.transaction_hash, receipt.gas_used)
+        shown = transcript.encode(batch.witness) if self.client.deployment.config.optimistic else b""
+        c = batch.witness.public.c
+        if batch.place.data is Data.BLOB:
+            from straddle.commitments.blob import bytes_blobs, cells_blob  # loads the ceremony's points: nobody else needs them
+
+            blobs = (cells_blob(batch.body_words), *bytes_blobs(shown))
+            if self.archive is not None:
+                for blob in blobs:
+                    self.archive.keep(blob)
+            return _landed(self.client.propose(self.sender, batch, c, opening=batch.opening, blobs=blobs))
+        return _landed(self.client.propose(self.sender, batch, c, certificates=certificates, transcript=shown))
 
     def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
         """Prove."""
-        receipt = self.client.prove(self.sender, batch, proof)
-        return Landed(receipt.transaction_hash, receipt.gas_used)
+        return _landed(self.client.prove(self.sender, batch, proof))
+
+    def challenged(self, numbers: Sequence[int]) -> list[int]:
+        """Those of some standing proposals that wait for an answer, the most urgent first."""
+        if not self.client.open_challenges():
+            return []
+        stakes = {number: self.client.stake(number) for number in numbers}
+        return sorted((number for number, stake in stakes.items() if stake.challenged), key=lambda number: stakes[number].due_s)
+
+    def may_finalise(self, number: int) -> bool:
+        """Whether the oldest proposal, `number`, is proven, or unchallenged and its window over."""
+        over = self.client.batch(number).proposed_at_s + self.client.deployment.config.challenge_window_s
+        stake = self.client.stake(number)
+        return stake.proven or (not stake.challenged and self.client.rpc.time_s() > over)
+
+    def finalise(self, batch: PostedBatch) -> Landed:
+        """Make the oldest proposal, which must be this batch, final."""
+        public = batch.witness.public
+        words = (public.c, public.z, public.y_effects, public.y_body, public.beneficiary)
+        return _landed(self.client.finalise(self.sender, batch, words))
+
+    def collect(self) -> None:
+        """Draw the bonds that came back, some at a time."""
+        if self.client.wei_owed(self.sender.address) >= COLLECTED_BONDS * self.client.deployment.config.proposer_bond_wei:
+            self.client.collect_wei(self.sender)
+
+    def post_snapshot(self, state_root: int, data: bytes) -> None:
+        """Post the copy of a state, in as many parts as it takes; nothing when it is there."""
+        if self.client.has_snapshot(self.sender.address, state_root):
+            return
+        parts = [data[at : at + SNAPSHOT_PART_BYTES] for at in range(0, len(data), SNAPSHOT_PART_BYTES)]
+        for i, part in enumerate(parts):
+            self.client.post_snapshot(self.sender, state_root, i, len(parts), part)
+
+
+def _landed(receipt: Receipt) -> Landed:
+    return Landed(receipt.transaction_hash, receipt.gas_used, receipt.blob_gas_used)
 
 
 def queue_commands(entries: Iterable[QueueEntryAdded]) -> list[QueueCommand]:

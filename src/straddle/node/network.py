@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import Protocol
 
 from straddle.commitments.params import params_hash
+from straddle.commitments.policy import Data
 from straddle.core import messages
 from straddle.core.accounts import INSURANCE_ACCOUNT
 from straddle.l1.anvil import Anvil
-from straddle.l1.deployment import Deployment, RollupConfig, deploy
+from straddle.l1.deploying import CircuitKeys, deploy
+from straddle.l1.deployment import Deployment, RollupConfig
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
+from straddle.node.choice import PATIENCE_S
 from straddle.node.config import DemoConfig
 from straddle.node.layer1 import PosterChain
 from straddle.node.market import Market, exchange_params, genesis
+from straddle.node.policy import placing_of, settling_of
+from straddle.node.terms import MEMBERS
 from straddle.node.traders import Trader, address_of, wallet_of
-from straddle.proving.keys import VerifyingKey
 from straddle.proving.prover import Progress
-from straddle.sequencer.poster import BatchProver, BatchRecord, Facts, Landed, Poster, SignedEpoch
+from straddle.sequencer.batch_file import BatchFile, BatchRecord
+from straddle.sequencer.placing import Certifier
+from straddle.sequencer.poster import BatchProver, Facts, Landed, Poster, SignedEpoch
 from straddle.sequencer.receipts import LogIdentity
 
 
@@ -50,7 +56,7 @@ class _MeteredChain(PosterChain):
 class Network:
     """Layer 1 of a run: anvil, contracts, wallets."""
 
-    def __init__(self, config: DemoConfig, market: Market, anvil: Anvil, key: VerifyingKey) -> None:
+    def __init__(self, config: DemoConfig, market: Market, anvil: Anvil, keys: CircuitKeys) -> None:
         self.config = config
         self.anvil = anvil
         self.epoch_gas: list[int] = []
@@ -59,9 +65,12 @@ class Network:
         self.params = exchange_params(config.circuit, market.parameters)
         oracles = sorted((wallet_of(config.seed, f"oracle-{i}") for i in range(config.oracles)), key=address_of)
         self.secrets = tuple(bytes(wallet.key) for wallet in oracles[: config.threshold])
+        count = MEMBERS if config.terms.data is Data.COMMITTEE else 0
+        self.members = sorted((wallet_of(config.seed, f"member-{i}") for i in range(count)), key=address_of)
+        """Of the data committee, ascending by address; none under other policies."""
         for wallet in (self.operator, self.sequencer):
             anvil.fund(wallet.address)
-        self.deployment = self._deploy(key, tuple(wallet.address for wallet in oracles))
+        self.deployment = self._deploy(keys, tuple(wallet.address for wallet in oracles))
         self.client = RollupClient(anvil.rpc, self.deployment)
         self.identity = LogIdentity(self.deployment.chain_id, self.deployment.rollup_number)
 
@@ -84,10 +93,21 @@ class Network:
         self.client.mint(sender, self.operator.address, amount_micros)
         self.client.deposit(sender, amount_micros, INSURANCE_ACCOUNT)
 
-    def poster(self, path: Path, prover: BatchProver, report: Callable[[BatchRecord], None], workers: int = 1) -> Poster:
-        """The poster of this rollup, paid by the sequencer's wallet. `workers` proofs are made at a time."""
-        chain = _MeteredChain(self.client, Sender(self.anvil.rpc, bytes(self.sequencer.key)), self._reach, self.epoch_gas)
-        return Poster(path, self._facts(), chain, prover, report, workers=workers)
+    def poster(
+        self,
+        path: Path,
+        prover: BatchProver,
+        report: Callable[[BatchRecord], None],
+        workers: int = 1,
+        certifier: Certifier | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> Poster:
+        """The poster of this rollup, paid by the sequencer's wallet. `workers` proofs are made at a time; `certifier` is the way to a committee."""
+        chain = _MeteredChain(self.client, Sender(self.anvil.rpc, bytes(self.sequencer.key)), self._reach, epoch_gas=self.epoch_gas)
+        file = BatchFile(path, report)
+        placing = placing_of(self.deployment, file, chain, self.params, self.config.circuit, certifier, patience_s=patience_s)
+        settling = settling_of(self.deployment, file, chain)
+        return Poster(file, self._facts(), chain, prover, placing=placing, settling=settling, workers=workers)
 
     def _reach(self, time_ms: int) -> None:
         """Layer 1's clock has passed a table's time."""
@@ -106,7 +126,7 @@ class Network:
             beneficiary=address_of(self.sequencer),
         )
 
-    def _deploy(self, key: VerifyingKey, oracles: tuple[str, ...]) -> Deployment:
+    def _deploy(self, keys: CircuitKeys, oracles: tuple[str, ...]) -> Deployment:
         preset = self.config.circuit
         _, committed = genesis(preset, self.params, 0, address_of(self.operator))
         config = RollupConfig(
@@ -120,8 +140,9 @@ class Network:
             queue_rows=preset.queue,
             withdrawal_rows=preset.withdrawals,
             body_cells=preset.body_words,
+            **self.config.terms.fields([wallet.address for wallet in self.members]),
         )
-        return deploy(self.anvil.rpc, Sender(self.anvil.rpc, bytes(self.operator.key)), key, config)
+        return deploy(self.anvil.rpc, Sender(self.anvil.rpc, bytes(self.operator.key)), keys, config)
 
 
 def shown(display: Display, what: str) -> Callable[[Progress], None]:

@@ -14,10 +14,11 @@ from straddle.proving.keys import ProverOutputError
 from straddle.proving.prover import Prover, ProverError, ProveResult
 from straddle.proving.server import ProvingServer
 from straddle.proving.witness import Witness
+from straddle.sequencer.placing import QuorumAway
 from straddle.sequencer.poster import BatchRecord, Poster, Status
 from straddle.sequencer.sequencer import ClosedBatch
 
-PASSING_ERRORS = (*LAYER1_ERRORS, ProverError, ProverOutputError)
+PASSING_ERRORS = (*LAYER1_ERRORS, ProverError, ProverOutputError, QuorumAway)
 """What a later try may overcome."""
 LOOK_S = 0.25
 RETRY_MAX_S = 30.0
@@ -26,11 +27,11 @@ RETRY_MAX_S = 30.0
 class ProverPool:
     """`prove` for as many callers at a time as there are processes."""
 
-    def __init__(self, prover: Prover, preset: str, workers: int) -> None:
+    def __init__(self, prover: Prover, circuit: str, workers: int) -> None:
         self._stack = ExitStack()
         self._free: queue.SimpleQueue[ProvingServer] = queue.SimpleQueue()
         for _ in range(workers):
-            self._free.put(self._stack.enter_context(ProvingServer(prover, preset)))
+            self._free.put(self._stack.enter_context(ProvingServer(prover, circuit)))
 
     def __enter__(self) -> Self:
         return self
@@ -83,8 +84,12 @@ class Posting:
 
     @property
     def verified(self) -> int:
-        """Newest batch up to which all are verified."""
-        open_ = [number for number, status in list(self._statuses.items()) if status is not Status.VERIFIED]
+        """Newest batch up to which all are final."""
+        return self.reached(Status.VERIFIED)
+
+    def reached(self, status: Status) -> int:
+        """Newest batch up to which all are so far or further."""
+        open_ = [number for number, found in list(self._statuses.items()) if found.place < status.place]
         return min(open_) - 1 if open_ else max(self._statuses, default=0)
 
     def start(self, poster: Poster) -> None:

@@ -1,6 +1,6 @@
 """A running exchange in one folder: started, caught up with its journal, held against layer 1, and only then open for orders.
 
-deployment.json  keys.json  journal.sqlite  poster.sqlite  snapshots/  layer1.state (of a chain of its own)
+deployment.json  keys.json  journal.sqlite  poster.sqlite  snapshots/  layer1.state (of a chain of its own)  blobs/ (where data lie in blobs)
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from typing import Self, get_args
 
 from straddle.api.hub import Hub
 from straddle.api.tape import Tape
+from straddle.commitments.policy import Data
+from straddle.committee.client import CommitteeClient
 from straddle.core import messages
 from straddle.core.batch import OpenBatch
 from straddle.core.rejections import Rejection
+from straddle.l1.blobs import BlobArchive
 from straddle.l1.history import HistoryError
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
@@ -25,14 +28,19 @@ from straddle.node.feed import OracleReplay, RecordedMarket
 from straddle.node.keys import NodeKeys, warn_of_readers
 from straddle.node.layer1 import PosterChain, QueueCommand, queue_commands
 from straddle.node.market import exchange_params, genesis
+from straddle.node.members import DevCommittee, MembersCertifier, connect
 from straddle.node.network import Display, shown
 from straddle.node.operator import MarketClock, Operator
+from straddle.node.policy import circuit_keys, placing_of, settling_of
 from straddle.node.posting import Posting, ProverPool
 from straddle.node.settings import Settings
+from straddle.node.terms import MEMBERS
 from straddle.node.upkeep import OperatorError
 from straddle.node.writer import Writer, WriterStopped
 from straddle.primitives.plain import to_plain
 from straddle.proving.prover import Prover
+from straddle.proving.vector import circuit_name
+from straddle.sequencer.batch_file import BatchFile
 from straddle.sequencer.journal import Journal
 from straddle.sequencer.poster import BatchRecord, Facts, Poster, PosterError, Status
 from straddle.sequencer.receipts import LogIdentity
@@ -44,6 +52,8 @@ INCLUSION_MS = 600_000
 QUEUE_GROUP = 256
 """Queue entries that go to the writer together."""
 QUEUE_COMMANDS = get_args(QueueCommand)
+CLOCKS = ("PROVING_WINDOW_S", "PERMISSIONLESS_AFTER_S", "FREEZE_AFTER_S")
+"""The contract's periods that `straddle status` shows."""
 
 
 class NodeFailed(RuntimeError):
@@ -70,6 +80,10 @@ class Node:
         """Queue entries that the exchange has taken in, in order: those of this run, and those of earlier ones that layer 1 had not proved at its start."""
         self._compared = (0, 0)
         """(reading of the queue, entries of `answered`) that layer 1 still has."""
+        self.committee: CommitteeClient | None = None
+        """The members, where data lie with them."""
+        self._awaited = Status.VERIFIED
+        """A batch that is so far waits for nobody."""
         self.started_from = ""
         self.snapshot_seconds = 0.0
         """What the last snapshot took."""
@@ -100,18 +114,25 @@ class Node:
         keys = NodeKeys.open(self.folder / "keys.json", settings.epochs.oracles)
         self._warn(warn_of_readers(self.folder / "keys.json"))
         display.stage("keys", f"proving keys of preset {settings.preset} (made once, then kept)")
-        prover = Prover()
-        key = prover.setup(settings.preset, shown(display, "set-up"))
+        prover, terms = Prover(), settings.terms
+        circuits = circuit_keys(prover, settings.preset, terms.data, shown(display, "set-up"))
         display.stage("layer 1", settings.layer1.url or "an anvil of the node's own")
         genesis_s = self.market.path.start_ms // 1000 - LEAD_S
         self.chain = enter(DevChain(settings.layer1.url, self.folder / "layer1.state", genesis_s, settings.layer1.port))
-        self.deployment = open_deployment(self.folder / "deployment.json", self.chain, settings, self.market, keys, key)
+        record, members = self.folder / "deployment.json", settings.committee.urls
+        own = enter(DevCommittee(self.folder / "members", MEMBERS)) if terms.data is Data.COMMITTEE and not members else None
+        self.deployment = open_deployment(record, self.chain, settings, self.market, keys, circuits, own.addresses if own else list(members))
+        if terms.data is Data.COMMITTEE:
+            display.stage("committee", "seven members of the node's own" if own else f"{len(members)} members")
+            urls = own.start(record, self.chain.rpc.url) if own else members
+            self.committee = enter(connect(self.deployment, urls))
         self.client = RollupClient(self.chain.rpc, self.deployment)
+        self.clocks = {name: self.client.clock(name) for name in CLOCKS}
         self.identity = LogIdentity(self.deployment.chain_id, self.deployment.rollup_number)
         secrets = tuple(bytes(wallet.key) for wallet in keys.oracles[: settings.epochs.threshold])
         self.oracle = OracleReplay(self.market, self.identity, secrets)
         display.stage("journal", str(self.folder))
-        self._catch_up(keys, enter(ProverPool(prover, settings.preset, settings.prover.workers)))
+        self._catch_up(keys, enter(ProverPool(prover, circuit_name(settings.preset, terms.data), settings.prover.workers)))
         self._check_committed()
         self._start()
 
@@ -121,7 +142,7 @@ class Node:
         self._stack.callback(self.journal.close)
         self.snapshots = SnapshotStore(self.folder / "snapshots", self.identity)
         begun = time.perf_counter()
-        restored = self.snapshots.restore(self.journal, self.client.proven_batch(), self._warn)
+        restored = self.snapshots.restore(self.journal, self.client.final_batch(), self._warn)
         self.posting = Posting(self._fail, self._batch_moved, self.chain.keep)
         try:
             self.poster = self._poster(keys, provers, restored)
@@ -169,22 +190,31 @@ class Node:
             genesis_root=deployment.config.genesis_root,
             beneficiary=int(keys.sequencer.address, 16),
         )
-        chain = PosterChain(self.client, Sender(self.chain.rpc, bytes(keys.sequencer.key)), self.chain.reach)
-        after = restored.position.batches if restored else 0
-        workers = self.settings.prover.workers
-        return Poster(self.folder / "poster.sqlite", facts, chain, provers, self.posting.report, workers=workers, after_batch=after)
+        archive = BlobArchive(self.folder / "blobs") if deployment.config.data is Data.BLOB else None
+        chain = PosterChain(self.client, Sender(self.chain.rpc, bytes(keys.sequencer.key)), self.chain.reach, archive)
+        config, file = self.settings, BatchFile(self.folder / "poster.sqlite", self.posting.report)
+        certifier = MembersCertifier(deployment, self.committee, keys.sequencer) if self.committee else None
+        placing = placing_of(deployment, file, chain, params, config.circuit, certifier, patience_s=config.committee.patience_seconds)
+        settling = settling_of(deployment, file, chain, early=lambda number: config.rollup.prove == "early")
+        self._awaited = settling.awaited
+        after, workers = restored.position.batches if restored else 0, config.prover.workers
+        try:
+            return Poster(file, facts, chain, provers, placing=placing, settling=settling, workers=workers, after_batch=after)
+        except PosterError:
+            file.close()
+            raise
 
     def _check_committed(self) -> None:
         """The replayed state is what layer 1 has proved, or follows from it. Before anybody may send an order."""
-        proven, on_chain = self.client.proven_batch(), self.client.state_root()
-        if proven > self.journal.batches:
+        final, on_chain = self.client.final_batch(), self.client.state_root()
+        if final > self.journal.batches:
             raise ChainMismatch(
-                f"journal {self.journal.path}: ends with batch {self.journal.batches}, but layer 1 has proved batch {proven}: the journal lost its end, or "
+                f"journal {self.journal.path}: ends with batch {self.journal.batches}, but on layer 1 batch {final} is final: the journal lost its end, or "
                 "another node runs this rollup. Restore the newest journal"
             )
-        root = self.journal.batch_root(proven) if proven else self.deployment.config.genesis_root
+        root = self.journal.batch_root(final) if final else self.deployment.config.genesis_root
         if root != on_chain:
-            raise ChainMismatch(f"state root of batch {proven}: {root:#x} in the journal, but {on_chain:#x} on layer 1. Is this its folder?")
+            raise ChainMismatch(f"state root of batch {final}: {root:#x} in the journal, but {on_chain:#x} on layer 1. Is this its folder?")
         exchange = self.sequencer.exchange
         if self.sequencer.state_root != (self.journal.batch_root(self.journal.batches) if self.journal.batches else root):
             raise ChainMismatch(f"state root {self.sequencer.state_root:#x} after the replay is not the journal's")
@@ -224,8 +254,8 @@ class Node:
     # ---- while it runs
 
     def lag(self) -> int:
-        """Closed batches that layer 1 has not verified."""
-        return self.journal.batches - self.posting.verified
+        """Closed batches that wait for the poster or the prover."""
+        return self.journal.batches - self.posting.reached(self._awaited)
 
     def notice(self, text: str) -> None:
         """Something that the operator should see."""
@@ -237,7 +267,7 @@ class Node:
         if seen is None:
             return None
         queued = sum(amount for index, amount in seen.deposits if index >= exchange.queue_pointer)
-        leaving = sum(amount for batch, amount in self.pending_withdrawals.items() if batch > seen.proven)
+        leaving = sum(amount for batch, amount in self.pending_withdrawals.items() if batch > seen.final)
         return seen.row_micros - queued - leaving - _leaving(exchange.open_batch) - self.cash()
 
     def cash(self) -> int:
@@ -297,7 +327,7 @@ class Node:
     def _batch_closed(self, closed: ClosedBatch) -> None:
         self.pending_withdrawals[closed.batch.number] = _leaving(closed.batch)
         if self.observed is not None:
-            for number in [number for number in self.pending_withdrawals if number <= self.observed.proven]:
+            for number in [number for number in self.pending_withdrawals if number <= self.observed.final]:
                 del self.pending_withdrawals[number]
         self.posting.add(closed)
 
@@ -309,7 +339,7 @@ class Node:
     def _batch_moved(self, record: BatchRecord) -> None:
         self.hub.publish("batches", to_plain(record))
         if record.status is Status.VERIFIED:
-            self.notice(f"batch {record.number} verified on layer 1")
+            self.notice(f"batch {record.number} final on layer 1")
 
     def _between(self) -> None:
         """In the writer's thread."""

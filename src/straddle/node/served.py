@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import uvicorn
 
 from straddle import __version__
+from straddle.api import views
 from straddle.api.app import Api
 from straddle.api.service import Receipted, Unavailable
 from straddle.core.commands import Command
@@ -49,6 +51,14 @@ class Served:
     async def read(self, view: Callable[[Exchange], T]) -> T:
         """Between two groups."""
         found: T = await self._wait(lambda: self._node.writer.call(lambda: view(self._node.sequencer.exchange)))
+        return found
+
+    async def saved(self, account: int) -> Mapping[str, Any] | None:
+        """The account and its path in the state of the newest closed batch."""
+
+        identity = self._node.identity
+        view = functools.partial(views.saved, account=account, chain_id=identity.chain_id, rollup=identity.rollup)
+        found: Mapping[str, Any] | None = await self._wait(lambda: self._node.writer.call(lambda: view(self._node.sequencer.committed)))
         return found
 
     async def receipt(self, sequence: int) -> Mapping[str, Any] | None:
@@ -96,6 +106,7 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
         "deadline_ms": place.deadline_ms,
         "hash": "0x" + place.hash.hex(),
         "signature": "0x" + receipt.signature.hex(),
+        "siblings": ["0x" + sibling.hex() for sibling in receipt.siblings],
     }
 
 
@@ -131,7 +142,7 @@ def node_status(node: Node) -> dict[str, Any]:
             "closed": node.journal.batches,
             "proposed": seen.proposed if seen else None,
             "proved": posting.count(Status.PROVED, Status.VERIFIED),
-            "verified": seen.proven if seen else None,
+            "verified": seen.final if seen else None,
             "lag": node.lag(),
             "lag_max": node.settings.batches.lag_max,
         },
@@ -140,10 +151,25 @@ def node_status(node: Node) -> dict[str, Any]:
             "vault_row": seen.row_micros if seen else None,
             "conservation_error": error,
         },
+        "settlement": settlement_status(node),
         "layer1_block": seen.block if seen else None,
         "groups": node.writer.groups,
         "snapshot_seconds": round(node.snapshot_seconds, 4),
         "problems": problems,
+    }
+
+
+def settlement_status(node: Node) -> dict[str, Any]:
+    """The policy, and where its clocks and bonds stand. Times are unix seconds of layer 1, amounts wei; None where layer 1 was not read yet."""
+    config, seen = node.deployment.config, node.observed.settlement if node.observed else None
+    return {
+        "policy": config.policy,
+        "challenge_window_s": config.challenge_window_s,
+        "proposer_bond_wei": config.proposer_bond_wei,
+        "challenger_bond_wei": config.challenger_bond_wei,
+        "clocks": dict(node.clocks),
+        "members": {address: node.committee.problems.get(address, "") for address in config.members} if node.committee else {},
+        "now": None if seen is None else to_plain(seen),
     }
 
 

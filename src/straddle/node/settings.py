@@ -9,8 +9,13 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from eth_utils.address import is_address, to_checksum_address
+
+from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
+from straddle.node.choice import DATA_PLACES, PATIENCE_S, POLICIES, chosen_policy
 from straddle.node.config import CHAIN_FILE, PRICES_FILE, ConfigError, data_directory
+from straddle.node.terms import CHALLENGE_WINDOW_S, CHALLENGER_BOND_WEI, MEMBER_THRESHOLD, MEMBERS, PROPOSER_BOND_WEI, PROVING_ALLOWANCE_S, PolicyTerms
 from straddle.proving.presets import all_presets
 
 FEWEST_INSTRUMENTS = 4
@@ -68,6 +73,42 @@ class Layer1Settings:
 
 
 @dataclass(frozen=True)
+class RollupSettings:
+    """The policy. What is fixed at deployment cannot change in a folder that has a deployment.json."""
+
+    policy: str = _key("zk", "zk: every batch is proved; optimistic: a batch is proved when challenged; validium: zk with data at a committee; fixed at "
+                       "deployment.", choices=POLICIES)  # fmt: skip
+    data: str = _key("", "Where bodies lie: calldata or blob; empty: calldata, with validium the committee; fixed at deployment.", choices=("", *DATA_PLACES))
+    proposer_bond_gwei: int = _key(PROPOSER_BOND_WEI // 10**9, "Optimistic: stands behind each proposal until it is final; fixed at deployment.", 1, 10**12)
+    challenger_bond_gwei: int = _key(CHALLENGER_BOND_WEI // 10**9, "Optimistic: what a challenge costs when it was wrong; fixed at deployment.", 1, 10**12)
+    challenge_seconds: int = _key(CHALLENGE_WINDOW_S, "Optimistic: how long a proposal may be challenged; fixed at deployment.", 3_600, 30 * 24 * 3_600)
+    allowance_seconds: int = _key(PROVING_ALLOWANCE_S, "Optimistic: by so much each open challenge puts off an answer; fixed at deployment.", 1, 3_600)
+    prove: str = _key("challenged", "Optimistic: challenged proves what is challenged, early every batch, so that none waits.", choices=("challenged", "early"))
+
+
+@dataclass(frozen=True)
+class CommitteeSettings:
+    """The data committee of a validium."""
+
+    members: str = _key("", "ADDRESS@URL of each member, separated by spaces; empty: seven of the node's own, for development; fixed at deployment.")
+    threshold: int = _key(MEMBER_THRESHOLD, "Certificates that a batch needs, more than two thirds of the members; fixed at deployment.", 1, 16)
+    patience_seconds: float = _key(PATIENCE_S, "Seconds without a quorum after which batches go to layer 1, behind a copy of the state.", 0.0, 86_400.0)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Address -> URL. ConfigError: malformed."""
+        found: dict[str, str] = {}
+        for text in self.members.split():
+            address, at, url = text.partition("@")
+            if not at or not is_address(address) or not url.startswith(("http://", "https://")):
+                raise ConfigError(f"committee.members: {text!r}, expected ADDRESS@URL, such as 0x...@http://127.0.0.1:9001")
+            if to_checksum_address(address) in found:
+                raise ConfigError(f"committee.members: {address} twice, expected each member once")
+            found[to_checksum_address(address)] = url
+        return found
+
+
+@dataclass(frozen=True)
 class ApiSettings:
     """HTTP and WebSocket."""
 
@@ -93,6 +134,8 @@ class Settings:
     epochs: EpochSettings = field(default_factory=EpochSettings)
     batches: BatchSettings = field(default_factory=BatchSettings)
     prover: ProverSettings = field(default_factory=ProverSettings)
+    rollup: RollupSettings = field(default_factory=RollupSettings)
+    committee: CommitteeSettings = field(default_factory=CommitteeSettings)
     layer1: Layer1Settings = field(default_factory=Layer1Settings)
     api: ApiSettings = field(default_factory=ApiSettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
@@ -106,6 +149,9 @@ class Settings:
                 f"market.instruments: {self.market.instruments}, expected 0, or {FEWEST_INSTRUMENTS} (the perpetual; a future, a call and a put of one expiry) "
                 f"to {self.room} with preset {self.preset}"
             )
+        members = len(self.committee.urls) or MEMBERS
+        if self.terms.data is Data.COMMITTEE and not 2 * members < 3 * self.committee.threshold <= 3 * members:
+            raise ConfigError(f"committee.threshold: {self.committee.threshold}, expected more than two thirds of {members} members and at most all")
         if self.layer1.url and not self.layer1.url.startswith(("http://", "https://")):
             raise ConfigError(f"layer1.url: {self.layer1.url!r}, expected an address that begins with http:// or https://")
 
@@ -113,6 +159,14 @@ class Settings:
     def circuit(self) -> Preset:
         """The preset's sizes."""
         return all_presets()[self.preset]
+
+    @property
+    def terms(self) -> PolicyTerms:
+        """The policy as it is deployed. ConfigError: its choices do not go together."""
+        chosen = self.rollup
+        bonds = (chosen.proposer_bond_gwei * 10**9, chosen.challenger_bond_gwei * 10**9)
+        times = (chosen.challenge_seconds, chosen.allowance_seconds)
+        return PolicyTerms(*chosen_policy(chosen.policy, chosen.data), *bonds, *times, self.committee.threshold)
 
     @property
     def room(self) -> int:

@@ -1,37 +1,34 @@
-"""Rebuild an exchange from layer-1 data alone and compare everything that can be compared.
+"""Rebuild an exchange from layer-1 data alone (a validium: with bodies from a member of its committee) and compare everything that can be compared.
 
 Nothing here is told anything by the sequencer: the deployment's record says where to look, and is itself checked against the chain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from straddle.commitments.body import decode_body
 from straddle.commitments.data import Effects
 from straddle.commitments.effects import decode_effects
 from straddle.commitments.ledger import CommittedState, LedgerError
-from straddle.commitments.listings import Listing
 from straddle.commitments.params import params_hash
 from straddle.commitments.preset import Preset
-from straddle.commitments.risk import risk_root
 from straddle.core.commands import L1Deposit
-from straddle.core.instruments import Retirement, Settlement
 from straddle.core.params import Params
 from straddle.l1.deployment import Deployment, DeploymentError
-from straddle.l1.history import BatchProposed, EpochSubmitted, History, read_history
+from straddle.l1.history import BatchProposed, BlobSource, BodySource, History, read_history
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
 from straddle.node.layer1 import queue_commands
 from straddle.node.market import exchange_params
 from straddle.node.session import positions_sum
 from straddle.proving.presets import all_presets
-from straddle.risk.inputs import RiskInputError, RiskInputs, decode_inputs
-from straddle.risk.oracle import EpochMessage, OracleCommittee, OracleError, Signature65
+from straddle.risk.inputs import RiskInputError
+from straddle.risk.oracle import OracleError
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
-from straddle.risk.successor import check_successor
-from straddle.risk.table import build_table
+from straddle.watcher.examine import word_faults
+from straddle.watcher.tables import Succession, check_signatures, recompute_table
 
 Progress = Callable[[str, float], None]
 
@@ -43,7 +40,7 @@ class VerifyReport:
     block: int
     batches: int = 0
     proposals: int = 0
-    """Proposals without a proof yet; they do not count."""
+    """Proposals that are not final yet; they do not count."""
     accounts: int = 0
     tables: int = 0
     """Risk tables recomputed from the published inputs."""
@@ -53,7 +50,7 @@ class VerifyReport:
     """Sum of all cash in the rebuilt state."""
     vault_row_micros: int = 0
     queued_micros: int = 0
-    """Deposits that no proven batch has answered."""
+    """Deposits that no final batch has answered."""
     conservation_error_micros: int = 0
     position_sums_not_zero: int = 0
     """Instruments whose positions do not sum to zero."""
@@ -65,7 +62,19 @@ class VerifyReport:
         return not self.mismatches
 
 
-def verify(rpc: Rpc, deployment: Deployment, progress: Progress = lambda what, done: None, parameters: RiskParameters = DEFAULT_PARAMETERS) -> VerifyReport:
+def nothing_shown(what: str, done: float) -> None:
+    """Progress that nobody sees."""
+
+
+def verify(
+    rpc: Rpc,
+    deployment: Deployment,
+    progress: Progress = nothing_shown,
+    parameters: RiskParameters = DEFAULT_PARAMETERS,
+    *,
+    blobs: BlobSource | None = None,
+    bodies: BodySource | None = None,
+) -> VerifyReport:
     """Rebuild up to the newest block. DeploymentError, HistoryError: the record or the node's answers contradict themselves."""
     deployment.check(rpc)
     preset = preset_of(deployment)
@@ -73,10 +82,10 @@ def verify(rpc: Rpc, deployment: Deployment, progress: Progress = lambda what, d
     if params_hash(params) != deployment.config.params_hash:
         raise DeploymentError(f"params_hash: {deployment.config.params_hash:#x}, expected {params_hash(params):#x}: other parameters than this version's")
     progress("reading layer 1", 0.0)
-    history = read_history(rpc, deployment)
+    history = read_history(rpc, deployment, blobs=blobs, bodies=bodies)
     rebuild = _Rebuild(deployment, preset, params, parameters, history)
-    for i, _ in enumerate(history.proven):
-        progress("rebuilding", i / len(history.proven))
+    for i, _ in enumerate(history.final):
+        progress("rebuilding", i / len(history.final))
         if not rebuild.batch(history.batches[i]):
             break
     rebuild.compare(RollupClient(rpc, deployment))
@@ -97,15 +106,18 @@ def preset_of(deployment: Deployment) -> Preset:
 class _Rebuild:
     def __init__(self, deployment: Deployment, preset: Preset, params: Params, parameters: RiskParameters, history: History) -> None:
         self.deployment, self.preset, self.params, self.parameters, self.history = deployment, preset, params, parameters, history
-        self.report = VerifyReport(history.to_block, proposals=len(history.batches) - len(history.proven))
+        self.report = VerifyReport(history.to_block, proposals=len(history.batches) - len(history.final))
         self.state = CommittedState.genesis(params, int(deployment.config.operator, 16))
         self.queue = queue_commands(history.queue)
-        self._inputs: RiskInputs | None = None
+        self._succession = Succession(parameters)
         self._expect("genesis root", self.state.root, deployment.config.genesis_root)
 
     def batch(self, posted: BatchProposed) -> bool:
-        """Apply one proven batch; False when the state cannot be carried on."""
+        """Apply one final batch; False when the state cannot be carried on."""
         where, settled = f"batch {posted.batch_number}", set(self.state.listed.settled)
+        if posted.body is None:
+            self.report.mismatches.append(f"{where}: its body lies in {posted.place.data.name.lower()} and none of the sources given has it")
+            return False
         try:
             effects, body = decode_effects(posted.effects, self.preset), decode_body(posted.body, self.preset)
             first = effects.queue_first
@@ -113,7 +125,7 @@ class _Rebuild:
         except (LedgerError, ValueError) as error:
             self.report.mismatches.append(f"{where}: {error}")
             return False
-        self._expect(f"{where} state root", self.state.root, self.history.proven[posted.batch_number - 1].state_root)
+        self._expect(f"{where} state root", self.state.root, self.history.final[posted.batch_number - 1].state_root)
         self.report.mismatches += [f"{where}: {fault}" for fault in word_faults(body.listings, settled, self.state)]
         self._table(where, effects)
         self.report.batches += 1
@@ -141,56 +153,20 @@ class _Rebuild:
             self.report.mismatches.append(f"{where}: epoch {effects.epoch} was never submitted")
             return
         try:
-            inputs = decode_inputs(epoch.inputs)
-            listed = self.state.listed
-            root = risk_root(listed.root, build_table(inputs, listed.tabled, self.parameters, listed.settled).rows)
+            table, root = recompute_table(epoch.inputs, self.state.listed, self.parameters)
             self._expect(f"{where} risk root from the inputs of epoch {epoch.epoch}", root, effects.risk_root)
             self._expect(f"{where} risk root of epoch {epoch.epoch}", epoch.risk_root, effects.risk_root)
-            self._expect(f"{where} time_ms", effects.time_ms, inputs.time_ms)
-            if self._inputs is None or self._inputs.epoch != epoch.epoch:
+            self._expect(f"{where} time_ms", effects.time_ms, table.time_ms)
+            if self._succession.epoch != epoch.epoch:
                 self.report.tables += 1
-                self._funding(inputs)
-            self._signatures(epoch)
+                self._succession.advance(self.history.epochs, epoch.epoch)
+            check_signatures(self.deployment, epoch)
         except (RiskInputError, OracleError, ValueError) as error:
             self.report.mismatches.append(f"{where}: epoch {epoch.epoch}: {error}")
-
-    def _funding(self, inputs: RiskInputs) -> None:
-        """Funding accrues from epoch to epoch, also over epochs that no batch used."""
-        since = self._inputs.epoch if self._inputs else inputs.epoch - 1
-        for number in sorted(epoch for epoch in self.history.epochs if since < epoch <= inputs.epoch):
-            current = decode_inputs(self.history.epochs[number].inputs)
-            if self._inputs is not None:
-                check_successor(self._inputs, current, self.parameters)
-            self._inputs = current
-
-    def _signatures(self, epoch: EpochSubmitted) -> None:
-        config = self.deployment.config
-        message = EpochMessage(
-            self.deployment.chain_id, self.deployment.rollup_number, epoch.epoch, epoch.time_ms, config.params_hash, epoch.risk_root, epoch.inputs
-        )
-        committee = OracleCommittee(tuple(int(oracle, 16) for oracle in config.oracles), config.threshold)
-        committee.verify(message, [Signature65(*signature) for signature in epoch.signatures])
 
     def _expect(self, what: str, found: int, expected: int) -> None:
         if found != expected:
             self.report.mismatches.append(f"{what}: {_shown(found)}, expected {_shown(expected)}")
-
-
-def word_faults(words: Sequence[Listing], settled: Collection[int], after: CommittedState) -> list[str]:
-    """What no proof says of a batch's words: an instrument settles once, and is retired once it has settled and nobody holds it.
-
-    `settled` are the instruments settled before the batch, `after` is the state after it.
-    """
-    faults = [f"instrument {word.instrument} settled again" for word in words if isinstance(word, Settlement) and word.instrument in settled]
-    for word in words:
-        if not isinstance(word, Retirement):
-            continue
-        if word.instrument not in settled:
-            faults.append(f"instrument {word.instrument} retired, expected a settled one")
-        holders = [id_ for id_, committed in sorted(after.accounts.items()) if word.instrument in committed.account.positions]
-        if holders:
-            faults.append(f"instrument {word.instrument} retired, held by account {holders[0]}")
-    return faults
 
 
 def _shown(value: int) -> str:

@@ -53,10 +53,11 @@ def check(exchange: Exchange, command: L2Trade) -> Plan | Rejection:
     if exchange.accounts[order_set.account].auction is not None and not _closes(exchange, order_set):
         expected = "an account whose portfolio is not for sale, or reduce-only orders of one that is at its maintenance margin again"
         return Rejection(RejectionCode.IN_AUCTION, "account", order_set.account, expected)
-    nonces = [order.nonce for order in order_set.orders]
-    if len(set(nonces)) < len(nonces):
-        repeated = next(nonce for nonce in nonces if nonces.count(nonce) > 1)
-        return Rejection(RejectionCode.DUPLICATE_NONCE, "nonce", repeated, "one order a nonce in a set")
+    if len(order_set.orders) > 1:
+        nonces = [order.nonce for order in order_set.orders]
+        if len(set(nonces)) < len(nonces):
+            repeated = next(nonce for nonce in nonces if nonces.count(nonce) > 1)
+            return Rejection(RejectionCode.DUPLICATE_NONCE, "nonce", repeated, "one order a nonce in a set")
     return Plan(order_set, root)
 
 

@@ -51,10 +51,9 @@ def check_trading_open(exchange: Exchange) -> Rejection | None:
 
 def check_not_halted(exchange: Exchange) -> Rejection | None:
     """Commands that a trading key signs need, besides, a market that is not halted."""
-    rejection = check_trading_open(exchange)
-    if rejection is None and exchange.market_state is _HALTED:
-        return Rejection(RejectionCode.MARKET_HALTED, "market_state", exchange.market_state, "a market that is not halted")
-    return rejection
+    if exchange.market is _HALTED and exchange.trading_open:
+        return Rejection(RejectionCode.MARKET_HALTED, "market_state", exchange.market, "a market that is not halted")
+    return check_trading_open(exchange)
 
 
 def check_fresh(exchange: Exchange) -> Rejection | None:

@@ -77,8 +77,11 @@ def encode(name: str, value: int) -> bytes:
 def encode_all(name: str, values: Iterable[int]) -> bytes:
     """`encode` of each value in turn."""
     words = list(values)
-    if all(type(value) is int and 0 <= value < MODULUS for value in words):  # the common case, without making names
-        return b"".join([value.to_bytes(WORD_BYTES, "big") for value in words])
+    try:
+        if not words or (min(words) >= 0 and max(words) < MODULUS):  # the common case, without making names
+            return b"".join([value.to_bytes(WORD_BYTES, "big") for value in words])
+    except (TypeError, AttributeError):  # no integers: said below
+        pass
     return b"".join([encode(f"{name}[{i}]", value) for i, value in enumerate(words)])
 
 

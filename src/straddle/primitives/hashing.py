@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from straddle.primitives import native
-from straddle.primitives.field import decode, decode_all, encode, encode_all
+from straddle.primitives.field import WORD_BYTES, decode, decode_all, encode, encode_all
 
 MAX_TAG_BYTES = 24
 
@@ -29,6 +29,17 @@ def sponge(tag: str, words: Iterable[int]) -> int:
     return decode(native.sponge(encoded_tag, encoded))
 
 
+def sponge_many(tag: str, rows: Sequence[Sequence[int]]) -> list[int]:
+    """`sponge` of each row, all of one length, in one native call on all cores."""
+    encoded_tag, width = _check_tag(tag), len(rows[0]) if rows else 1
+    if not width:
+        raise ValueError(f"words: none under tag {tag!r}, expected at least one")
+    for i, row in enumerate(rows):
+        if len(row) != width:
+            raise ValueError(f"rows[{i}]: {len(row)} words, expected {width}")
+    return decode_all(native.sponge(encoded_tag, b"".join([encode_all(f"rows[{i}]", row) for i, row in enumerate(rows)]), width))
+
+
 def ascii_element(tag: str) -> int:
     """The tag's bytes as a big-endian integer: the start of a hash chain."""
     return decode(_check_tag(tag))
@@ -37,6 +48,12 @@ def ascii_element(tag: str) -> int:
 def keccak256(data: bytes) -> bytes:
     """Ethereum's hash: 32 bytes."""
     return native.keccak256(data)
+
+
+def keccak256_many(pieces: Sequence[bytes]) -> list[bytes]:
+    """`keccak256` of each piece, in one native call."""
+    hashes = native.keccak256_many(pieces)
+    return [hashes[i : i + WORD_BYTES] for i in range(0, len(hashes), WORD_BYTES)]
 
 
 def keccak_mod_248(data: bytes) -> int:

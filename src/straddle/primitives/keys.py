@@ -118,12 +118,11 @@ def key_multiple(public_key: PublicKey) -> PublicKey:
 
 def _encode_message(name: str, words: Sequence[int], item: int | None = None) -> bytes:
     """Six elements as bytes; errors call them `name`, of an item if there are several."""
-    if len(words) == native.MESSAGE_WORDS:
-        for word in words:
-            if not isinstance(word, int) or not 0 <= word < MODULUS:
-                break
-        else:  # the common case, without making names
+    try:
+        if len(words) == native.MESSAGE_WORDS and min(words) >= 0 and max(words) < MODULUS:  # the common case, without making names
             return b"".join([word.to_bytes(32, "big") for word in words])
+    except (TypeError, AttributeError):  # no integers: said below
+        pass
     if item is not None:
         name = f"items[{item}].{name}"
     if len(words) != native.MESSAGE_WORDS:
@@ -138,9 +137,10 @@ def _encode_element(name: str, value: int) -> bytes:
 
 def encode_integers(name: str, values: tuple[int, ...]) -> bytes | None:
     """32-byte integers, or None if one has more bytes or is negative: the native side judges the rest."""
-    fits = True
-    for value in values:
-        if not isinstance(value, int):
-            raise TypeError(f"{name}: {value!r}, expected integers")
-        fits = fits and 0 <= value < 1 << 256
-    return b"".join([value.to_bytes(32, "big") for value in values]) if fits else None
+    try:
+        return b"".join([value.to_bytes(32, "big") for value in values])
+    except (OverflowError, AttributeError):
+        for value in values:
+            if not isinstance(value, int):
+                raise TypeError(f"{name}: {value!r}, expected integers") from None
+        return None

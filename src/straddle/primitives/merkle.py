@@ -1,4 +1,8 @@
-"""Sparse Merkle trees of field elements. Bit k of an index (k = 0 lowest) says whether the node at level k is a right child."""
+"""Sparse Merkle trees of field elements. Bit k of an index (k = 0 lowest) says whether the node at level k is a right child.
+
+One write after the other hashes `depth` nodes that wait for each other. `write_many` gives the same paths and roots, but hashes level by level: what a write
+finds beside its path is either untouched or comes from an earlier write's nodes at the same level.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from straddle.primitives import native
-from straddle.primitives.field import WORD_BYTES, decode, encode, encode_all
+from straddle.primitives.field import WORD_BYTES, decode, decode_all, encode, encode_all
 
 MAX_DEPTH = 63
 
@@ -113,6 +117,79 @@ class SparseMerkleTree:
             raise TypeError(f"index: {index!r}, expected an integer")
         if not 0 <= index < 1 << self.depth:
             raise ValueError(f"index: {index}, expected 0 to {(1 << self.depth) - 1}")
+
+
+class Write(NamedTuple):
+    """What one write to a tree met: the siblings of its leaf from the leaf up, and the roots before and after it."""
+
+    path: tuple[int, ...]
+    root_old: int
+    root_new: int
+
+
+def write_many(writes: Sequence[tuple[SparseMerkleTree, int, int]]) -> list[Write]:
+    """Writes leaves, (tree, index, leaf) each, in order; all trees have one depth and one default leaf, and a tree may come several times.
+
+    As `path` and `set` of each in turn, but each level of all of them is hashed in one native call.
+    """
+    if not writes:
+        return []
+    depth, defaults = writes[0][0].depth, writes[0][0]._defaults
+    if any(tree._defaults != defaults for tree, _, _ in writes):
+        raise ValueError("writes: to trees of several depths or default leaves, expected one")
+    trees = {id(tree): i << depth for i, (tree, _, _) in enumerate(writes)}  # told apart above the bits of an index
+    keys = [trees[id(tree)] | index for tree, index, _ in writes]
+    untouched = [tree._siblings(index, tree._descend(index)) for tree, index, _ in writes]
+    roots = {id(tree): _hash(tree._root, defaults[depth]) for tree, _, _ in writes}
+    hashes = [encode(f"writes[{i}].leaf", leaf) for i, (_, _, leaf) in enumerate(writes)]
+    nodes = {key: _Node(own) for key, own in zip(keys, hashes, strict=True)}  # the last at its place
+    paths = []
+    for level in range(depth):
+        latest: dict[int, bytes] = {}
+        siblings, pairs = [], []
+        for key, own, beside in zip(keys, hashes, untouched, strict=True):
+            sibling = latest.get(key ^ 1)
+            if sibling is None:
+                sibling = _hash(beside[level], defaults[level])
+            latest[key] = own
+            siblings.append(sibling)
+            pairs.append(sibling + own if key & 1 else own + sibling)
+        paths.append(decode_all(b"".join(siblings)))
+        above = native.compress_many(b"".join(pairs))
+        hashes = [above[i : i + WORD_BYTES] for i in range(0, len(above), WORD_BYTES)]
+        nodes = _parents(level, keys, hashes, nodes, untouched)
+        keys = [key >> 1 for key in keys]
+    return _written(writes, paths, hashes, roots, nodes)
+
+
+def _parents(
+    level: int, keys: Sequence[int], hashes: Sequence[bytes], nodes: Mapping[int, _Node], untouched: Sequence[Sequence[_Node | None]]
+) -> dict[int, _Node]:
+    """The last node at each place above: its children are the last ones there, or what was there before."""
+    last = {key >> 1: i for i, key in enumerate(keys)}
+    parents = {}
+    for place, i in last.items():
+        key = keys[i]
+        sibling = nodes.get(key ^ 1, untouched[i][level])
+        parents[place] = _Node(hashes[i], sibling, nodes[key]) if key & 1 else _Node(hashes[i], nodes[key], sibling)
+    return parents
+
+
+def _written(
+    writes: Sequence[tuple[SparseMerkleTree, int, int]],
+    paths: Sequence[Sequence[int]],
+    hashes: Sequence[bytes],
+    roots: dict[int, bytes],
+    nodes: Mapping[int, _Node],
+) -> list[Write]:
+    """Puts the new roots, which are all that is left of `nodes`, into the trees."""
+    results = []
+    for i, ((tree, _, _), root) in enumerate(zip(writes, hashes, strict=True)):
+        results.append(Write(tuple([level[i] for level in paths]), decode(roots[id(tree)]), decode(root)))
+        roots[id(tree)] = root
+    for tree, place in {id(tree): (tree, i) for i, (tree, _, _) in enumerate(writes)}.values():
+        tree._root = nodes[place]
+    return results
 
 
 def _hash(node: _Node | None, default: bytes) -> bytes:

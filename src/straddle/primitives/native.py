@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 LIBRARY_PATH = Path(__file__).resolve().parent.parent / "_native" / "libstraddle.so"
-ABI_VERSION = 2
+ABI_VERSION = 3
 """`abiVersion` in native/clib/main.go."""
 
 WORD_BYTES = 32
@@ -35,8 +35,8 @@ _SIGNATURES: dict[str, tuple[type, ...]] = {
     "straddle_compress": (_BUFFER, _SIZE, _BUFFER),
     "straddle_order_set": (_BUFFER, _SIZE, _SIZE, _BUFFER),
     "straddle_check_sets": (_BUFFER, _SIZE, _BUFFER, _BUFFER, _BUFFER, _SIZE, _BUFFER, _BUFFER),
-    "straddle_sponge": (_BUFFER, _SIZE, _BUFFER, _SIZE, _BUFFER),
-    "straddle_keccak256": (_BUFFER, _SIZE, _BUFFER),
+    "straddle_sponge": (_BUFFER, _SIZE, _BUFFER, _SIZE, _SIZE, _BUFFER),
+    "straddle_keccak256": (_BUFFER, _SIZE, _BUFFER, _SIZE, _BUFFER),
     "straddle_merkle_path": (_BUFFER, ctypes.c_uint64, _BUFFER, _SIZE, _BUFFER),
     "straddle_public_key": (_BUFFER, _BUFFER),
     "straddle_key_multiple": (_BUFFER, _BUFFER),
@@ -99,16 +99,23 @@ def check_sets(sizes: Sequence[int], keys: bytes, heads: bytes, orders: bytes, s
     return out[: count * WORD_BYTES], out[count * WORD_BYTES :]
 
 
-def sponge(tag: bytes, words: bytes) -> bytes:
-    """The tagged hash of one or more words."""
-    count = len(words) // WORD_BYTES
-    _check_length("words", words, count * WORD_BYTES)
-    return _call("straddle_sponge", WORD_BYTES, tag, len(tag), words, count)
+def sponge(tag: bytes, words: bytes, width: int | None = None) -> bytes:
+    """The tagged hash of each row of `width` words, one after the other; all are one row when None."""
+    width = len(words) // WORD_BYTES if width is None else width
+    count = len(words) // (width * WORD_BYTES) if width else 0
+    _check_length("words", words, count * width * WORD_BYTES)
+    return _call("straddle_sponge", count * WORD_BYTES, tag, len(tag), words, count, width)
 
 
 def keccak256(data: bytes) -> bytes:
     """Ethereum's hash."""
-    return _call("straddle_keccak256", WORD_BYTES, data, len(data))
+    return keccak256_many((data,))
+
+
+def keccak256_many(pieces: Sequence[bytes]) -> bytes:
+    """Ethereum's hash of each piece, one after the other."""
+    count, sizes = len(pieces), list(map(len, pieces))
+    return _call("straddle_keccak256", count * WORD_BYTES, struct.pack(f"={count}q", *sizes), count, b"".join(pieces), sum(sizes))
 
 
 def merkle_path(leaf: bytes, index: int, siblings: bytes) -> bytes:
@@ -158,7 +165,7 @@ def _check_length(name: str, value: bytes, expected: int) -> None:
 
 def _call(name: str, size: int, *arguments: bytes | int) -> bytes:
     """Call a function whose output goes to a buffer of `size` bytes, its last argument."""
-    out = ctypes.create_string_buffer(max(size, 1))
+    out = (ctypes.c_char * max(size, 1))()
     status = getattr(_library(), name)(*arguments, out)
     if status != 0:
         raise NativeCallError(f"{name}: {_ERRORS.get(status, f'unknown status {status}')}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -15,7 +16,7 @@ class Recent(Generic[Key, Value]):
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._entries: dict[Key, Value] = {}
+        self._entries: OrderedDict[Key, Value] = OrderedDict()  # a dict would look for its oldest entry through the gaps of all those forgotten
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -30,7 +31,7 @@ class Recent(Generic[Key, Value]):
         with self._lock:
             self._entries[key] = value
             if len(self._entries) > self.capacity:
-                del self._entries[next(iter(self._entries))]
+                self._entries.popitem(last=False)
 
     def clear(self) -> None:
         """Forget everything."""

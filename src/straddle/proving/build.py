@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from straddle.commitments.data import QueueEntry
 from straddle.commitments.effects import QUEUE_DEPOSIT, QUEUE_FORCE_CLOSE, QUEUE_FORCE_WITHDRAW, QUEUE_SET_KEY
 from straddle.commitments.ledger import CommittedState, StateChange
 from straddle.commitments.listings import KIND_RETIREMENT, KIND_SETTLEMENT, Listing
@@ -37,6 +38,7 @@ from straddle.proving.witness import (
     WithdrawalRow,
     Witness,
     WitnessError,
+    instrument_row,
 )
 
 _UNBOUND = PublicInputs(0, 0, 0, 0, 0)
@@ -222,26 +224,10 @@ class _Rows:
         return tuple(rows)
 
     def _instruments(self) -> tuple[InstrumentRow, ...]:
-        return tuple(
-            InstrumentRow(
-                row.instrument,
-                row.expiry_ms,
-                int(row.linear),
-                int(row.settled),
-                row.value,
-                row.funding,
-                row.band,
-                row.long_im,
-                row.long_mm,
-                row.short_im,
-                row.short_mm,
-                row.deltas,
-            )
-            for row in self.table.rows
-        )
+        return tuple(instrument_row(row) for row in self.table.rows)
 
     def _listings(self) -> tuple[ListingRow, ...]:
-        return tuple(_listing_row(item) for item in self.batch.listings)
+        return tuple(listing_row(item) for item in self.batch.listings)
 
     def _fills(self) -> tuple[FillRow, ...]:
         return tuple(
@@ -260,18 +246,7 @@ class _Rows:
         return self._first_legs[self._order_rows[use]] + place
 
     def _queue(self) -> tuple[QueueRow, ...]:
-        rows = []
-        for entry in self.batch.queue:
-            match entry:
-                case L1Deposit():
-                    rows.append(QueueRow(QUEUE_DEPOSIT, entry.account, entry.owner, entry.amount, 0, 0, 0))
-                case L1SetKey():
-                    rows.append(QueueRow(QUEUE_SET_KEY, entry.account, entry.owner, 0, 0, entry.key.x, entry.key.y))
-                case L1ForceWithdraw():
-                    rows.append(QueueRow(QUEUE_FORCE_WITHDRAW, entry.account, entry.owner, entry.amount, self.batch.forced[entry.account], 0, 0))
-                case L1ForceClose():
-                    rows.append(QueueRow(QUEUE_FORCE_CLOSE, entry.account, entry.owner, entry.limit_bps, 0, 0, 0))
-        return tuple(rows)
+        return tuple(queue_row(entry, self.batch.forced[entry.account] if isinstance(entry, L1ForceWithdraw) else 0) for entry in self.batch.queue)
 
     def _signature_rows(self) -> tuple[SignatureRow, ...]:
         return tuple(SignatureRow(account, int(kind), payload, s.r_x, s.r_y, s.s) for account, kind, payload, s in self.signatures)
@@ -287,7 +262,21 @@ class _Rows:
         return self._trees[id(order_set)]
 
 
-def _listing_row(item: Listing) -> ListingRow:
+def queue_row(entry: QueueEntry, paid: int) -> QueueRow:
+    """An entry of the queue as a witness has it; `paid` is what a forced withdrawal was paid."""
+    match entry:
+        case L1Deposit():
+            return QueueRow(QUEUE_DEPOSIT, entry.account, entry.owner, entry.amount, 0, 0, 0)
+        case L1SetKey():
+            return QueueRow(QUEUE_SET_KEY, entry.account, entry.owner, 0, 0, entry.key.x, entry.key.y)
+        case L1ForceWithdraw():
+            return QueueRow(QUEUE_FORCE_WITHDRAW, entry.account, entry.owner, entry.amount, paid, 0, 0)
+        case L1ForceClose():
+            return QueueRow(QUEUE_FORCE_CLOSE, entry.account, entry.owner, entry.limit_bps, 0, 0, 0)
+
+
+def listing_row(item: Listing) -> ListingRow:
+    """A word of the listings chain as a witness has it."""
     if isinstance(item, Settlement):
         return ListingRow(item.instrument, KIND_SETTLEMENT, item.underlying, 0, item.value_ticks, 0, 0, 0)
     if isinstance(item, Retirement):

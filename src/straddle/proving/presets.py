@@ -1,4 +1,4 @@
-"""The presets, from the one file that the circuit reads too (native/circuit/presets.json)."""
+"""The presets, from the files that the circuits read too (native/circuit/presets.json, solvency.json)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from straddle.commitments.holdings import HoldingsPreset
 from straddle.commitments.preset import Preset
 
-PACKAGED = Path(__file__).with_name("presets.json")
-"""Where a built wheel carries the file (pyproject.toml, force-include)."""
+PACKAGED = Path(__file__).parent
+"""Where a built wheel carries the files (pyproject.toml, force-include)."""
 
-CHECKOUT = Path(__file__).resolve().parents[3] / "native" / "circuit" / "presets.json"
-"""Where a checkout, also one installed as editable, has it."""
+CHECKOUT = Path(__file__).resolve().parents[3] / "native" / "circuit"
+"""Where a checkout, also one installed as editable, has them."""
 
 
 def load_preset(name: str) -> Preset:
@@ -24,16 +26,33 @@ def load_preset(name: str) -> Preset:
     return presets[name]
 
 
+def load_holdings_preset(preset: str, kind: str) -> HoldingsPreset:
+    """Sizes of the circuit of a kind, "exit" or "solvency", that belongs to a batch preset. ValueError lists what is known."""
+    batch, sizes = load_preset(preset), _read("solvency.json")
+    if kind not in sizes.get(preset, {}):
+        raise ValueError(f"circuit: {preset}-{kind}, expected one of {', '.join(f'{name}-{known}' for name, kinds in sizes.items() for known in kinds)}")
+    raw = sizes[preset][kind]
+    if raw.keys() != {"k", "positions"}:
+        raise ValueError(f"solvency.json: {preset}.{kind}: keys {sorted(raw.keys())}, expected k and positions")
+    return HoldingsPreset(f"{preset}-{kind}", batch.account_depth, batch.slot_depth, batch.instruments, raw["k"], raw["positions"])
+
+
 @cache
 def all_presets() -> dict[str, Preset]:
     """Every preset by name."""
-    path = next((candidate for candidate in (CHECKOUT, PACKAGED) if candidate.exists()), None)
-    if path is None:
-        raise FileNotFoundError(f"presets.json: neither at {CHECKOUT} nor at {PACKAGED}")
     keys = {field.name for field in fields(Preset)} - {"name"}
     presets = {}
-    for name, sizes in json.loads(path.read_text()).items():
+    for name, sizes in _read("presets.json").items():
         if sizes.keys() != keys:
-            raise ValueError(f"{path}: preset {name}: unknown or missing keys {sorted(sizes.keys() ^ keys)}")
+            raise ValueError(f"presets.json: preset {name}: unknown or missing keys {sorted(sizes.keys() ^ keys)}")
         presets[name] = Preset(name=name, **sizes)
     return presets
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    path = next((folder / name for folder in (CHECKOUT, PACKAGED) if (folder / name).exists()), None)
+    if path is None:
+        raise FileNotFoundError(f"{name}: neither in {CHECKOUT} nor in {PACKAGED}")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found

@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import platformdirs
 
 from straddle.proving.keys import Proof, ProverOutputError, VerifyingKey
-from straddle.proving.witness import Witness
+from straddle.proving.witness import PublicInputs
 
 BINARY = "straddle-prover"
 PACKAGED = Path(__file__).resolve().parents[1] / "_native" / BINARY
@@ -23,6 +23,17 @@ CHECKOUT = Path(__file__).resolve().parents[3] / "native" / "bin" / BINARY
 
 _TAIL_LINES = 20
 """How many lines of the prover's log an error repeats."""
+
+
+class WitnessFile(Protocol):
+    """A witness of any circuit: straddle.proving.witness.Witness, straddle.proving.holdings.HoldingsWitness."""
+
+    @property
+    def public(self) -> PublicInputs:
+        """The public inputs that it is bound to."""
+
+    def to_json(self, *, indent: int | None = 1) -> str:
+        """Its file."""
 
 
 class ProverError(RuntimeError):
@@ -91,11 +102,11 @@ class Prover:
         self.cache.mkdir(parents=True, exist_ok=True)
         return VerifyingKey.from_json(self._run(["setup", "--preset", preset, "--cache", str(self.cache)], progress))
 
-    def check(self, witness: Witness, progress: ProgressCallback | None = None) -> CheckResult:
+    def check(self, witness: WitnessFile, progress: ProgressCallback | None = None) -> CheckResult:
         """Whether the circuit accepts the witness; no keys needed."""
         return _verdict(self._run_with_witness(["check"], witness, progress, verdict=True))
 
-    def check_many(self, witnesses: Sequence[Witness], progress: ProgressCallback | None = None) -> list[CheckResult]:
+    def check_many(self, witnesses: Sequence[WitnessFile], progress: ProgressCallback | None = None) -> list[CheckResult]:
         """`check` of each, compiling each circuit once."""
         with tempfile.TemporaryDirectory(prefix="straddle-") as directory:
             path = Path(directory) / "witnesses.jsonl"
@@ -105,11 +116,11 @@ class Prover:
             raise ProverOutputError(f"check-many: {len(lines)} answers, expected {len(witnesses)}")
         return [_verdict(json_object("check-many", line)) for line in lines]
 
-    def prove(self, witness: Witness, progress: ProgressCallback | None = None) -> ProveResult:
+    def prove(self, witness: WitnessFile, progress: ProgressCallback | None = None) -> ProveResult:
         """Prove with the keys in the cache (`setup` first)."""
         return prove_result(witness, self._run_with_witness(["prove", "--cache", str(self.cache)], witness, progress))
 
-    def _run_with_witness(self, command: list[str], witness: Witness, progress: ProgressCallback | None, *, verdict: bool = False) -> dict[str, Any]:
+    def _run_with_witness(self, command: list[str], witness: WitnessFile, progress: ProgressCallback | None, *, verdict: bool = False) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix="straddle-") as directory:
             path = Path(directory) / "witness.json"
             path.write_text(witness.to_json())
@@ -141,7 +152,7 @@ class Prover:
         return output
 
 
-def prove_result(witness: Witness, raw: dict[str, Any]) -> ProveResult:
+def prove_result(witness: WitnessFile, raw: dict[str, Any]) -> ProveResult:
     """The prover's answer as a proof of this witness; ProverOutputError when it is of another."""
     proof = Proof.from_json(raw)
     expected = witness.public

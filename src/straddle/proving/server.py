@@ -10,8 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from straddle.proving.prover import BINARY, Progress, ProgressCallback, Prover, ProverError, ProveResult, follow, json_object, prove_result
-from straddle.proving.witness import Witness
+from straddle.proving.prover import BINARY, Progress, ProgressCallback, Prover, ProverError, ProveResult, WitnessFile, follow, json_object, prove_result
 
 CLOSE_SECONDS = 5.0
 
@@ -37,7 +36,7 @@ class ProvingServer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def prove(self, witness: Witness, progress: ProgressCallback | None = None) -> ProveResult:
+    def prove(self, witness: WitnessFile, progress: ProgressCallback | None = None) -> ProveResult:
         """The proof of a witness, checked to be of its public inputs."""
         self._progress = progress
         try:

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from straddle.commitments.accounts import AUCTION
 from straddle.commitments.body import encode_body
 from straddle.commitments.cells import trimmed
-from straddle.commitments.challenge import challenge, commitment, evaluate, header_hash
+from straddle.commitments.challenge import IN_CALLDATA, Place, challenge, commitment, evaluate, header_hash
 from straddle.commitments.data import AccountData, AuctionCode, Body, Effects, PositionData, QueueEntry, SlotData, WithdrawalData
 from straddle.commitments.effects import QUEUE_DEPOSIT, QUEUE_FORCE_CLOSE, QUEUE_FORCE_WITHDRAW, encode_effects
 from straddle.commitments.layout import DataError
 from straddle.commitments.ledger import StateParts
 from straddle.commitments.listings import KIND_RETIREMENT, KIND_SETTLEMENT, Listing
 from straddle.commitments.params import hash_values
+from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
 from straddle.core.accounts import PublicKey
 from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1SetKey
 from straddle.core.instruments import Instrument, Kind, Retirement, Settlement
+from straddle.primitives.field import MODULUS
 from straddle.proving.witness import AccountRow, ListingRow, PublicInputs, QueueRow, Witness
+
+
+class Opening(Protocol):
+    """The proof of a blob's value at z (straddle.commitments.blob.Opening)."""
+
+    @property
+    def commitment(self) -> bytes:
+        """48 bytes."""
+
+    @property
+    def proof(self) -> bytes:
+        """48 bytes."""
+
+    @property
+    def y(self) -> int:
+        """As the precompile gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +50,8 @@ class ChainFacts:
     vk_id: bytes
     parent_header_hash: bytes
     beneficiary: int
+    data: Data = Data.CALLDATA
+    """Where the body will lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +65,14 @@ class PostedBatch:
     body_words: tuple[int, ...]
     """As posted: without trailing zeros."""
     header_hash: bytes
+    place: Place = IN_CALLDATA
+    opening: Opening | None = None
+    """Of the body's blob at z, where it lies in one."""
+
+    @property
+    def parent_root(self) -> int:
+        """State root that it starts from."""
+        return self.effects.old_state_root
 
 
 def state_parts(witness: Witness, preset: Preset) -> tuple[StateParts, StateParts]:
@@ -129,10 +159,30 @@ def bind(witness: Witness, preset: Preset, chain: ChainFacts) -> PostedBatch:
     body_words = trimmed(full_body)
     number = effects.batch_number
     c = commitment(effects_words, full_body)
-    z = challenge(chain.chain_id, chain.rollup, chain.vk_id, number, chain.parent_header_hash, effects_words, body_words, c)
-    public = PublicInputs(c, z, evaluate(effects_words, z), evaluate(body_words, z), chain.beneficiary)
-    hashed = header_hash(chain.parent_header_hash, number, effects_words, body_words, c, z, public.y_effects, public.y_body)
-    return PostedBatch(replace(witness, public=public), effects, body, tuple(effects_words), tuple(body_words), hashed)
+    z, place, opening = _placed(chain, number, effects_words, body_words, c)
+    public = PublicInputs(c, z, evaluate(effects_words, z), opening.y % MODULUS if opening else evaluate(body_words, z), chain.beneficiary)
+    hashed = header_hash(chain.parent_header_hash, number, effects_words, body_words, c, z, public.y_effects, public.y_body, place)
+    named = replace(witness, preset=circuit_name(preset.name, chain.data), public=public)
+    return PostedBatch(named, effects, body, tuple(effects_words), tuple(body_words), hashed, place, opening)
+
+
+def _placed(chain: ChainFacts, number: int, effects: Sequence[int], body: Sequence[int], c: int) -> tuple[int, Place, Opening | None]:
+    """z, where the body lies, and the opening of its blob if it lies in one."""
+    facts = (chain.chain_id, chain.rollup, chain.vk_id, number, chain.parent_header_hash, effects, body, c)
+    if chain.data is not Data.BLOB:
+        place = Place(chain.data)
+        return challenge(*facts, place), place, None
+    from straddle.commitments.blob import cells_blob, kzg_commitment, open_blob, versioned_hash  # loads the ceremony's points: nobody else needs them
+
+    blob = cells_blob(body)
+    place = Place(chain.data, versioned_hash(kzg_commitment(blob)))
+    z = challenge(*facts, place)
+    return z, place, open_blob(blob, z)
+
+
+def circuit_name(preset: str, data: Data) -> str:
+    """The batch circuit of a preset: one for blobs, one for calldata and committees."""
+    return f"{preset}-blob" if data is Data.BLOB else preset
 
 
 def _entry(index: int, row: QueueRow) -> QueueEntry:

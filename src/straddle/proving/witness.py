@@ -8,10 +8,12 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from straddle.commitments.accounts import AccountLeaf
 from straddle.core.accounts import Slot
+from straddle.core.risk_table import RiskRow
 
 _STRINGS = frozenset(
     {
         *("domain", "log_root", "risk_digest", "old_accounts_root", "new_accounts_root", "old_listings_root", "new_listings_root", "risk_root"),
+        *("accounts_root", "listings_root"),
         *("c", "z", "y_effects", "y_body", "beneficiary", "owner", "key_x", "key_y", "multiple_x", "multiple_y", "positions_digest", "orders_root"),
         *("payload", "r_x", "r_y", "s", "orders_root_old", "orders_root_new", "path", "set_path", "slot_path"),
     }
@@ -108,6 +110,12 @@ class InstrumentRow:
     def mark(self) -> int:
         """The mark price in ticks: value with the funding folded back in."""
         return self.value + self.funding
+
+
+def instrument_row(row: RiskRow) -> InstrumentRow:
+    """A row of the risk table as a witness has it."""
+    flags, charges = (int(row.linear), int(row.settled)), (row.long_im, row.long_mm, row.short_im, row.short_mm)
+    return InstrumentRow(row.instrument, row.expiry_ms, *flags, row.value, row.funding, row.band, *charges, row.deltas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,16 +289,26 @@ class Witness:
 
     def to_json(self, *, indent: int | None = 1) -> str:
         """The witness file; with indent None on one line."""
-        return json.dumps(_plain("", self), indent=indent)
+        return file_text(self, indent)
 
     @classmethod
     def from_json(cls, text: str) -> Witness:
         """Read a witness file; WitnessError names an unknown, missing or ill-typed key."""
-        try:
-            raw = json.loads(text)
-        except ValueError as error:
-            raise WitnessError(f"witness: not JSON ({error})") from None
-        return _typed("witness", cls, raw)
+        return read_text(cls, text)
+
+
+def file_text(witness: object, indent: int | None) -> str:
+    """A witness, of any circuit, as its file."""
+    return json.dumps(_plain("", witness), indent=indent)
+
+
+def read_text(kind: type[T], text: str) -> T:
+    """The inverse of `file_text`; WitnessError names an unknown, missing or ill-typed key."""
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise WitnessError(f"witness: not JSON ({error})") from None
+    return _typed("witness", kind, raw)
 
 
 def _plain(name: str, value: Any) -> Any:

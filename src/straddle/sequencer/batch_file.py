@@ -1,16 +1,18 @@
-"""What is known of each batch's way to layer 1, in SQLite: records, proofs and signed epochs."""
+"""What is known of each batch's way to layer 1, in SQLite: records, proofs, signed epochs, and the data of batches that lie with a committee."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from straddle.commitments.challenge import Place
+from straddle.commitments.policy import Data
 from straddle.proving.keys import Proof
 
 
@@ -24,7 +26,14 @@ class Status(StrEnum):
     CLOSED = "closed"
     PROPOSED = "proposed"
     PROVED = "proved"
+    """Its proof is made."""
     VERIFIED = "verified"
+    """Final: layer 1 has verified its proof, or its challenge window is over."""
+
+    @property
+    def place(self) -> int:
+        """0 for the first, then 1, ..."""
+        return list(Status).index(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +66,33 @@ class BatchRecord:
     """Effects and body as posted."""
     epoch: int = 0
     """Risk epoch of the batch's table."""
+    data: str = "calldata"
+    """Where its body lies: calldata, blob or committee."""
+    finalise_transaction: str = ""
+    """Where a proof is required only when challenged."""
+    finalise_gas: int = 0
+    blob_gas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch's data, kept where a committee may ask for it."""
+
+    number: int
+    parent_header_hash: bytes
+    header_hash: bytes
+    place: Place
+    effects: tuple[int, ...]
+    body: tuple[int, ...]
+    """As posted."""
+    c: int
+    epoch: int
 
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, header_hash TEXT NOT NULL, record TEXT NOT NULL, proof TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, signed TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS stored (number INTEGER PRIMARY KEY, batch TEXT NOT NULL);
 """
 
 
@@ -92,11 +123,54 @@ class BatchFile:
         select = "SELECT record FROM batches WHERE number >= ? ORDER BY number LIMIT ?"
         return [_record(json.loads(row[0])) for row in self._db.execute(select, (first, limit))]
 
+    def numbers(self, status: Status, first: int = 1) -> list[int]:
+        """The batches from `first` on that are so far, in order."""
+        select = "SELECT number FROM batches WHERE number >= ? AND json_extract(record, '$.status') = ? ORDER BY number"
+        return [row[0] for row in self._db.execute(select, (first, status.value))]
+
     def save(self, record: BatchRecord) -> None:
         """Insert or replace."""
-        statement = "INSERT INTO batches (number, header_hash, record) VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET record = excluded.record"
-        self._db.execute(statement, (record.number, record.header_hash, json.dumps(asdict(record))))
+        self._write(record)
         self._report(record)
+
+    def rebound(self, changes: Sequence[tuple[BatchRecord, StoredBatch]]) -> None:
+        """Batches that have other headers now, since the first of them lies elsewhere: all or none. Proofs of their old headers are forgotten."""
+        with self._updating:
+            self._db.execute("BEGIN")
+            for record, stored in changes:
+                self._write(record)
+                self._db.execute("UPDATE batches SET proof = '' WHERE number = ?", (record.number,))
+                self.store(stored)
+            self._db.execute("COMMIT")
+        for record, _ in changes:
+            self._report(record)
+
+    def store(self, batch: StoredBatch) -> None:
+        """Keep a batch's data; insert or replace."""
+        plain = {
+            **{name: [hex(word) for word in getattr(batch, name)] for name in ("effects", "body")},
+            **{name: getattr(batch, name).hex() for name in ("parent_header_hash", "header_hash")},
+            "number": batch.number,
+            "c": hex(batch.c),
+            "epoch": batch.epoch,
+            "data": int(batch.place.data),
+        }
+        self._db.execute("INSERT OR REPLACE INTO stored VALUES (?, ?)", (batch.number, json.dumps(plain)))
+
+    def stored(self, number: int) -> StoredBatch:
+        """The data of a batch. PosterError when they were not kept."""
+        row = self._db.execute("SELECT batch FROM stored WHERE number = ?", (number,)).fetchone()
+        if row is None:
+            raise PosterError(f"batch {number}: its data are not in the poster's file. Restart the node from its journal without snapshots")
+        raw = json.loads(row[0])
+        effects, body = (tuple(int(word, 16) for word in raw[name]) for name in ("effects", "body"))
+        parent, header = (bytes.fromhex(raw[name]) for name in ("parent_header_hash", "header_hash"))
+        return StoredBatch(raw["number"], parent, header, Place(Data(raw["data"])), effects, body, int(raw["c"], 16), raw["epoch"])
+
+    def _write(self, record: BatchRecord) -> None:
+        columns = "record = excluded.record, header_hash = excluded.header_hash"
+        statement = f"INSERT INTO batches (number, header_hash, record) VALUES (?, ?, ?) ON CONFLICT (number) DO UPDATE SET {columns}"
+        self._db.execute(statement, (record.number, record.header_hash, json.dumps(asdict(record))))
 
     def update(self, number: int, **changes: Any) -> BatchRecord:
         """Change fields of a known batch's record."""

@@ -30,6 +30,8 @@ OPERATIONS: dict[str, type[Command]] = {_operation_of(cls): cls for cls in get_a
 """Name of an operation -> its command."""
 
 _NAMES = {cls: name for name, cls in OPERATIONS.items()}
+_FIELDS = {cls: tuple(item.name for item in fields(cls)) for cls in _NAMES}
+_ENCODER = msgspec.json.Encoder(order="sorted")
 
 _Table = msgspec.defstruct("_Table", [(item.name, get_type_hints(RiskTable)[item.name]) for item in fields(RiskTable) if item.init])
 """A risk table without what is derived from its rows."""
@@ -42,8 +44,11 @@ def operation_name(command: Command) -> str:
 
 def encode_command(command: Command) -> bytes:
     """The command's bytes."""
-    plain = to_plain if isinstance(command, InternalEpoch) else msgspec.to_builtins  # the fast one would include what a table derives from its rows
-    return msgspec.json.encode({"v": VERSION, "op": operation_name(command), **plain(command)}, order="sorted")
+    if isinstance(command, InternalEpoch):  # msgspec would include what a table derives from its rows
+        content = to_plain(command)
+    else:
+        content = {name: getattr(command, name) for name in _FIELDS[type(command)]}
+    return _ENCODER.encode({"v": VERSION, "op": _NAMES[type(command)], **content})
 
 
 def decode_command(payload: bytes) -> Command:

@@ -12,9 +12,9 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from straddle.primitives.hashing import keccak256
+from straddle.primitives.hashing import keccak256, keccak256_many
 from straddle.sequencer.receipts import LogIdentity, LogPlace
 
 SCHEMA_VERSION = 1
@@ -55,8 +55,7 @@ class JournalError(RuntimeError):
     """The journal cannot be used as it is. The message says where and why; nothing was changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """An entry to append."""
 
     epoch: int
@@ -91,8 +90,7 @@ class LogPosition:
     """Batches that ended before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
+class JournalEntry(NamedTuple):
     """A command on disk."""
 
     place: LogPlace
@@ -137,6 +135,7 @@ class Journal:
         entries: list[JournalEntry] = []
         marks: list[tuple[int, int, bytes, bytes]] = []
         sequence, head, batches = self.sequence, self.head, self.batches
+        command_hashes = iter(keccak256_many([item.command for item in items if isinstance(item, Pending)]))
         for item in items:
             if isinstance(item, BatchMark):
                 batches += 1
@@ -147,7 +146,7 @@ class Journal:
                 marks.append((item.batch_number, sequence, item.state_root.to_bytes(32, "big"), item.hash(head)))
                 continue
             sequence += 1
-            place = LogPlace(self.identity, item.epoch, sequence, head, keccak256(item.command), item.deadline_ms)
+            place = LogPlace(self.identity, item.epoch, sequence, head, next(command_hashes), item.deadline_ms)
             head = place.hash
             entries.append(JournalEntry(place, head, item.command))
         if items:
@@ -263,7 +262,7 @@ class Journal:
             ) from error
 
     def _write(self, entries: Sequence[JournalEntry], marks: Sequence[tuple[int, int, bytes, bytes]], head: tuple[int, bytes, int]) -> None:
-        rows = [(e.place.sequence, e.place.epoch, e.place.deadline_ms, e.command, e.place.previous_hash, e.hash) for e in entries]
+        rows = [(place.sequence, place.epoch, place.deadline_ms, command, place.previous_hash, hash_) for place, hash_, command in entries]
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:

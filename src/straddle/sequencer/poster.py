@@ -1,44 +1,38 @@
-"""Takes closed batches to layer 1: data first, so that the table's age never runs out behind a slow prover, then the proofs, several at a time.
+"""Takes closed batches to layer 1: data first, so that the table's age never runs out behind a slow prover, then what makes them final.
 
-Every step is recorded in SQLite before the next begins, and layer 1 is asked what it already has, so a restart at any point goes on
-without posting or proving twice. Layer 1 may go back: what it forgot in a reorg is posted again, with the proof that was kept.
+What depends on the policy is in two strategies: `placing` (where the body goes) and `settling` (whether a proof is made for every batch, several at a
+time, or for those that are challenged). Every step is recorded in SQLite before the next begins, and layer 1 is asked what it already has, so a restart at
+any point goes on without posting or proving twice. Layer 1 may go back: what it forgot in a reorg is posted again, with the proof that was kept.
 
     closed -> proposed -> proved -> verified
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from straddle.commitments.challenge import genesis_header_hash
+from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
 from straddle.core.params import Params
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.keys import Proof
 from straddle.proving.prover import ProveResult
-from straddle.proving.vector import ChainFacts, PostedBatch
+from straddle.proving.vector import ChainFacts, PostedBatch, bind
 from straddle.proving.witness import Witness
-from straddle.sequencer.batch_file import BatchFile, BatchRecord, PosterError, SignedEpoch, Status
+from straddle.sequencer.batch_file import BatchFile, BatchRecord, PosterError, SignedEpoch, Status, StoredBatch
+from straddle.sequencer.placing import OnLayer1, Placing
 from straddle.sequencer.sequencer import ClosedBatch
+from straddle.sequencer.settling import Landed, Pending, ProveAlways, Settling
 
 __all__ = ["BatchProver", "BatchRecord", "Facts", "Landed", "Layer1", "Poster", "PosterError", "SignedEpoch", "Status"]
 
 KEPT_BATCHES = 32
-"""Verified batches that stay in memory, in case that a reorg of layer 1 undoes them. A restart has them all."""
-PROPOSALS_MAX = 255
-"""Unproved proposals that layer 1 holds (Rollup.vy, BATCH_SLOTS)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """A transaction that layer 1 executed."""
-
-    transaction_hash: str
-    gas: int
+"""Final batches that stay in memory, in case that a reorg of layer 1 undoes them. A restart has them all."""
 
 
 class Layer1(Protocol):
@@ -53,17 +47,17 @@ class Layer1(Protocol):
     def proposed_batch(self) -> int:
         """Number of the newest proposal."""
 
-    def proven_batch(self) -> int:
-        """Number of the newest proven batch."""
+    def final_batch(self) -> int:
+        """Number of the newest final batch."""
 
     def header_hash(self, batch_number: int) -> bytes:
-        """Header hash of the newest proven batch or of a proposal after it."""
+        """Header hash of the newest final batch or of a proposal after it."""
 
-    def propose(self, batch: PostedBatch) -> Landed:
-        """Propose the batch."""
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes]) -> Landed:
+        """Propose the batch; with a committee's certificates when its body lies there."""
 
     def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
-        """Prove the oldest unproved proposal, which must be this batch."""
+        """Prove a proposal."""
 
 
 class BatchProver(Protocol):
@@ -87,20 +81,18 @@ class Facts:
     beneficiary: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
     """A batch that may have to go to layer 1 (again)."""
 
     posted: PostedBatch
+    parent_header_hash: bytes
     parent_epoch: int
     """Epoch of the batch before: all epochs up to it went to layer 1 with that one, in transactions of the same sender."""
 
     @property
     def number(self) -> int:
         return self.posted.effects.batch_number
-
-
-Report = Callable[[BatchRecord], None]
 
 
 class Poster:
@@ -111,27 +103,30 @@ class Poster:
 
     def __init__(
         self,
-        path: Path,
+        file: BatchFile,
         facts: Facts,
         layer1: Layer1,
         prover: BatchProver,
-        report: Report = lambda record: None,
         *,
+        placing: Placing | None = None,
+        settling: Settling | None = None,
         kept_batches: int = KEPT_BATCHES,
         workers: int = 1,
         after_batch: int = 0,
     ) -> None:
-        """`path` is the SQLite file of the batches' status. `report` is told of every step. `workers` proofs are made at a time, each in a thread.
+        """`file` holds the batches' status and is closed with the poster. Without `placing` and `settling`: calldata, and a proof always. `workers` proofs are
+        made at a time, each in a thread.
 
-        Batches up to `after_batch`, which layer 1 has proven, will not be added (a restart from a snapshot). PosterError: the file cannot be used, or does not
-        know that batch.
+        Batches up to `after_batch`, which are final, will not be added (a restart from a snapshot). PosterError: the file does not know that batch.
         """
         self._facts = facts
         self._layer1 = layer1
         self._prover = prover
         self._kept_batches = kept_batches
         self._workers = workers
-        self._file = BatchFile(path, report)
+        self._file = file
+        self._placing = placing or OnLayer1(Data.CALLDATA)
+        self._settling = settling or ProveAlways(file, layer1)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="prover")
         self._proofs: dict[int, Future[None]] = {}
         """Batch -> its proof in the making."""
@@ -139,19 +134,15 @@ class Poster:
         self._parent = genesis_header_hash(facts.genesis_root)
         self._parent_epoch = 0
         self._newest = after_batch
-        self._proven: int | None = None
-        """Newest proven batch when layer 1 was last asked."""
+        self._final: int | None = None
+        """Newest final batch when layer 1 was last asked."""
         if after_batch:
-            try:
-                known = self._file.known(after_batch)
-            except PosterError:
-                self.close()
-                raise
+            known = self._file.known(after_batch)
             self._parent, self._parent_epoch = bytes.fromhex(known.header_hash), known.epoch
 
     @property
     def kept(self) -> list[PostedBatch]:
-        """The batches that layer 1 has not verified, and the last ones that it has: those that `post` can take to layer 1."""
+        """The batches that are not final, and the last ones that are: those that `post` can take to layer 1."""
         return [kept.posted for kept in self._kept]
 
     def add_epoch(self, epoch: SignedEpoch) -> None:
@@ -164,29 +155,27 @@ class Poster:
 
     def add(self, closed: ClosedBatch) -> None:
         """The next closed batch (the replayed ones too, after a restart). PosterError when it is not the one that was posted before."""
-        facts = self._facts
-        posted = post_change(
-            closed.change,
-            closed.batch,
-            facts.params,
-            facts.preset,
-            HeaderFacts(facts.domain, closed.log_root),
-            ChainFacts(facts.chain_id, facts.rollup, facts.vk_id, self._parent, facts.beneficiary),
-        )
-        number, epoch = posted.effects.batch_number, posted.effects.epoch
+        facts, number = self._facts, closed.batch.number
         known = self.record(number)
+        data = Data[known.data.upper()] if known else self._placing.data
+        head = HeaderFacts(facts.domain, closed.log_root)
+        posted = post_change(closed.change, closed.batch, facts.params, facts.preset, head, self._chain_facts(self._parent, data))
+        epoch = posted.effects.epoch
         if known is not None and known.header_hash != posted.header_hash.hex():
             raise PosterError(f"batch {number}: header hash {posted.header_hash.hex()}, expected {known.header_hash} as posted before the restart")
-        self._parent = posted.header_hash
+        kept = _Kept(posted, self._parent, self._parent_epoch)
         if known is None:
+            if self._placing.data is Data.COMMITTEE:
+                self._file.store(_stored(kept))
             data_bytes, root = 32 * (len(posted.effects_words) + len(posted.body_words)), f"{posted.effects.new_state_root:#066x}"
-            self._file.save(BatchRecord(number, Status.CLOSED, posted.header_hash.hex(), root, data_bytes=data_bytes, epoch=epoch))
-        self._kept.append(_Kept(posted, self._parent_epoch))
-        self._newest, self._parent_epoch = number, epoch
+            self._file.save(BatchRecord(number, Status.CLOSED, posted.header_hash.hex(), root, data_bytes=data_bytes, epoch=epoch, data=_name(data)))
+        self._kept.append(kept)
+        self._parent, self._newest, self._parent_epoch = posted.header_hash, number, epoch
         self._forget()
 
     def post(self) -> list[BatchRecord]:
-        """Take every batch that layer 1 has not verified there, oldest first, those that it forgot in a reorg too; the records of those that became verified.
+        """Take every batch that is not final as far as it goes by proofs, oldest first, those that layer 1 forgot in a reorg too; the records of those that
+        became final.
 
         What layer 1 or the prover raises comes through; call again to go on. PosterError: layer 1 holds other batches than this node's.
         """
@@ -197,22 +186,22 @@ class Poster:
         return done
 
     def advance(self) -> list[BatchRecord]:
-        """As `post`, but proofs that are being made are left alone; the records of those batches that became verified."""
-        done = []
+        """As `post`, but proofs that are being made are left alone; the records of those batches that became final."""
         self._collect_proofs()
-        while (proven := self._ask_proven()) < self._newest:
-            done += self._note_verified(proven)
-            pending = self._kept[proven + 1 - self._kept[0].number :][:PROPOSALS_MAX]
-            for kept in pending:
-                self._propose(kept)
+        final = self._ask_final()
+        oldest = self._kept[0].number if self._kept else self._newest + 1
+        before = {number for number in self._file.numbers(Status.VERIFIED, oldest) if number <= final}
+        while final < self._newest:
+            self._note_final(final)
+            pending = self._kept[final + 1 - self._kept[0].number :][: self._settling.proposals_max]
+            self._propose(pending)
             self._collect_proofs()
-            self._start_proofs(pending)
-            proof = None if pending[0].number in self._proofs else self._file.proof(pending[0].number)
-            if proof is None:
-                return done
-            landed = self._layer1.prove(pending[0].posted, proof)
-            done.append(self._file.update(pending[0].number, status=Status.VERIFIED, prove_transaction=landed.transaction_hash, prove_gas=landed.gas))
-        return done + self._note_verified(self._newest)
+            self._start_proofs(self._settling.wanted(pending))
+            if not self._settling.settle(pending, self._finished_proof):
+                break
+            final = self._ask_final()
+        self._note_final(final)
+        return [self._file.known(number) for number in self._file.numbers(Status.VERIFIED, oldest) if number not in before]
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Until one of the proofs in the making is finished, or failed."""
@@ -231,43 +220,69 @@ class Poster:
         self._executor.shutdown(cancel_futures=True)
         self._file.close()
 
-    def _ask_proven(self) -> int:
-        """Newest batch that layer 1 has proven, one of this node's or the one before the oldest that is kept."""
-        proven = self._proven = self._layer1.proven_batch()
-        if proven > self._newest:
+    def _ask_final(self) -> int:
+        """Newest final batch, one of this node's or the one before the oldest that is kept."""
+        final = self._final = self._layer1.final_batch()
+        if final > self._newest:
             raise PosterError(
-                f"batch {proven}: proven on layer 1, but this node's newest is {self._newest}: its journal lost its end, or another node posts. "
+                f"batch {final}: final on layer 1, but this node's newest is {self._newest}: its journal lost its end, or another node posts. "
                 "Stop, and restore the newest journal"
             )
         self._forget()
         oldest = self._kept[0].number if self._kept else self._newest + 1
-        if proven + 1 < oldest:
+        if final + 1 < oldest:
             raise PosterError(
-                f"batch {proven}: the newest that layer 1 still has, and the oldest kept here is {oldest}. Restart the node: it makes all of them again"
+                f"batch {final}: the newest that layer 1 still has, and the oldest kept here is {oldest}. Restart the node: it makes all of them again"
             )
-        if oldest <= proven:
-            self._check_header(self._kept[proven - oldest])
-        return proven
+        if oldest <= final:
+            self._check_header(self._kept[final - oldest])
+        return final
 
     def _forget(self) -> None:
-        """Drops verified batches that are so old that no reorg reaches them."""
-        while self._proven is not None and len(self._kept) > self._kept_batches and self._kept[0].number + self._kept_batches <= self._proven:
+        """Drops final batches that are so old that no reorg reaches them."""
+        while self._final is not None and len(self._kept) > self._kept_batches and self._kept[0].number + self._kept_batches <= self._final:
             self._kept.pop(0)
 
-    def _note_verified(self, proven: int) -> list[BatchRecord]:
-        """Records of the kept batches that layer 1 turned out to have verified."""
-        numbers = [kept.number for kept in self._kept if kept.number <= proven]
-        return [self._file.update(number, status=Status.VERIFIED) for number in numbers if self._file.known(number).status is not Status.VERIFIED]
+    def _note_final(self, final: int) -> None:
+        """The kept batches that layer 1 turned out to have made final."""
+        for number in (kept.number for kept in self._kept if kept.number <= final):
+            if self._file.known(number).status is not Status.VERIFIED:
+                self._file.update(number, status=Status.VERIFIED)
 
-    def _propose(self, kept: _Kept) -> None:
-        number = kept.number
-        if self._file.known(number).status is Status.VERIFIED:
-            self._file.update(number, status=Status.PROVED)  # layer 1 went back
-        if self._layer1.proposed_batch() < number:
+    def _propose(self, pending: Sequence[_Kept]) -> None:
+        """Those that layer 1 does not have."""
+        for number in self._file.numbers(Status.VERIFIED, pending[0].number):  # layer 1 went back
+            self._file.update(number, status=Status.PROVED if self._file.proof(number) else Status.PROPOSED)
+        proposed = self._layer1.proposed_batch()
+        for kept in pending[max(0, proposed + 1 - pending[0].number) :]:
             self._submit_epochs(kept.parent_epoch, kept.posted.effects.epoch)
-            landed = self._layer1.propose(kept.posted)
-            self._file.update(number, status=Status.PROPOSED, propose_transaction=landed.transaction_hash, propose_gas=landed.gas)
-        self._check_header(kept)
+            certificates = self._placing.prepare(kept.number, partial(self._rebind, kept))
+            landed = self._layer1.propose(kept.posted, certificates)
+            changes = {"propose_transaction": landed.transaction_hash, "propose_gas": landed.gas, "blob_gas": landed.blob_gas}
+            self._file.update(kept.number, status=Status.PROPOSED, **changes)
+        # A header binds those before it: the newest speaks for all.
+        self._check_header(pending[-1])
+
+    def _rebind(self, kept: _Kept, data: Data) -> None:
+        """The batch lies elsewhere: it has another header, and so have all after it. None of them is on layer 1."""
+        if kept.posted.place.data is data:
+            return
+        changed, parent = self._kept[self._kept.index(kept) :], kept.parent_header_hash
+        for item in changed:
+            place = data if item is kept else item.posted.place.data
+            item.posted = bind(item.posted.witness, self._facts.preset, self._chain_facts(parent, place))
+            item.parent_header_hash, parent = parent, item.posted.header_hash
+        self._parent = parent
+        known = [self._file.known(item.number) for item in changed]
+        records = [
+            replace(record, status=Status.CLOSED, header_hash=item.posted.header_hash.hex(), data=_name(item.posted.place.data))
+            for record, item in zip(known, changed, strict=True)
+        ]
+        self._file.rebound([(record, _stored(item)) for record, item in zip(records, changed, strict=True)])
+
+    def _chain_facts(self, parent: bytes, data: Data) -> ChainFacts:
+        facts = self._facts
+        return ChainFacts(facts.chain_id, facts.rollup, facts.vk_id, parent, facts.beneficiary, data)
 
     def _check_header(self, kept: _Kept) -> None:
         found = self._layer1.header_hash(kept.number)
@@ -282,21 +297,35 @@ class Poster:
         if not self._layer1.has_epoch(epoch):
             raise PosterError(f"epoch {epoch}: neither on layer 1 nor signed here, expected it before its first batch")
 
-    def _start_proofs(self, pending: Sequence[_Kept]) -> None:
-        """The oldest batches without a proof, as many as there are workers."""
-        for kept in pending:
+    def _start_proofs(self, wanted: Sequence[Pending]) -> None:
+        """The first of those without a proof, as many as there are workers."""
+        for item in wanted:
             if len(self._proofs) >= self._workers:
                 return
-            if kept.number not in self._proofs and self._file.proof(kept.number) is None:
-                self._proofs[kept.number] = self._executor.submit(self._prove, kept)
+            if item.number not in self._proofs and self._file.proof(item.number) is None:
+                self._proofs[item.number] = self._executor.submit(self._prove, item.number, item.posted)
 
     def _collect_proofs(self) -> None:
         """Those that are finished are kept already; what the prover raised comes through."""
         for batch in [batch for batch, future in self._proofs.items() if future.done()]:
             self._proofs.pop(batch).result()
 
-    def _prove(self, kept: _Kept) -> None:
+    def _finished_proof(self, number: int) -> Proof | None:
+        """The batch's proof when it is made and noted."""
+        return None if number in self._proofs else self._file.proof(number)
+
+    def _prove(self, number: int, posted: PostedBatch) -> None:
         """The proof, made once and kept (in a worker's thread)."""
-        result = self._prover.prove(kept.posted.witness)
-        self._file.save_proof(kept.number, result.proof)
-        self._file.update(kept.number, status=Status.PROVED, prove_wall_seconds=result.wall_seconds, prove_cpu_seconds=result.cpu_seconds)
+        result = self._prover.prove(posted.witness)
+        self._file.save_proof(number, result.proof)
+        self._file.update(number, status=Status.PROVED, prove_wall_seconds=result.wall_seconds, prove_cpu_seconds=result.cpu_seconds)
+
+
+def _stored(kept: _Kept) -> StoredBatch:
+    posted = kept.posted
+    words = (posted.effects_words, posted.body_words)
+    return StoredBatch(kept.number, kept.parent_header_hash, posted.header_hash, posted.place, *words, posted.witness.public.c, posted.effects.epoch)
+
+
+def _name(data: Data) -> str:
+    return data.name.lower()

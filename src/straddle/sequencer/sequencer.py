@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eth_account.signers.local import LocalAccount
 
@@ -21,23 +22,21 @@ from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
 from straddle.core.state import Exchange, close_batch
 from straddle.sequencer.codec import CodecError, decode_command, encode_command, operation_name
 from straddle.sequencer.journal import BatchMark, Journal, JournalEntry, JournalError, LogPosition, Pending
-from straddle.sequencer.receipts import LogPlace, Receipt, ReceiptSigner, log_root
+from straddle.sequencer.receipts import Receipt, ReceiptSigner, log_root
 from straddle.transition import transition
 
 MAX_COMMANDS = 1024
 """Commands of one `submit_many` at most: one disk sync for all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The command changed the state, is on disk, and stands at the receipt's place in the log."""
 
     receipt: Receipt
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
+class Logged(NamedTuple):
     """An entry of the log that is on disk, with what it did."""
 
     sequence: int
@@ -124,8 +123,8 @@ class Sequencer:
             group = _Group(self._journal.sequence)
             outcomes = [self._run(command, group) for command in commands]
             entries, closed = self._commit(group)
-            places = iter(entries)
-            answers = [outcome if isinstance(outcome, Rejection) else Accepted(self._receipt(next(places).place), outcome) for outcome in outcomes]
+            receipts = iter(self._receipts(entries))
+            answers = [outcome if isinstance(outcome, Rejection) else Accepted(next(receipts), outcome) for outcome in outcomes]
             self._announce(closed)
             accepted = [(command, answer) for command, answer in zip(commands, answers, strict=True) if isinstance(answer, Accepted)]
             self._on_logged([Logged(answer.receipt.place.sequence, command, answer.events) for command, answer in accepted])
@@ -145,8 +144,8 @@ class Sequencer:
         return closed[0]
 
     def receipt(self, sequence: int) -> Receipt:
-        """The receipt of an earlier entry, signed anew (Ethereum signatures here are deterministic). KeyError when there is none."""
-        return self._receipt(self._journal.entry(sequence).place)
+        """The receipt of an earlier entry, signed anew and by itself (Ethereum signatures here are deterministic). KeyError when there is none."""
+        return self._signer.sign(self._journal.entry(sequence).place)
 
     def close(self) -> None:
         """Close the journal. Nothing is accepted afterwards."""
@@ -188,8 +187,10 @@ class Sequencer:
         for batch in closed:
             self._on_batch(batch)
 
-    def _receipt(self, place: LogPlace) -> Receipt:
-        return self._signer.sign(place)
+    def _receipts(self, entries: Sequence[JournalEntry]) -> list[Receipt]:
+        if not entries:
+            return []
+        return self._signer.sign_group([entry.place for entry in entries], [entry.hash for entry in entries])
 
     def _replay(self, start: LogPosition) -> None:
         head = start.head

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from support.market import CALL, DOMAIN, Market
 from support.market import ROOMY as CAPACITY
 
+from straddle.api import views
 from straddle.api.app import Api
 from straddle.api.hub import Hub
 from straddle.api.service import Receipted, Unavailable
@@ -77,6 +78,9 @@ class Small:
 
     async def receipt(self, sequence: int) -> Mapping[str, Any] | None:
         return receipt_json(self.sequencer.receipt(sequence)) if sequence <= self.sequencer.sequence else None
+
+    async def saved(self, account: int) -> Mapping[str, Any] | None:
+        return views.saved(self.sequencer.committed, account, IDENTITY.chain_id, IDENTITY.rollup)
 
     async def status(self) -> Mapping[str, Any]:
         return {"sequence": self.sequencer.sequence}

@@ -14,10 +14,11 @@ from starlette.testclient import TestClient
 from support.market import BUY, CALL, PERPETUAL, PUT, SELL, picture
 
 from straddle.api.requests import BODY_BYTES_MAX, COMMANDS_MAX
+from straddle.commitments.saved import SavedAccount, save_account
 from straddle.core.orders import Leg
 from straddle.primitives.plain import to_plain
 
-from .conftest import Small
+from .conftest import IDENTITY, Small
 
 MARK = 20_000
 
@@ -65,6 +66,12 @@ def test_the_reads(client: TestClient, small: Small) -> None:
     assert client.get("/table").json()["rows"][2]["instrument"] == PERPETUAL
     assert client.get("/batches?first=3&limit=2").json() == [{"number": 3}, {"number": 4}]
     assert client.get("/status").json() == {"sequence": small.sequencer.sequence}
+
+
+def test_a_saved_account_lies_under_the_newest_closed_batch(client: TestClient, small: Small) -> None:
+    saved = SavedAccount.from_json(client.get("/accounts/3/saved").text)
+    saved.check(small.sequencer.committed.root)
+    assert saved == save_account(small.sequencer.committed, 3, IDENTITY.chain_id, IDENTITY.rollup)
 
 
 def test_the_engines_refusal_names_code_field_and_expectation(client: TestClient, small: Small) -> None:
@@ -176,6 +183,9 @@ def test_huge_integers_are_refused_by_the_engine(client: TestClient, small: Smal
         ("/books/1?depth=٣", 400, "depth"),
         ("/books/1?levels=3", 400, "levels"),
         ("/accounts/77", 404, "account"),
+        ("/accounts/77/saved", 404, "account"),
+        ("/accounts/x/saved", 400, "account"),
+        ("/accounts/3/saved?batch=1", 400, "batch"),
         ("/accounts/99999999999999999999999", 400, "account"),
         ("/trades?limit=1001", 400, "limit"),
         ("/batches?first=0", 400, "first"),

@@ -20,12 +20,25 @@ from straddle.node.settings import Settings
 runner = CliRunner()
 
 
+def settlement(**changes: Any) -> dict[str, Any]:
+    now = {
+        "time_s": 1_600_000_000, "frozen": False, "permissionless": False, "unanswered": 0, "oldest_unanswered_s": None, "open_challenges": 0,
+        "reserved_wei": 0, "owed_wei": 0,
+    }  # fmt: skip
+    fields: dict[str, Any] = {
+        "policy": "ZK rollup, data in calldata", "challenge_window_s": 0, "proposer_bond_wei": 0, "challenger_bond_wei": 0, "members": {},
+        "clocks": {"PROVING_WINDOW_S": 86_400, "PERMISSIONLESS_AFTER_S": 604_800, "FREEZE_AFTER_S": 864_000},
+    }  # fmt: skip
+    return {**fields, "now": {**now, **changes.pop("now", {})}, **changes}
+
+
 def status(**changes: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "version": "1", "preset": "nano", "chain_id": 1, "rollup": "0x" + "ab" * 20, "vk_id": "0x" + "cd" * 32, "layer1_url": "http://127.0.0.1:1",
         "started_from": "genesis", "sequence": 1234, "state_root": "0x1", "market_state": "open", "market_time_ms": 1_590_103_200_000, "epoch": 7,
         "epoch_age_ms": 1500, "index_ticks": 908_700, "instruments": 3, "accounts": 4, "auctions": 1, "open_orders": 5,
         "batches": {"open": 9, "open_entries": 3, "closed": 8, "proposed": 8, "proved": 7, "verified": 6, "lag": 2, "lag_max": 8},
+        "settlement": settlement(),
         "money": {"cash": 5_000_000, "vault_row": 5_000_000, "conservation_error": 0}, "layer1_block": 12, "groups": 1, "snapshot_seconds": 0.1, "problems": [],
     }  # fmt: skip
     return fields | changes
@@ -93,7 +106,7 @@ def test_a_status_is_a_table() -> None:
     assert result.exit_code == 0
     for part in (
         "entry 1,234",
-        "8 closed, 8 proposed, 7 proved, 6 verified",
+        "8 closed, 8 proposed, 7 proved, 6 final",
         "2 batches; from 8 on",
         "1.5 s old",
         "4, 1 of them for sale",
@@ -104,6 +117,47 @@ def test_a_status_is_a_table() -> None:
     with answering(json.dumps(status(index_ticks=None, epoch_age_ms=None, money={"cash": 0, "vault_row": None, "conservation_error": None})).encode()) as url:
         result = runner.invoke(app, ["status", "--url", url])
     assert result.exit_code == 0 and "no table yet" in result.output and "not read yet" in result.output
+
+
+def shown(found: dict[str, Any]) -> str:
+    with answering(json.dumps(status(settlement=found)).encode()) as url:
+        result = runner.invoke(app, ["status", "--url", url], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_the_policy_its_stakes_and_clocks_are_shown() -> None:
+    zk = shown(settlement())
+    assert "ZK rollup, data in calldata; a batch is final with its proof" in zk and "stakes" not in zk
+    assert "every queue entry is answered for good; anyone may propose after 7 days, freeze after 10 days" in zk
+    stakes = {"challenge_window_s": 604_800, "proposer_bond_wei": 10**17, "challenger_bond_wei": 5 * 10**16}
+    now = {"open_challenges": 2, "reserved_wei": 4 * 10**17, "owed_wei": 10**17, "unanswered": 3, "oldest_unanswered_s": 1_600_000_000 - 90_061}
+    optimistic = shown(settlement(policy="optimistic rollup, data in blobs", **stakes, now=now))
+    for part in (
+        "final 7 days after its proposal",
+        "2 open challenges; 0.3 ETH of bonds held, 0.1 ETH to collect; a challenge costs 0.05 ETH",
+        "2 proposals within their window",
+        "3 entries wait for a final batch, the oldest for 25:01:01 h",
+    ):
+        assert part in optimistic
+    away = shown(settlement(policy="validium", members={"0x" + "1" * 40: "", "0x" + "2" * 40: "no member answers"}, now={"frozen": True}))
+    assert "2 members, 1 did not certify the newest batch; 0x22222222...: no member answers" in away
+    assert "proposals have ended for ever" in away
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policy", "rollup"], "rollup.policy: 'rollup', expected one of zk, optimistic, validium"),
+        (["--policy", "optimistic", "--data-in", "committee"], "rollup.data: committee, expected calldata or blob with policy optimistic"),
+        (["--policy", "validium", "--data-in", "blob"], "rollup.data: blob, expected committee with policy validium"),
+        (["--data-in", "paper"], "rollup.data: 'paper', expected one of"),
+    ],
+)
+def test_policies_that_cannot_be_are_refused(arguments: list[str], message: str) -> None:
+    for command in (["up"], ["demo", "--preset", "nano"]):
+        result = runner.invoke(app, [*command, *arguments])
+        assert result.exit_code == 2 and message in result.stderr
 
 
 def test_problems_are_exit_code_1() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from straddle.commitments.accounts import AccountLeaf, auction_word, empty_account, positions_digest, slot_leaf
+from straddle.commitments.accounts import AccountLeaf, auction_word, empty_account, leaf_hashes, positions_digest, positions_digests, slot_leaf, slot_leaves
 from straddle.commitments.committed import empty_committed_account
 from straddle.commitments.layout import DataError
 from straddle.commitments.ledger import CommittedState
@@ -65,6 +65,18 @@ def test_positions_digest() -> None:
     assert positions_digest({9: 2**40 - 1, 3: 0, 2: -7}) == compress(first, 9 | (2**41 - 1) << 32)
     with pytest.raises(DataError, match=r"position\.size"):
         positions_digest({1: 2**40})
+
+
+def test_many_at_once_are_those_of_each() -> None:
+    holdings = [{}, {9: 5, 3: 0, 2: -7}, {1: 1}, {4: 0}, {7: -1, 8: 2, 900: 3}]
+    assert positions_digests(holdings) == [positions_digest(positions) for positions in holdings]
+    assert positions_digests([]) == []
+    leaves = [AccountLeaf(*range(i, i + 13))._replace(cash=-i) for i in range(20)]
+    assert leaf_hashes(leaves) == [leaf.hash for leaf in leaves]
+    slots = [Slot(i, 2 * i, 3 * i) for i in range(20)]
+    assert slot_leaves(slots) == [slot_leaf(slot) for slot in slots]
+    with pytest.raises(DataError, match=r"position\.size"):
+        positions_digests([{}, {1: 2**40}])
 
 
 def test_slot_leaf() -> None:

@@ -62,3 +62,13 @@ def test_an_order_that_is_put_back_has_its_old_turn() -> None:
     assert side.best() is None and side.best_ticks() is None
     side.restore(third)
     assert list(side) == [third]
+
+
+def test_a_taker_meets_the_best_order_within_its_limit() -> None:
+    book = Book()
+    assert book.best_for(Side.BUY, 10**9) is None and book.best_for(Side.SELL, -(10**9)) is None
+    ask, bid = resting(3, 1, 20), resting(3, 2, 10, side=Side.BUY)
+    for order in (resting(4, 1, 21), ask, bid, resting(4, 2, 9, side=Side.BUY)):
+        book.side(order.order.side).add(order)
+    assert [book.best_for(Side.BUY, limit) for limit in (19, 20, 30)] == [None, ask, ask]
+    assert [book.best_for(Side.SELL, limit) for limit in (11, 10, 1)] == [None, bid, bid]

@@ -7,11 +7,11 @@ from straddle.core.undo import UndoLog
 
 def test_goes_back_step_by_step_newest_first_to_a_length() -> None:
     log, seen = UndoLog(), list[int]()
-    log.note(seen.append, 1)
-    log.note(seen.append, 2)
+    log.note((seen.append, (1,)))
+    log.note((seen.append, (2,)))
     length = len(log.steps)
-    log.note(seen.append, 3)
-    log.note(seen.extend, (4, 5))
+    log.note((seen.append, (3,)))
+    log.note((seen.extend, ((4, 5),)))
     log.back_to(length)
     assert seen == [4, 5, 3] and len(log.steps) == length
     log.back_to(length)

@@ -12,11 +12,12 @@ from eth_abi.abi import encode
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from straddle.commitments.challenge import challenge, evaluate
+from straddle.commitments.challenge import IN_CALLDATA, challenge, evaluate
 from straddle.core.messages import domain
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.contracts import load, load_path
-from straddle.l1.deployment import Deployment, RollupConfig, deploy_token, read_deployment
+from straddle.l1.deploying import created_address, deploy_token
+from straddle.l1.deployment import Deployment, RollupConfig, constructor_struct, read_deployment
 from straddle.l1.rollup import RollupClient, sign_epoch
 from straddle.l1.sender import Sender
 
@@ -80,7 +81,7 @@ class World:
         z = challenge(self.deployment.chain_id, self.deployment.rollup_number, self.deployment.vk_id, number, parent.header_hash, effects, body, c)
         public = (c, z, evaluate(effects, z), evaluate(body, z), beneficiary)
         proof = SimpleNamespace(public=public, words=[int.from_bytes(keccak(encode(["uint256[5]"], [public])), "big")] + [0] * 11)
-        return SimpleNamespace(effects_words=effects, body_words=body, proof=proof, c=c)
+        return SimpleNamespace(effects_words=effects, body_words=body, place=IN_CALLDATA, proof=proof, c=c)
 
 
 def make_world(anvil: Anvil) -> World:
@@ -104,9 +105,9 @@ def make_world(anvil: Anvil) -> World:
     )
     verifier = deployer.deploy(load_path(MOCKS / "MockVerifier.vy")).contract_address
     vault = deployer.deploy(load("Vault"), deploy_token(deployer)).contract_address
-    values = [getattr(config, name) for name in RollupConfig.__dataclass_fields__]
-    rollup = deployer.deploy(load("Rollup"), (vault, verifier, *values)).contract_address
-    deployment = read_deployment(rpc, rollup, start, config.oracles)
+    exits = created_address(deployer.address, 10**6)  # nobody
+    rollup = deployer.deploy(load("Rollup"), constructor_struct(config, vault, verifier, "", exits)).contract_address
+    deployment = read_deployment(rpc, rollup, oracles=config.oracles, start_block=start)
     return World(anvil, deployment, RollupClient(rpc, deployment), people["sequencer"], people["alice"], people["bob"])
 
 

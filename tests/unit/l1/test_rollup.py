@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from eth_account import Account
 from eth_utils.crypto import keccak
 
+from straddle.commitments.policy import Data, PolicyError, Proofs
 from straddle.core.accounts import PublicKey
-from straddle.l1.deployment import Deployment, DeploymentError, RollupConfig, deploy, read_deployment
-from straddle.l1.history import BatchesVoided, BatchProposed, BatchProven, EpochSubmitted, HistoryError, QueueEntryAdded, read_history
+from straddle.l1.certificates import certificate_digest, sign_digest
+from straddle.l1.contracts import load
+from straddle.l1.deploying import CircuitKeys, StatementKey, created_address, deploy
+from straddle.l1.deployment import Deployment, DeploymentError, constructor_struct, read_deployment
+from straddle.l1.history import BatchesVoided, BatchFinalised, BatchProposed, EpochSubmitted, HistoryError, QueueEntryAdded, SnapshotPosted, read_history
 from straddle.l1.rollup import RollupClient, sign_epoch
 from straddle.l1.rpc import Reverted, RpcError
 from straddle.l1.sender import Sender
@@ -41,7 +47,7 @@ def story(world):
         doomed = world.batch(root, world.submit_epoch(root), root)
         client.propose(world.sequencer, doomed, doomed.c)
     world.anvil.set_time(world.anvil.time_s() + 86_402)
-    client.void(world.bob)
+    client.void(world.bob, 3)
     third = world.batch(8, world.submit_epoch(8, b"late feeds"), 1003)
     client.propose(world.sequencer, third, third.c)
     return SimpleNamespace(account=deposit.account, batches=[first, second, third])
@@ -49,7 +55,7 @@ def story(world):
 
 def test_the_client_reads_what_happened(world, story):
     client = world.client
-    assert (client.proposed_batch(), client.proven_batch(), client.state_root()) == (3, 2, 1002)
+    assert (client.proposed_batch(), client.final_batch(), client.state_root()) == (3, 2, 1002)
     assert (client.queue_length(), client.next_account(), client.owner_of(3)) == (3, 4, world.alice.address)
     assert client.owner_of(9) == "0x" + "00" * 20
     assert (client.has_epoch(2), client.has_epoch(3)) == (True, False)
@@ -67,7 +73,7 @@ def test_history_is_the_whole_past_in_order(world, story):
     history = read_history(world.anvil.rpc, world.deployment)
     kinds = [type(event) for event in history.events]
     assert kinds == [
-        *[QueueEntryAdded] * 3, EpochSubmitted, BatchProposed, BatchProven, EpochSubmitted, BatchProposed, BatchProven,
+        *[QueueEntryAdded] * 3, EpochSubmitted, BatchProposed, BatchFinalised, EpochSubmitted, BatchProposed, BatchFinalised,
         EpochSubmitted, BatchProposed, EpochSubmitted, BatchProposed, BatchesVoided, EpochSubmitted, BatchProposed,
     ]  # fmt: skip
     assert [(entry.kind, entry.account, entry.word_1) for entry in history.queue] == [(1, 3, 40 * USDC), (2, 3, 0), (1, 3, 5 * USDC)]
@@ -75,8 +81,8 @@ def test_history_is_the_whole_past_in_order(world, story):
     assert [list(batch.effects) for batch in history.batches] == [batch.effects_words for batch in story.batches]
     assert [batch.body for batch in history.batches] == [(11, 0, 13)] * 3
     assert [batch.state_root for batch in history.batches] == [1001, 1002, 1003]
-    assert [proof.batch_number for proof in history.proven] == [1, 2]
-    assert {proof.beneficiary for proof in history.proven} == {world.bob.address}
+    assert [final.batch_number for final in history.final] == [1, 2]
+    assert {final.beneficiary for final in history.final} == {world.bob.address}
     assert {number: epoch.inputs for number, epoch in history.epochs.items()}[1] == b"first feeds"
     assert len(history.epochs[2].signatures) == 2
     assert history.batches[-1].header_hash == world.client.header_hash(3)
@@ -85,8 +91,8 @@ def test_history_is_the_whole_past_in_order(world, story):
 
 def test_history_can_end_earlier(world, story):
     whole = read_history(world.anvil.rpc, world.deployment)
-    before = read_history(world.anvil.rpc, world.deployment, whole.proven[0].block_number - 1)
-    assert (len(before.batches), len(before.proven)) == (1, 0)
+    before = read_history(world.anvil.rpc, world.deployment, whole.final[0].block_number - 1)
+    assert (len(before.batches), len(before.final)) == (1, 0)
 
 
 class Liar:
@@ -115,12 +121,12 @@ def without(logs, name, world, which=0):
     ("name", "which", "message"),
     [
         ("QueueEntryAdded", 0, "queue entry 1, expected 0"),
-        ("BatchProposed", 0, "batch 1 proven, expected 1"),
-        ("BatchProposed", 1, "batch 2 proven, expected 2"),
+        ("BatchProposed", 0, "BatchFinalised of batch 1, expected one of 1 to 0"),
+        ("BatchProposed", 1, "BatchFinalised of batch 2, expected one of 2 to 1"),
         ("BatchProposed", 2, "batch 4 proposed, expected 3"),
-        ("BatchProposed", 3, "batches 3 to 4 voided, expected 3 to 3"),
+        ("BatchProposed", 3, "batches 3 to 4 voided, expected the last of 3 to 3"),
         ("BatchesVoided", 0, "batch 3 proposed, expected 5"),
-        ("BatchProven", 0, "batch 2 proven, expected 1"),
+        ("BatchFinalised", 0, "batch 2 final, expected 1"),
     ],
 )
 def test_a_missing_log_is_noticed(world, story, name, which, message):
@@ -148,7 +154,7 @@ def test_changed_data_are_noticed(world, story):
     with pytest.raises(HistoryError, match="the transaction calls void, expected submit_epoch"):
         void = "0x" + world.client._rollup.selector("void").hex()
         read_history(Liar(world.anvil.rpc, change_transaction=change("submit_epoch", lambda data: void)), world.deployment)
-    with pytest.raises(HistoryError, match="expected the rollup"):
+    with pytest.raises(HistoryError, match=f"expected {world.deployment.rollup}"):
         read_history(Liar(world.anvil.rpc, change_transaction=lambda transaction: {**transaction, "to": world.alice.address}), world.deployment)
 
 
@@ -178,17 +184,114 @@ def test_domain_is_the_messages(world):
 # ---------------------------------------------------------------- deployment
 
 
-def test_deploy_with_a_real_verifying_key(anvil, world):
+def verifying_key() -> SimpleNamespace:
     raw = json.loads(FIXTURE.read_text())["verifying_key"]
-    key = SimpleNamespace(**{name: [[int(w, 16) for w in word] if isinstance(word, list) else int(word, 16) for word in words] for name, words in raw.items()})
+    return SimpleNamespace(**{name: [[int(w, 16) for w in word] if isinstance(word, list) else int(word, 16) for word in words] for name, words in raw.items()})
+
+
+def all_keys() -> CircuitKeys:
+    key = verifying_key()
+    return CircuitKeys(key, StatementKey(key, 0, 2), StatementKey(key, 3, 2))
+
+
+def test_deploy_with_a_real_verifying_key(anvil, world):
     deployer = world.sender(b"deployer")
-    deployed = deploy(anvil.rpc, deployer, key, world.deployment.config)
+    deployed = deploy(anvil.rpc, deployer, all_keys(), world.deployment.config)
     deployed.check(anvil.rpc)
     assert deployed.config == world.deployment.config
     assert deployed.rollup != world.deployment.rollup
     assert RollupClient(anvil.rpc, deployed).state_root() == 999
-    again = deploy(anvil.rpc, deployer, key, world.deployment.config, token=deployed.token)
+    assert deployed.exits is not None and deployed.exits.address == deployed.exits_address
+    assert deployed.solvency is not None and (deployed.solvency.chunk_exponent, deployed.solvency.body_cells) == (3, 2)
+    assert Deployment.from_json(deployed.to_json()) == deployed
+    again = deploy(anvil.rpc, deployer, all_keys(), world.deployment.config, token=deployed.token)
     assert (again.token, again.vk_id) == (deployed.token, deployed.vk_id)
+
+
+def test_a_rollup_without_exits_is_refused(anvil, world):
+    """Whoever holds the key of that address could take everything after a freeze."""
+    deployed = deploy(anvil.rpc, world.sender(b"deployer"), CircuitKeys(verifying_key()), world.deployment.config)
+    deployed.check_values(anvil.rpc)
+    with pytest.raises(DeploymentError, match=f"exits: no contract of this version at {deployed.exits_address}"):
+        deployed.check(anvil.rpc)
+
+
+def test_the_creation_of_every_contract_is_compared(anvil, world):
+    deployed = deploy(anvil.rpc, world.sender(b"deployer"), all_keys(), world.deployment.config)
+    assert set(deployed.created_by) == set(deployed.contract_addresses)
+    for name in deployed.created_by:
+        other = next(by for known, by in deployed.created_by.items() if known != name)
+        for changed in ({**deployed.created_by, name: other}, {known: by for known, by in deployed.created_by.items() if known != name}):
+            with pytest.raises(DeploymentError, match="created_by"):
+                dataclasses.replace(deployed, created_by=changed).check(anvil.rpc)
+
+
+@pytest.mark.parametrize(
+    "change", [{"proofs": Proofs.WHEN_CHALLENGED, "proposer_bond_wei": 5, "challenger_bond_wei": 6, "challenge_window_s": 3_600, "proving_allowance_s": 7}]
+)
+def test_terms_of_an_optimistic_rollup_are_read_back(anvil, world, change):
+    config = dataclasses.replace(world.deployment.config, **change)
+    deployed = deploy(anvil.rpc, world.sender(b"deployer"), all_keys(), config)
+    deployed.check(anvil.rpc)
+    assert deployed.config == config and config.policy == "optimistic rollup, data in calldata"
+    with pytest.raises(PolicyError, match="withheld data cannot be challenged"):
+        deploy(anvil.rpc, world.sender(b"deployer"), all_keys(), dataclasses.replace(config, data=Data.COMMITTEE))
+
+
+MEMBERS = sorted((Account.from_key(keccak(b"member %d" % i)) for i in range(7)), key=lambda account: int(account.address, 16))
+
+
+@pytest.fixture
+def validium(anvil, world):
+    config = dataclasses.replace(
+        world.deployment.config, data=Data.COMMITTEE, members=tuple(account.address for account in MEMBERS), member_threshold=6, sequencer=world.alice.address
+    )
+    return deploy(anvil.rpc, world.sender(b"deployer"), all_keys(), config)
+
+
+def test_a_committee_is_part_of_the_record(anvil, validium):
+    validium.check(anvil.rpc)
+    assert validium.config.policy == "validium, data with a committee" and validium.log_addresses == (validium.rollup, validium.committee)
+    stranger = dataclasses.replace(validium, config=dataclasses.replace(validium.config, members=(*validium.config.members[:6], "0x" + "11" * 20)))
+    with pytest.raises(DeploymentError, match=r"members: 0x1111.* is not one of"):
+        stranger.check_values(anvil.rpc)
+    fewer = dataclasses.replace(validium, config=dataclasses.replace(validium.config, members=validium.config.members[:6]))
+    with pytest.raises(DeploymentError, match="has 7 members, the record names 6"):
+        fewer.check_values(anvil.rpc)
+
+
+def test_the_committee_contract_takes_the_certificates_that_members_sign(anvil, validium):
+    digest = certificate_digest(validium.chain_id, validium.rollup_number, 3, b"h" * 32)
+    signatures = [sign_digest(account, digest) for account in MEMBERS]
+    committee = load("Committee")
+
+    def check(chosen):
+        split = [(item[64], int.from_bytes(item[:32], "big"), int.from_bytes(item[32:64], "big")) for item in chosen]
+        return committee.decode_result("check", anvil.rpc.eth_call(validium.committee, committee.encode_call("check", digest, split)))
+
+    assert check(signatures) is True and check(signatures[1:]) is True
+    with pytest.raises(Reverted, match="too few certificates"):
+        check(signatures[:5])
+
+
+def test_posted_snapshots_are_history(anvil, world, validium):
+    client = RollupClient(anvil.rpc, validium)
+    for part, data in enumerate((b"first ", b"second")):
+        client.post_snapshot(world.bob, 77, part, 2, data)
+    client.post_snapshot(world.alice, 77, 0, 1, b"another")
+    client.post_snapshot(world.bob, 78, 0, 2, b"never finished")
+    history = read_history(anvil.rpc, validium)
+    assert history.snapshots == {77: [b"first second", b"another"]}
+    assert [type(event) for event in history.events] == [SnapshotPosted] * 4
+    assert client.has_snapshot(world.alice.address, 77) and not client.has_snapshot(world.bob.address, 77)
+
+
+def test_an_address_is_known_before_its_contract(anvil, world):
+    sender = world.sender(b"new here")
+    for nonce in range(3):
+        assert sender.deploy(load("TestUSDC")).contract_address == created_address(sender.address, nonce)
+    assert created_address("0x" + "00" * 20, 0) == "0xBd770416a3345F91E4B34576cb804a576fa48EB1"
+    assert len({created_address(sender.address, nonce) for nonce in (0, 1, 127, 128, 255, 256, 65_536)}) == 7
 
 
 def test_deployments_survive_json(world):
@@ -221,7 +324,7 @@ def test_malformed_deployments_are_refused(world, spoil, message):
         (("vault",), "0x" + "11" * 20, "vault: "),
         (("config", "genesis_root"), "0x5", "genesis_root: 999 on the chain, expected 5"),
         (("config", "threshold"), 1, "threshold: 2 on the chain, expected 1"),
-        (("config", "oracles"), ["0x" + "11" * 20], "oracles: 0x1111.* is not an oracle"),
+        (("config", "oracles"), ["0x" + "11" * 20], "oracles: 0x1111.* is not one of"),
         (("rollup",), "0x" + "11" * 20, "rollup: no contract at 0x1111"),
     ],
 )
@@ -235,13 +338,16 @@ def test_a_record_that_differs_from_the_chain_is_refused(world, path, value, mes
         Deployment.from_json(json.dumps(raw)).check_values(world.anvil.rpc)
 
 
-def test_the_configuration_lists_the_constructors_fields_in_order(world):
-    """`deploy` passes the fields of RollupConfig by position."""
-    from straddle.l1.contracts import load
-
+def test_the_struct_has_the_constructors_fields(world):
+    """They are passed by position."""
     constructor = next(item for item in load("Rollup").abi if item["type"] == "constructor")
     names = [part["name"] for part in constructor["inputs"][0]["components"]]
-    assert names == ["vault", "verifier", *RollupConfig.__dataclass_fields__]
+    config = world.deployment.config
+    values = dict(zip(names, constructor_struct(config, "vault", "verifier", "committee", "exits"), strict=True))
+    assert {name: values[name] for name in ("vault", "verifier", "committee", "exits")} == {name: name for name in ("vault", "verifier", "committee", "exits")}
+    assert (values["policy"], values["data"], values["oracles"]) == (1, 1, list(config.oracles))
+    shared = set(names) - {"vault", "verifier", "committee", "exits", "policy", "data", "oracles"}
+    assert {name: values[name] for name in shared} == {name: getattr(config, name) for name in shared}
 
 
 def test_a_sender_without_ether_is_told(anvil):

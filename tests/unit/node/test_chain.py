@@ -37,7 +37,7 @@ class Chain:
     def proposed_batch(self) -> int:
         return 5
 
-    def proven_batch(self) -> int:
+    def final_batch(self) -> int:
         return 4
 
     def row(self) -> int:

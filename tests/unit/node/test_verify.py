@@ -14,7 +14,7 @@ from straddle.commitments.ledger import CommittedState
 from straddle.commitments.params import params_hash
 from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1SetKey
 from straddle.l1.deployment import Deployment, DeploymentError, RollupConfig
-from straddle.l1.history import BatchProposed, BatchProven, EpochSubmitted, History, QueueEntryAdded
+from straddle.l1.history import BatchFinalised, BatchProposed, EpochSubmitted, History, QueueEntryAdded
 from straddle.node import verify as module
 from straddle.node.traders import address_of
 from straddle.node.verify import VerifyReport, preset_of, verify
@@ -50,7 +50,7 @@ def deployment_of(run: Run) -> Deployment:
         body_cells=preset.body_words,
     )
     zero = "0x" + "0" * 40
-    return Deployment(LOG.chain_id, 1, zero, zero, zero, f"{LOG.rollup:#042x}", b"v" * 32, config)
+    return Deployment(LOG.chain_id, 1, zero, zero, zero, f"{LOG.rollup:#042x}", b"v" * 32, config, zero)
 
 
 def history_of(run: Run) -> History:
@@ -83,9 +83,12 @@ def history_of(run: Run) -> History:
             effects=batch.effects_words,
             body=batch.body_words,
             data_commitment=batch.witness.public.c,
+            place=batch.place,
+            y_body=batch.witness.public.y_body,
+            transcript=b"",
         )
         history.batches.append(proposal)
-        history.proven.append(BatchProven(**PLACE, batch_number=number, header_hash=batch.header_hash, state_root=root, beneficiary="0x"))
+        history.final.append(BatchFinalised(**PLACE, batch_number=number, header_hash=batch.header_hash, state_root=root, beneficiary="0x"))
     return history
 
 
@@ -109,7 +112,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Callable[[World], VerifyReport]
                 return world.vault_row
 
         monkeypatch.setattr(Deployment, "check", lambda self, rpc: None)
-        monkeypatch.setattr(module, "read_history", lambda rpc, deployment: world.history)
+        monkeypatch.setattr(module, "read_history", lambda rpc, deployment, **sources: world.history)
         monkeypatch.setattr(module, "RollupClient", Client)
         return verify(None, world.deployment)  # type: ignore[arg-type]
 
@@ -120,7 +123,7 @@ def test_an_honest_history_verifies(run: Run, world: World, verified: Callable[[
     report = verified(world)
     assert report.mismatches == []
     assert report.ok
-    assert report.batches == len(run.exchange.closed) == len(world.history.proven)
+    assert report.batches == len(run.exchange.closed) == len(world.history.final)
     assert report.tables == len({closed.batch.table.epoch for closed in run.exchange.closed if closed.batch.table})
     assert report.state_root == report.state_root_on_layer_1 == run.exchange.sequencer.state_root
     assert report.conservation_error_micros == report.position_sums_not_zero == 0
@@ -133,7 +136,7 @@ def change_body(world: World) -> None:
 
 
 def swap_proofs(world: World) -> None:
-    world.history.proven[1] = dataclasses.replace(world.history.proven[1], state_root=world.history.proven[0].state_root)
+    world.history.final[1] = dataclasses.replace(world.history.final[1], state_root=world.history.final[0].state_root)
 
 
 def change_deposit(world: World) -> None:
@@ -208,8 +211,8 @@ def test_deposits_that_wait_count_for_the_vault(world: World, verified: Callable
 
 
 def test_proposals_without_a_proof_do_not_count(world: World, verified: Callable[[World], VerifyReport]) -> None:
-    world.history.proven.pop()
-    world.state_root = world.history.proven[-1].state_root
+    world.history.final.pop()
+    world.state_root = world.history.final[-1].state_root
     report = verified(world)
     assert report.proposals == 1
     assert report.state_root == world.state_root

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from straddle.primitives.field import MODULUS
-from straddle.primitives.hashing import ascii_element, compress, compress_many, keccak256, keccak_mod_248, sponge
+from straddle.primitives.hashing import ascii_element, compress, compress_many, keccak256, keccak256_many, keccak_mod_248, sponge, sponge_many
 
 from . import reference
 from .reference import integers, vectors
@@ -70,6 +70,29 @@ def test_bad_words() -> None:
 
 def test_ascii_element() -> None:
     assert ascii_element("straddle.positions") == int.from_bytes(b"straddle.positions", "big")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 34), st.integers(0, 70), st.data())
+def test_sponges_of_many_rows_are_those_of_each(width: int, count: int, data: st.DataObject) -> None:
+    first = data.draw(elements)
+    rows = [[(first + 7 * i * j) % MODULUS for j in range(width)] for i in range(count)]
+    assert sponge_many("rows", rows) == [sponge("rows", row) for row in rows]
+
+
+def test_rows_of_different_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"rows\[1\]: 1 words, expected 2"):
+        sponge_many("a", [[1, 2], [3]])
+    with pytest.raises(ValueError, match="words: none under tag 'a'"):
+        sponge_many("a", [[]])
+    with pytest.raises(ValueError, match=r"rows\[1\]\[0\]: "):
+        sponge_many("a", [[1], [MODULUS]])
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=300), max_size=9))
+def test_keccak_of_many(pieces: list[bytes]) -> None:
+    assert keccak256_many(pieces) == [keccak(piece) for piece in pieces]
 
 
 @settings(deadline=None)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from straddle.primitives.field import MODULUS
 from straddle.primitives.hashing import compress, compress_many
-from straddle.primitives.merkle import MAX_DEPTH, SparseMerkleTree
+from straddle.primitives.merkle import MAX_DEPTH, SparseMerkleTree, Write, write_many
 
 from .reference import integers, vectors
 
@@ -45,6 +45,32 @@ def test_agrees_with_a_dense_tree(writes: list[tuple[int, int]]) -> None:
     assert [tree.get(i) for i in range(16)] == leaves
     assert all(SparseMerkleTree.fold(leaves[i], i, tree.path(i)) == tree.root for i in range(16))
     assert SparseMerkleTree.from_leaves(4, default, dict(enumerate(leaves))).root == tree.root
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 6),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 63), st.integers(0, 5)), max_size=20),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 63), st.integers(0, 5)), max_size=40),
+)
+def test_many_writes_are_those_of_each(depth: int, before: list[tuple[int, int, int]], writes: list[tuple[int, int, int]]) -> None:
+    trees = [SparseMerkleTree(depth, 3) for _ in range(3)]
+    for which, index, leaf in before:
+        trees[which].set(index % (1 << depth), leaf)
+    trees[2] = trees[0].copy()  # shares nodes
+    plain, expected = [tree.copy() for tree in trees], []
+    for which, index, leaf in writes:
+        tree, place = plain[which], index % (1 << depth)
+        root_old, path = tree.root, tree.path(place)
+        tree.set(place, leaf)
+        expected.append(Write(path, root_old, tree.root))
+    assert write_many([(trees[which], index % (1 << depth), leaf) for which, index, leaf in writes]) == expected
+    for one, other in zip(trees, plain, strict=True):
+        assert one.root == other.root
+        assert [(one.get(i), one.path(i)) for i in range(1 << depth)] == [(other.get(i), other.path(i)) for i in range(1 << depth)]
+        one.set(0, 9)  # the nodes fit together
+        other.set(0, 9)
+        assert one.root == other.root
 
 
 def test_copies_are_independent_both_ways() -> None:
@@ -92,4 +118,10 @@ def test_bad_arguments() -> None:
         SparseMerkleTree.fold(0, 0, [0] * 64)
     with pytest.raises(TypeError, match="index: "):
         tree.get("1")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="index: 8, expected 0 to 7"):
+        write_many([(tree, 0, 1), (tree, 8, 1)])
+    with pytest.raises(ValueError, match=r"writes\[1\].leaf: "):
+        write_many([(tree, 0, 1), (tree, 1, MODULUS)])
+    with pytest.raises(ValueError, match="several depths or default leaves"):
+        write_many([(tree, 0, 1), (SparseMerkleTree(3, 1), 0, 1)])
     assert tree.root == SparseMerkleTree(3, 0).root

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -74,7 +75,7 @@ def test_missing_library_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_another_interface_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "ABI_VERSION", 999)
-    with pytest.raises(native.NativeLibraryError, match="interface version 2, expected 999"):
+    with pytest.raises(native.NativeLibraryError, match="interface version 3, expected 999"):
         native._library.__wrapped__()
 
 
@@ -123,11 +124,15 @@ def test_library_guards_its_own_counts() -> None:
     out = ctypes.create_string_buffer(64)
     for count in (-1, 1 << 40):
         assert library.straddle_compress(bytes(64), count, out) == 2
-        assert library.straddle_sponge(b"tag", 3, bytes(32), count, out) == 2
-        assert library.straddle_sponge(b"tag", count, bytes(32), 1, out) == 2
+        assert library.straddle_sponge(b"tag", 3, bytes(32), count, 1, out) == 2
+        assert library.straddle_sponge(b"tag", 3, bytes(32), 1, count, out) == 2
+        assert library.straddle_sponge(b"tag", count, bytes(32), 1, 1, out) == 2
         assert library.straddle_merkle_path(bytes(32), 0, bytes(32), count, out) == 2
         assert library.straddle_verify(bytes(64), bytes(192), bytes(96), count, out) == 2
-    assert library.straddle_keccak256(b"", -1, out) == 2
+        assert library.straddle_keccak256(bytes(8), count, b"", 0, out) == 2
+    assert library.straddle_keccak256(bytes(8), 1, b"", -1, out) == 2
+    for sizes, total in (((5,), 4), ((-1,), 4), ((2, 1), 4)):
+        assert library.straddle_keccak256(struct.pack(f"={len(sizes)}q", *sizes), len(sizes), bytes(4), total, out) == 2
     assert library.straddle_source_digest(4, out) == 2
     assert library.straddle_compress(None, 1, out) == 99  # a null pointer is a Go panic, and no crash
 

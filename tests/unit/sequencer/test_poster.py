@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from straddle.proving.keys import Proof
 from straddle.proving.prover import ProveResult
 from straddle.proving.vector import PostedBatch
 from straddle.proving.witness import Witness
+from straddle.sequencer.batch_file import BatchFile
 from straddle.sequencer.poster import BatchRecord, Facts, Landed, Poster, PosterError, SignedEpoch, Status
 from straddle.sequencer.sequencer import ClosedBatch
 
@@ -65,13 +67,13 @@ class FakeChain:
     def proposed_batch(self) -> int:
         return len(self.proposed)
 
-    def proven_batch(self) -> int:
+    def final_batch(self) -> int:
         return len(self.proven)
 
     def header_hash(self, batch_number: int) -> bytes:
         return self.proposed[batch_number - 1].header_hash
 
-    def propose(self, batch: PostedBatch) -> Landed:
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
         self._step()
         assert batch.effects.batch_number == len(self.proposed) + 1
         assert batch.effects.epoch in self.epochs
@@ -116,8 +118,12 @@ def closed_batches(path: Path) -> list[ClosedBatch]:
     return closed
 
 
+def opened(folder: Path, report: Callable[[BatchRecord], None] = lambda record: None) -> BatchFile:
+    return BatchFile(folder / "poster.sqlite", report)
+
+
 def start(folder: Path, chain: FakeChain, prover: FakeProver, steps: list[BatchRecord] | None = None) -> Poster:
-    poster = Poster(folder / "poster.sqlite", FACTS, chain, prover, steps.append if steps is not None else lambda record: None)
+    poster = Poster(opened(folder, steps.append if steps is not None else lambda record: None), FACTS, chain, prover)
     for number in range(1, 5):
         poster.add_epoch(epoch(number))
     return poster
@@ -198,7 +204,7 @@ def test_a_foreign_header_on_layer_1_is_refused(path: Path, tmp_path: Path) -> N
 
 def test_a_batch_without_its_epoch_is_not_proposed(path: Path, tmp_path: Path) -> None:
     chain = FakeChain()
-    poster = Poster(tmp_path / "poster.sqlite", FACTS, chain, FakeProver())
+    poster = Poster(opened(tmp_path), FACTS, chain, FakeProver())
     poster.add(closed_batches(path)[0])
     with pytest.raises(PosterError, match="epoch 1: neither on layer 1 nor signed here"):
         poster.post()
@@ -216,7 +222,7 @@ def test_epochs_survive_a_restart_as_signed(path: Path, tmp_path: Path) -> None:
             seen.append(epoch)
             return super().submit_epoch(epoch)
 
-    again = Poster(tmp_path / "poster.sqlite", FACTS, Keeps(), FakeProver())
+    again = Poster(opened(tmp_path), FACTS, Keeps(), FakeProver())
     again.add(closed_batches(path)[0])
     again.post()
     assert seen == [epoch(1)]
@@ -270,7 +276,7 @@ def test_a_restart_after_a_reorg_posts_again(path: Path, tmp_path: Path) -> None
 
 def test_only_the_last_verified_batches_stay_in_memory(path: Path, tmp_path: Path) -> None:
     closed, chain = closed_batches(path), FakeChain()
-    poster = Poster(tmp_path / "poster.sqlite", FACTS, chain, FakeProver(), kept_batches=1)
+    poster = Poster(opened(tmp_path), FACTS, chain, FakeProver(), kept_batches=1)
     for number in range(1, 5):
         poster.add_epoch(epoch(number))
     for batch in closed:
@@ -294,7 +300,7 @@ def test_a_journal_behind_layer_1_is_refused(path: Path, tmp_path: Path) -> None
     poster.close()
     behind = start(tmp_path / "b", chain, FakeProver())
     behind.add(closed[0])
-    with pytest.raises(PosterError, match=f"batch {len(closed)}: proven on layer 1, but this node's newest is 1: its journal lost its end"):
+    with pytest.raises(PosterError, match=f"batch {len(closed)}: final on layer 1, but this node's newest is 1: its journal lost its end"):
         behind.post()
     behind.close()
 
@@ -302,7 +308,7 @@ def test_a_journal_behind_layer_1_is_refused(path: Path, tmp_path: Path) -> None
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "poster.sqlite").write_bytes(b"not a database" * 400)
     with pytest.raises(PosterError, match=r"poster.sqlite: cannot be used: .*the journal is not affected"):
-        Poster(tmp_path / "poster.sqlite", FACTS, FakeChain(), FakeProver())
+        Poster(opened(tmp_path), FACTS, FakeChain(), FakeProver())
 
 
 class SlowProver(FakeProver):
@@ -329,7 +335,7 @@ class SlowProver(FakeProver):
 
 def test_all_batches_are_proposed_before_the_first_proof_and_proved_several_at_a_time(path: Path, tmp_path: Path) -> None:
     closed, chain, prover = closed_batches(path), FakeChain(), SlowProver()
-    poster = Poster(tmp_path / "poster.sqlite", FACTS, chain, prover, workers=2)
+    poster = Poster(opened(tmp_path), FACTS, chain, prover, workers=2)
     for number in range(1, 5):
         poster.add_epoch(epoch(number))
     for batch in closed:
@@ -347,7 +353,7 @@ def test_all_batches_are_proposed_before_the_first_proof_and_proved_several_at_a
 
 def test_a_proof_that_failed_is_made_again_and_the_others_are_kept(path: Path, tmp_path: Path) -> None:
     closed, chain, prover = closed_batches(path), FakeChain(), SlowProver()
-    poster = Poster(tmp_path / "poster.sqlite", FACTS, chain, prover, workers=2)
+    poster = Poster(opened(tmp_path), FACTS, chain, prover, workers=2)
     for number in range(1, 5):
         poster.add_epoch(epoch(number))
     for batch in closed:
@@ -368,7 +374,7 @@ def test_a_restart_from_a_snapshot_goes_on_after_the_batches_that_are_not_added_
         first.add(batch)
     first.post()
     first.close()
-    second = Poster(tmp_path / "poster.sqlite", FACTS, chain, prover, after_batch=2)
+    second = Poster(opened(tmp_path), FACTS, chain, prover, after_batch=2)
     assert second.post() == []
     for batch in closed[2:]:
         second.add(batch)
@@ -376,4 +382,4 @@ def test_a_restart_from_a_snapshot_goes_on_after_the_batches_that_are_not_added_
     assert [number for number, _ in chain.proven] == [batch.batch.number for batch in closed] == prover.batches
     second.close()
     with pytest.raises(PosterError, match="batch 3: not known"):
-        Poster(tmp_path / "other.sqlite", FACTS, chain, prover, after_batch=3)
+        Poster(opened(tmp_path / "other"), FACTS, chain, prover, after_batch=3)

@@ -56,7 +56,11 @@ def test_accepted_commands_get_receipts_that_chain(path: Path) -> None:
     assert {answer.receipt.signer for answer in answers} == {market.SIGNER.address}
     assert {place.deadline_ms for place in places} == {65_000}
     assert [place.epoch for place in places] == [0, 1, 1, 1, 1, 1]
-    assert sequencer.receipt(4) == answers[3].receipt
+    assert len({answer.receipt.signature for answer in answers}) == 1
+    again = sequencer.receipt(4)  # by itself now
+    assert (again.place, again.siblings, again.signer) == (places[3], (), market.SIGNER.address)
+    (alone,) = accept(sequencer, [market.trade(3, 1, Side.SELL, 10)])
+    assert sequencer.receipt(7) == alone.receipt
     close(sequencer)
 
 

@@ -1,4 +1,4 @@
-package batch
+package ledger
 
 import (
 	"bytes"
@@ -15,8 +15,10 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 )
 
-// Decode reads a witness file. Unknown and missing keys, numbers out of range and values of the wrong kind are errors that name the field.
-func Decode(data []byte) (*Witness, error) {
+// Decode reads a witness file into a struct. Unknown and missing keys, numbers out of range and values of the wrong kind are errors that name the field.
+// The range tag of a number is its width in bits; "s" marks signed ones (two's complement range), "m" a bound on the magnitude, "field" an element of the
+// field; a..b are bounds.
+func Decode[W any](data []byte) (*W, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	var tree any
@@ -26,7 +28,7 @@ func Decode(data []byte) (*Witness, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("witness: something follows the JSON object")
 	}
-	w := &Witness{}
+	w := new(W)
 	if err := decodeInto(reflect.ValueOf(w).Elem(), tree, "witness", ""); err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func decodeInto(target reflect.Value, value any, path, limits string) error {
 		target.SetString(s)
 		return nil
 	}
-	panic("batch: witness field of type " + target.Type().String())
+	panic("ledger: witness field of type " + target.Type().String())
 }
 
 func decodeStruct(target reflect.Value, value any, path string) error {
@@ -152,13 +154,13 @@ func decodeInteger(value any, path, limits string) (*big.Int, error) {
 	return n, nil
 }
 
-// bounds reads a range tag (see Witness).
+// bounds reads a range tag (see Decode).
 func bounds(limits string) (low, high *big.Int) {
 	one := big.NewInt(1)
 	number := func(s string) int {
 		n, err := strconv.Atoi(s)
 		if err != nil {
-			panic("batch: range tag " + limits)
+			panic("ledger: range tag " + limits)
 		}
 		return n
 	}
@@ -169,11 +171,11 @@ func bounds(limits string) (low, high *big.Int) {
 		from, to, _ := strings.Cut(limits, "..")
 		return big.NewInt(int64(number(from))), big.NewInt(int64(number(to)))
 	case limits[0] == 's':
-		half := power(number(limits[1:]) - 1)
+		half := Power(number(limits[1:]) - 1)
 		return new(big.Int).Neg(half), new(big.Int).Sub(half, one)
 	case limits[0] == 'm':
-		most := new(big.Int).Sub(power(number(limits[1:])), one)
+		most := new(big.Int).Sub(Power(number(limits[1:])), one)
 		return new(big.Int).Neg(most), most
 	}
-	return new(big.Int), new(big.Int).Sub(power(number(limits)), one)
+	return new(big.Int), new(big.Int).Sub(Power(number(limits)), one)
 }

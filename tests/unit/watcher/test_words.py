@@ -6,7 +6,7 @@ from straddle.commitments.ledger import CommittedState
 from straddle.core.accounts import Account
 from straddle.core.instruments import BTC, Instrument, Kind, Retirement, Settlement
 from straddle.core.params import Params
-from straddle.node.verify import word_faults
+from straddle.watcher.examine import word_faults
 
 
 def state(**positions: int) -> CommittedState:

@@ -1,0 +1,106 @@
+"""`straddle compare`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from straddle.cli.common import clear_errors, errors, output
+from straddle.cli.display import TerminalDisplay
+from straddle.node.config import CHAIN_FILE, PRICES_FILE, DemoConfig, data_directory
+from straddle.research import architectures, capital, charts, hedging
+from straddle.research.compare import BASELINE, CompareConfig
+from straddle.research.compare import compare as run_compare
+from straddle.research.prices import REFERENCE, Prices
+from straddle.research.report import Comparison, as_json, markdown, show
+
+NAMES = [choice.name for choice in architectures.CHOICES]
+
+
+def compare(
+    preset: Annotated[str, typer.Option(help="Sizes of the batch circuit: nano, demo or standard.")] = "standard",
+    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(NAMES)}; again for more. All by default; {BASELINE} always.")] = None,
+    seed: Annotated[int, typer.Option(help="All choices of traders follow from it.")] = 1,
+    hours: Annotated[int, typer.Option(help="Hours of the recorded night.")] = 1,
+    rounds: Annotated[int, typer.Option(help="Epochs in which takers trade.")] = 2,
+    epoch_minutes: Annotated[int, typer.Option(help="From one risk table to the next.")] = 10,
+    makers: Annotated[int, typer.Option(help="Market makers.")] = 3,
+    takers: Annotated[int, typer.Option(help="Takers; 0: as many as the preset has room for, at most 45.")] = 0,
+    histories: Annotated[int, typer.Option(help="Histories of the hedging study.")] = 60,
+    gas: Annotated[float, typer.Option(help="Price of gas, gwei.")] = REFERENCE.gas_gwei,
+    blob: Annotated[float, typer.Option(help="Price of blob gas, gwei.")] = REFERENCE.blob_gwei,
+    ether: Annotated[float, typer.Option(help="Price of ether, dollars.")] = REFERENCE.ether_usd,
+    rate: Annotated[float, typer.Option(help="Price of capital, a share a year.")] = capital.RATE_A_YEAR,
+    aversion: Annotated[float, typer.Option(help="Dollars that a maker wants for a dollar of standard deviation.")] = hedging.AVERSION,
+    chain: Annotated[Path | None, typer.Option(help="Recorded option chain.")] = None,
+    prices: Annotated[Path | None, typer.Option(help="Recorded hourly candles.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything to this file (docs/reference/compare.md).")] = None,
+    markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write a page to this file.")] = None,
+    charts_directory: Annotated[Path | None, typer.Option("--charts", help="Write charts to this directory.")] = None,
+    chart_format: Annotated[str, typer.Option(help="svg or png.")] = "svg",
+) -> None:
+    """Settle one recorded trade flow through every architecture and on layer 1 itself, and compare what it costs."""
+    with clear_errors(charts.ChartError, ValueError):
+        if f".{chart_format}" not in charts.ENDINGS:
+            raise charts.ChartError(f"chart-format: {chart_format}, expected svg or png")
+        folder = None if chain and prices else data_directory()
+        night = DemoConfig(
+            chain or (folder or Path()) / CHAIN_FILE,
+            prices or (folder or Path()) / PRICES_FILE,
+            preset=preset,
+            seed=seed,
+            rounds=rounds,
+            epoch_minutes=epoch_minutes,
+            hours=hours,
+            makers=makers,
+            takers=takers or _room(preset, makers),
+        )
+        config = CompareConfig(night, tuple(only or NAMES), histories, Prices(gas, blob, ether), aversion, rate, command=" ".join(["straddle", *sys.argv[1:]]))
+        with TerminalDisplay(errors) as display:
+            found = run_compare(config, display)
+        show(_wide(output), found)
+        _write(found, json_file, markdown_file, charts_directory, chart_format)
+
+
+def _room(preset: str, makers: int) -> int:
+    """Takers beside the makers, two service accounts and a sub-account."""
+    from straddle.proving.presets import load_preset
+
+    return max(2, min(45, load_preset(preset).accounts - makers - 3))
+
+
+def _wide(console: Console) -> Console:
+    """A table of six architectures needs room also where there is no terminal."""
+    return console if console.is_terminal else Console(width=200)
+
+
+def _write(found: Comparison, json_file: Path | None, markdown_file: Path | None, directory: Path | None, ending: str) -> None:
+    if json_file:
+        json_file.write_text(json.dumps(as_json(found), indent=2) + "\n")
+        errors.print(f"report written to {json_file}", highlight=False)
+    if markdown_file:
+        markdown_file.write_text(markdown(found) + "\n")
+        errors.print(f"page written to {markdown_file}", highlight=False)
+    if directory:
+        directory.mkdir(parents=True, exist_ok=True)
+        _draw(found, directory, ending)
+        errors.print(f"charts written to {directory}", highlight=False)
+
+
+def _draw(found: Comparison, directory: Path, ending: str) -> None:
+    line = [i for i, each in enumerate(found.grid_prices) if (each.blob_gwei, each.ether_usd) == (REFERENCE.blob_gwei, REFERENCE.ether_usd)]
+    dollars = {name: [values[i] for i in line] for name, values in found.grid.items()}
+    charts.cost_per_trade(directory / f"cost-per-trade.{ending}", dollars, [found.grid_prices[i] for i in line])
+    seconds = {row.name: {"data on layer 1": row.data.median, "finality": row.final.median, "money": row.withdrawable.median} for row in found.architectures}
+    charts.waits(directory / f"waits.{ending}", seconds)
+    charts.hedging(directory / f"hedging.{ending}", found.intervals, found.hedges)
+    total = found.margins_total
+    charts.margins(
+        directory / f"margins.{ending}",
+        {"static a position": total.static / 1e12, "isolated a position": total.isolated / 1e12, "portfolio": total.portfolio / 1e12},
+    )

@@ -1,0 +1,151 @@
+"""straddle exit: leave an exchange that has stopped, with nobody's help; and keep, while it runs, what that takes."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from straddle.cli.common import clear_errors, output
+from straddle.cli.display import TerminalDisplay
+from straddle.cli.layer1 import DataOption, DeploymentOption, FromBlockOption, KeyOption, L1Option, RollupOption, find_rollup, open_sender, open_sources
+from straddle.cli.remote import fetch_saved
+from straddle.commitments.layout import DataError
+from straddle.commitments.saved import SavedAccount, save_account
+from straddle.l1.deployment import Deployment
+from straddle.l1.exits import ExitsClient
+from straddle.l1.history import History, read_history
+from straddle.l1.rollup import RollupClient
+from straddle.l1.rpc import Rpc
+from straddle.l1.sender import Sender
+from straddle.node.config import ConfigError
+from straddle.node.files import write_atomically
+from straddle.node.leaving import Leaving, Stage, Standing
+from straddle.node.recovery import RecoveryError, final_state, terms_of
+from straddle.node.statements import StatementProver
+from straddle.proving.prover import Prover
+from straddle.proving.witness import WitnessError
+
+WAIT_S = 180.0
+"""How long `--save` waits for layer 1 to show the batch that a node saved at."""
+POLL_S = 2.0
+
+AccountOption = Annotated[int, typer.Option(help="The account's number.", min=1, max=2**24 - 1)]
+SavedOption = Annotated[Path | None, typer.Option(help="The account as saved before, in place of rebuilding the state.", show_default="rebuild the state")]
+SaveOption = Annotated[Path | None, typer.Option(help="Do not leave: save the account in this file, for an exit without anybody's data.")]
+NodeOption = Annotated[str | None, typer.Option(help="With --save: a running node's interface, in place of layer-1 data.", show_default="layer-1 data")]
+KeysOption = Annotated[Path | None, typer.Option(help="Folder of the exchange's proving keys.", show_default="the prover's cache")]
+
+
+def exit_command(
+    l1: L1Option,
+    account: AccountOption,
+    rollup: RollupOption = None,
+    deployment: DeploymentOption = None,
+    key: KeyOption = None,
+    data: DataOption = None,
+    saved: SavedOption = None,
+    save: SaveOption = None,
+    node: NodeOption = None,
+    keys: KeysOption = None,
+    from_block: FromBlockOption = 0,
+) -> None:
+    """Leave a stopped exchange: do every step that is possible now, and say what comes next and when. Anyone can do it for any account.
+
+    The state is rebuilt from layer-1 data; only the account's owner is ever paid.
+    """
+    with clear_errors(RecoveryError, DataError, WitnessError):
+        with Rpc(l1) as rpc, TerminalDisplay(output) as display:
+            found = find_rollup(rpc, rollup, deployment, from_block)
+            if save is not None:
+                kept = _save(rpc, found, account, node, data, display)
+                write_atomically(save, kept.to_json().encode())
+                text = f"account {account} at batch {kept.batch_number} is in {save}: checked against layer 1, good for an exit while that batch is the newest"
+                output.print(text, highlight=False, soft_wrap=True)
+                return
+            if node is not None:
+                raise ConfigError(f"--node: {node}, expected only together with --save")
+            sender = open_sender(rpc, key)
+            standing = _leaving(rpc, found, account, data, saved, keys, display).advance(sender)
+        output.print(exit_table(account, standing, with_key=sender is not None))
+
+
+def _leaving(rpc: Rpc, found: Deployment, account: int, data: str | None, saved: Path | None, keys: Path | None, display: TerminalDisplay) -> Leaving:
+    client, exits = RollupClient(rpc, found), ExitsClient(rpc, found)
+    preset, params = terms_of(found)
+
+    def past() -> History:
+        blobs, bodies = open_sources(rpc, found, data)
+        return read_history(rpc, found, blobs=blobs, bodies=bodies)
+
+    def account_of(history: History) -> SavedAccount:
+        if saved is not None:
+            return read_saved(saved, found, account)
+        return save_account(final_state(history, found, preset, params), account, found.chain_id, found.rollup_number)
+
+    def prover(sender: Sender) -> StatementProver:
+        facts = (client.domain(), sender.address, lambda report: display.progress(f"proof: {report.stage}", report.done))
+        return StatementProver.of(Prover(cache=keys), found, exits.statement, preset.name, "exit", *facts)
+
+    return Leaving(client, exits, account, past, account_of, prover, lambda what: display.stage(what))
+
+
+def read_saved(path: Path, found: Deployment, account: int) -> SavedAccount:
+    """A saved account of this rollup. DataError: the file is malformed; ConfigError: it is another rollup's or account's."""
+    kept = SavedAccount.from_json(path.read_text())
+    facts = (("chain_id", kept.chain_id, found.chain_id), ("rollup", kept.rollup, found.rollup_number), ("account", kept.account, account))
+    for name, value, expected in facts:
+        if value != expected:
+            raise ConfigError(f"--saved {path}: {name} {value:#x}, expected {expected:#x}")
+    return kept
+
+
+def _save(rpc: Rpc, found: Deployment, account: int, node: str | None, data: str | None, display: TerminalDisplay) -> SavedAccount:
+    """The account at the newest batch that its source knows, checked against the root that layer 1 has for that batch (`final_state` does so too)."""
+    if node is not None:
+        kept = SavedAccount.from_json(fetch_saved(node, account))
+        if (kept.chain_id, kept.rollup, kept.account) != (found.chain_id, found.rollup_number, account):
+            raise DataError(f"--node {node}: it saved account {kept.account} of rollup {kept.rollup:#042x}, expected account {account} of {found.rollup}")
+        display.stage(f"waiting for batch {kept.batch_number} on layer 1")
+        kept.check(_root_of(RollupClient(rpc, found), kept.batch_number))
+        return kept
+    preset, params = terms_of(found)
+    blobs, bodies = open_sources(rpc, found, data)
+    display.stage("reading layer 1")
+    state = final_state(read_history(rpc, found, blobs=blobs, bodies=bodies), found, preset, params)
+    return save_account(state, account, found.chain_id, found.rollup_number)
+
+
+def _root_of(client: RollupClient, batch_number: int) -> int:
+    """The root of a batch on layer 1, waited for. RecoveryError: it does not come, or layer 1 has gone on."""
+    deadline = time.monotonic() + WAIT_S
+    while client.proposed_batch() < batch_number:
+        if time.monotonic() > deadline:
+            raise RecoveryError(f"batch {batch_number}: not proposed on layer 1 within {WAIT_S:.0f} s. Try again later")
+        time.sleep(POLL_S)
+    if client.final_batch() > batch_number:
+        raise RecoveryError(f"batch {batch_number}: layer 1 is at batch {client.final_batch()} meanwhile. Try again")
+    return client.batch(batch_number).state_root
+
+
+def exit_table(account: int, standing: Standing, *, with_key: bool) -> Table:
+    """What was done, and what comes next."""
+    table = Table(title=f"Exit of account {account}", show_header=False, title_justify="left")
+    for item in standing.done:
+        table.add_row("done", escape(item))
+    step = standing.next
+    if step.act is not None and not with_key:
+        table.add_row("possible now", escape(f"{step.what} (run this command again with --key)"))
+    elif step.stage is Stage.ENDED:
+        table.add_row("ended", escape(step.what))
+    else:
+        table.add_row("next", escape(step.what))
+        if step.due_s is not None:
+            moment = datetime.datetime.fromtimestamp(step.due_s, datetime.UTC)
+            table.add_row("not before", f"{moment:%Y-%m-%d %H:%M:%S} UTC, by layer 1's clock: run this command again then")
+    return table

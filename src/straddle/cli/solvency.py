@@ -1,0 +1,176 @@
+"""straddle solvency: what an exchange owes and what it holds, as published on layer 1 with proofs; one's own line in it; and making such a proof."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from straddle.cli.common import clear_errors, errors, finish, output
+from straddle.cli.display import TerminalDisplay
+from straddle.cli.layer1 import DataOption, DeploymentOption, FromBlockOption, KeyOption, L1Option, RollupOption, find_rollup, open_sender, open_sources
+from straddle.commitments.layout import DataError
+from straddle.commitments.ledger import CommittedState
+from straddle.core.risk_table import RiskTable
+from straddle.l1.deployment import Deployment
+from straddle.l1.history import EpochSubmitted, History, read_history
+from straddle.l1.rollup import RollupClient
+from straddle.l1.rpc import Rpc
+from straddle.l1.sender import Sender
+from straddle.l1.solvency import SolvencyClient, Solvent
+from straddle.node.config import ConfigError
+from straddle.node.counting import Books, Publisher, check_published, count, row_at, unanswered_deposits
+from straddle.node.leaving import dollars
+from straddle.node.recovery import RecoveryError, final_state, recorded_table, terms_of
+from straddle.node.statements import StatementProver
+from straddle.proving.prover import Prover
+from straddle.proving.witness import WitnessError
+
+POLL_S = 10.0
+
+
+def solvency_command(
+    l1: L1Option,
+    rollup: RollupOption = None,
+    deployment: DeploymentOption = None,
+    solvency: Annotated[str | None, typer.Option(help="Address of the Solvency contract.", show_default="the record's")] = None,
+    account: Annotated[int | None, typer.Option(help="Show this account's line, and whether it is what the account has.", min=1, max=2**24 - 1)] = None,
+    prove: Annotated[bool, typer.Option("--prove", help="Make the proof of the newest final state and publish it (needs --key).")] = False,
+    every: Annotated[int | None, typer.Option(help="With --prove: go on, and publish again after so many final batches.", min=1)] = None,
+    key: KeyOption = None,
+    keys: Annotated[Path | None, typer.Option(help="Folder of the exchange's proving keys.", show_default="the prover's cache")] = None,
+    data: DataOption = None,
+    from_block: FromBlockOption = 0,
+) -> None:
+    """Show the newest published proof of solvency, checked against layer 1. Exit code 1 when it does not hold, or there is none."""
+    with clear_errors(RecoveryError, DataError, WitnessError):
+        if every is not None and not prove:
+            raise ConfigError(f"--every: {every}, expected only together with --prove")
+        with Rpc(l1) as rpc, TerminalDisplay(output) as display:
+            found = find_rollup(rpc, rollup, deployment, from_block, solvency)
+            command = _Command(rpc, found, SolvencyClient(rpc, found), data, display)
+            if prove:
+                sender = open_sender(rpc, key)
+                if sender is None:
+                    raise ConfigError("--key: missing, expected the key that pays for --prove")
+                command.publish(sender, keys, every)
+            tables, problems = command.show(account)
+        output.print(*tables, sep="\n")
+    finish(problems)
+
+
+class _Command:
+    """One run of the command."""
+
+    def __init__(self, rpc: Rpc, found: Deployment, client: SolvencyClient, data: str | None, display: TerminalDisplay) -> None:
+        self._rpc, self._found, self._client, self._data, self._display = rpc, found, client, data, display
+        self._rollup = RollupClient(rpc, found)
+        self._preset, self._params = terms_of(found)
+
+    def publish(self, sender: Sender, keys: Path | None, every: int | None) -> None:
+        """Once, or for ever."""
+        facts = (self._rollup.domain(), sender.address, lambda report: self._display.progress(f"proof: {report.stage}", report.done))
+        prover = StatementProver.of(Prover(cache=keys), self._found, self._client.statement, self._preset.name, "solvency", *facts)
+        for _ in self._due(every):
+            history, state, epoch, table = self._newest()
+            books = self._books(history, state, table)
+            if books.problems:
+                for problem in books.problems:
+                    errors.print(f"[red]not solvent, nothing published:[/red] {escape(problem)}", highlight=False, soft_wrap=True)
+                if every is None:
+                    raise typer.Exit(1)
+                continue
+            self._display.stage(f"publishing batch {state.batch_number}")
+            Publisher(self._client, prover, sender, self._display.progress).publish(state, epoch, table, history.queue)
+
+    def show(self, account: int | None) -> tuple[list[Table], list[str]]:
+        """The newest published proof, the account's line, and what does not hold."""
+        self._display.stage("reading layer 1")
+        history = self._history()
+        published = self._client.published(history.to_block)
+        if not published:
+            return [], ["no proof was published yet: `straddle solvency --prove` makes one"]
+        newest = published[-1]
+        books, problems = check_published(newest, history, self._rpc, self._found)
+        tables = [solvency_table(newest, books, len(published), self._client.statement.vk_id, behind=len(history.final) - newest.batch_number)]
+        if account is not None:
+            table, faults = self._line(newest, history, account)
+            tables, problems = [*tables, table], problems + faults
+        return tables, problems
+
+    def _line(self, newest: Solvent, history: History, account: int) -> tuple[Table, list[str]]:
+        """The account as it was counted, and as the state rebuilt up to that batch has it."""
+        line = next((line for chunk in newest.chunks for line in chunk.lines if line.account == account), None)
+        then = replace(history, final=history.final[: newest.batch_number])
+        state = final_state(then, self._found, self._preset, self._params)
+        epoch = history.epochs[newest.epoch]
+        risk = recorded_table(epoch, state.listed)
+        if risk is None:
+            return Table(), [f"epoch {newest.epoch}: its table does not follow from the published inputs"]
+        bits = self._client.statement.chunk_exponent
+        own = count(state, risk, self._rollup.domain(), bits, len(newest.chunks)).line_of(account)
+        table = Table(title=f"Account {account}", show_header=False, title_justify="left")
+        table.add_row("counted as", "not at all" if line is None else f"{dollars(line.claim)}, owner {line.owner:#042x}")
+        table.add_row("rebuilt from the data", "no such account" if own is None else f"{dollars(own.claim)}, owner {own.owner:#042x}")
+        return table, [] if line == own else [f"account {account}: counted as {line}, the rebuilt state has {own}"]
+
+    def _due(self, every: int | None) -> Iterator[int]:
+        last = None
+        while True:
+            final = self._rollup.final_batch()
+            if final and (last is None or final >= last + (every or 1)):
+                last = final
+                yield final
+                if every is None:
+                    return
+            elif every is None:
+                raise RecoveryError("batch 0: no batch is final yet, there is nothing to count")
+            else:
+                time.sleep(POLL_S)
+
+    def _newest(self) -> tuple[History, CommittedState, EpochSubmitted, RiskTable]:
+        """The newest final state on its own table."""
+        self._display.stage("reading layer 1")
+        history = self._history()
+        state = final_state(history, self._found, self._preset, self._params)
+        epoch = history.epochs[self._rollup.batch(state.batch_number).epoch]
+        table = recorded_table(epoch, state.listed)
+        if table is None:
+            raise RecoveryError(f"epoch {epoch.epoch}: its table does not follow from the published inputs")
+        return history, state, epoch, table
+
+    def _books(self, history: History, state: CommittedState, table: RiskTable) -> Books:
+        bits = self._client.statement.chunk_exponent
+        chunks = ((self._rollup.next_account() - 1) >> bits) + 1
+        row, deposits = row_at(self._rpc, self._found, history.to_block), unanswered_deposits(history, state.batch_number, history.to_block)
+        return Books(count(state, table, self._rollup.domain(), bits, chunks), row, deposits)
+
+    def _history(self) -> History:
+        blobs, bodies = open_sources(self._rpc, self._found, self._data)
+        return read_history(self._rpc, self._found, blobs=blobs, bodies=bodies)
+
+
+def solvency_table(newest: Solvent, books: Books, published: int, vk_id: bytes, behind: int) -> Table:
+    """The newest proof in words."""
+    whole = books.holdings
+    rows = {
+        "state": f"after batch {newest.batch_number}, {behind} final batches ago; proof {published} of those published, by {newest.publisher}",
+        "valued on": f"the risk table of epoch {newest.epoch}",
+        "owed to accounts": f"{dollars(newest.liabilities)}, {len(whole.lines)} accounts",
+        "held for them": "the layer-1 node has forgotten that block" if books.row is None else f"{dollars(books.row - books.deposits)} in the vault",
+        "deposits on their way": dollars(books.deposits),
+        "positions": "sum to zero in every instrument" if not any(whole.nets) else "do not sum to zero",
+        "below maintenance margin": f"{newest.below} accounts, which lack {dollars(-(-newest.lacking_e4 // 10_000))} together",
+        "insurance fund": ("-" if newest.fund < 0 else "") + dollars(abs(newest.fund)),
+        "verifying key": f"0x{vk_id.hex()}",
+    }
+    table = Table(title="Solvency", show_header=False, title_justify="left")
+    for name, text in rows.items():
+        table.add_row(name, escape(text))
+    return table

@@ -1,0 +1,82 @@
+"""The final state of a rollup and its risk tables, from layer-1 data (for a validium: from whoever has the bodies): what exits and proofs of solvency need.
+
+Unlike in `straddle.node.verify`, nothing is compared beyond what makes the result certain: the state's root is the contract's, a table's is the recorded one.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from straddle.commitments.body import decode_body
+from straddle.commitments.effects import decode_effects
+from straddle.commitments.ledger import CommittedState, LedgerError
+from straddle.commitments.listings import Listings
+from straddle.commitments.params import params_hash
+from straddle.commitments.preset import Preset
+from straddle.commitments.state_copy import StateCopyError, load_state
+from straddle.core.params import Params
+from straddle.core.risk_table import RiskTable
+from straddle.l1.deployment import Deployment, DeploymentError
+from straddle.l1.history import EpochSubmitted, History
+from straddle.node.layer1 import queue_commands
+from straddle.node.market import exchange_params
+from straddle.node.verify import preset_of
+from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
+from straddle.watcher.tables import recompute_table
+
+
+class RecoveryError(RuntimeError):
+    """The data at hand do not give the final state."""
+
+
+def terms_of(deployment: Deployment, parameters: RiskParameters = DEFAULT_PARAMETERS) -> tuple[Preset, Params]:
+    """Preset and parameters of a deployment. DeploymentError: it was made with others than this version's."""
+    preset = preset_of(deployment)
+    params = exchange_params(preset, parameters)
+    if params_hash(params) != deployment.config.params_hash:
+        raise DeploymentError(f"params_hash: {deployment.config.params_hash:#x}, expected {params_hash(params):#x}: other parameters than this version's")
+    return preset, params
+
+
+def final_state(history: History, deployment: Deployment, preset: Preset, params: Params) -> CommittedState:
+    """The state after the newest final batch. RecoveryError: a body is missing, or the data contradict themselves."""
+    queue = queue_commands(history.queue)
+    state = _start(history, deployment, params)
+    for posted, final in list(zip(history.batches, history.final, strict=False))[state.batch_number :]:
+        assert posted.body is not None
+        where = f"batch {posted.batch_number}"
+        try:
+            effects, body = decode_effects(posted.effects, preset), decode_body(posted.body, preset)
+            state.apply_data(effects, body, queue[effects.queue_first : effects.queue_first + len(effects.queue)])
+        except (LedgerError, ValueError) as error:
+            raise RecoveryError(f"{where}: {error}") from error
+        if state.root != final.state_root:
+            raise RecoveryError(f"{where}: the data give root {state.root:#x}, layer 1 has {final.state_root:#x}")
+    return state
+
+
+def _start(history: History, deployment: Deployment, params: Params) -> CommittedState:
+    """Genesis; or, where bodies are missing, the newest state after them whose copy lies on layer 1."""
+    count = len(history.final)
+    missing = [posted.batch_number for posted in history.batches[:count] if posted.body is None]
+    if not missing:
+        return CommittedState.genesis(params, int(deployment.config.operator, 16))
+    for final in reversed(history.final[missing[-1] - 1 :]):
+        for copy in history.snapshots.get(final.state_root, []):  # anybody may have posted anything
+            with suppress(StateCopyError):
+                state = load_state(copy, params)
+                if state.root == final.state_root and state.batch_number == final.batch_number:
+                    return state
+    raise RecoveryError(
+        f"batch {missing[-1]}: its data are not on layer 1, or no longer. Ask one honest member of the committee, or whoever keeps the blobs (--data), "
+        "or use the account that you saved (--saved)"
+    )
+
+
+def recorded_table(epoch: EpochSubmitted, listed: Listings, parameters: RiskParameters = DEFAULT_PARAMETERS) -> RiskTable | None:
+    """The risk table that the oracles signed for an epoch; None when they signed it for other listings than these."""
+    try:
+        table, root = recompute_table(epoch.inputs, listed, parameters)
+    except ValueError:  # RiskInputError is one: the feed has no value for an instrument of these listings
+        return None
+    return table if (root, table.time_ms) == (epoch.risk_root, epoch.time_ms) else None

@@ -1,0 +1,315 @@
+"""`straddle compare`: one trade flow through every architecture, and what the figures mean. Everything runs on local layer-1 chains of its own."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from straddle.bots.pnl import HedgePolicy
+from straddle.commitments.policy import Data, Proofs
+from straddle.core.fees import FeeSchedule
+from straddle.l1.anvil import Anvil
+from straddle.l1.deploying import CircuitKeys
+from straddle.l1.sender import Sender
+from straddle.node.config import ConfigError, DemoConfig
+from straddle.node.demo import CHAIN_LEAD_S
+from straddle.node.market import Market, exchange_params, load_market
+from straddle.node.network import Display, Network, shown
+from straddle.node.terms import PolicyTerms
+from straddle.proving.prover import Prover
+from straddle.proving.server import ProvingServer
+from straddle.proving.vector import circuit_name
+from straddle.research import architectures, capital, hedging, margins
+from straddle.research.baseline import BaselineGas, SwapGas, measure_baseline, measure_swap
+from straddle.research.context import PUBLISHED
+from straddle.research.crossover import crossovers
+from straddle.research.disputes import Disputes
+from straddle.research.flow import Flow, trade
+from straddle.research.machine import describe
+from straddle.research.model import Architecture, Dispute, Run, Waits
+from straddle.research.prices import REFERENCE, Prices, grid
+from straddle.research.queue_load import queue_load
+from straddle.research.report import Comparison
+from straddle.research.settling import SLOT_S, Settler, SimulatedClock
+
+BASELINE = "layer-1"
+PORTFOLIOS = (1, 5, 10, 20, 31)
+HEDGE_HALF_SPREAD_BPS = 1
+"""Of the perpetual, as the recorded night's makers quote it."""
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """What is compared. `night` names market, preset, seed and traders."""
+
+    night: DemoConfig
+    only: tuple[str, ...] = tuple(choice.name for choice in architectures.CHOICES)
+    histories: int = 60
+    """Of the hedging study."""
+    prices: Prices = REFERENCE
+    aversion: float = hedging.AVERSION
+    rate_a_year: float = capital.RATE_A_YEAR
+    moves_a_day: float = capital.MOVES_A_DAY
+    share_moved: float = capital.SHARE_MOVED
+    command: str = "straddle compare"
+
+    def __post_init__(self) -> None:
+        known = [choice.name for choice in architectures.CHOICES]
+        for name in self.only:
+            if name not in known:
+                raise ConfigError(f"only: {name}, expected some of {', '.join(known)}")
+        if not self.only:
+            raise ConfigError("only: nothing to compare, expected at least one architecture")
+        if not 2 <= self.histories <= 10_000:
+            raise ConfigError(f"histories: {self.histories}, expected 2 to 10000")
+        if not self.aversion > 0:
+            raise ConfigError(f"aversion: {self.aversion}, expected above 0")
+
+    @property
+    def choices(self) -> tuple[architectures.Choice, ...]:
+        """In the order of the table."""
+        return tuple(choice for choice in architectures.CHOICES if choice.name in self.only)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is measured on the way."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    disputes: tuple[Dispute, ...] = ()
+    flow: Flow | None = None
+    window_s: int = 0
+    answer_s: int = 0
+    account_gas: int = 0
+    request_gas: int = 0
+    fee_wei: int = 0
+    proof_seconds: list[float] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - begun, 3)
+
+
+def compare(config: CompareConfig, display: Display) -> Comparison:
+    """Measure and put together. Errors of any part go through."""
+    found = _Found()
+    with found.time("total"):
+        display.stage("market", "reading the recordings, fitting the surface")
+        market = load_market(config.night)
+        prover = Prover()
+        for choice in config.choices:
+            _settle(config, choice, market, prover, found, display)
+        assert found.flow is not None
+        display.stage("layer 1", "the same trades on a contract of layer 1")
+        with found.time(BASELINE), Anvil(market.path.start_ms // 1_000) as anvil:
+            baselines = tuple(
+                measure_baseline(anvil, scenarios=scenarios, tables_in_code=in_code, portfolios=PORTFOLIOS)
+                for scenarios in (48, 16)
+                for in_code in (True, False)
+            )
+            swap = measure_swap(anvil)
+        display.stage("hedging", f"the maker's flow hedged at {len(hedging.INTERVALS_MINUTES)} intervals on {config.histories} histories")
+        with found.time("hedging"):
+            fees = HedgePolicy(0, HEDGE_HALF_SPREAD_BPS, FeeSchedule().taker_bps)
+            intervals = hedging.intervals(
+                found.flow.maker, market.path, found.flow.end_ms, fees, histories=config.histories, seed=config.night.seed, parameters=market.parameters
+            )
+    return _conclude(config, market, found, baselines, swap, intervals)
+
+
+def _settle(config: CompareConfig, choice: architectures.Choice, market: Market, prover: Prover, found: _Found, display: Display) -> None:
+    """One architecture: its own layer 1, the flow, every batch to finality; on an optimistic rollup with calldata the disputes too."""
+    night = replace(config.night, terms=PolicyTerms(choice.proofs, choice.data))
+    circuit = circuit_name(night.preset, choice.data)
+    display.stage(choice.name, f"proving keys of circuit {circuit} (made once, then kept)")
+    with found.time("keys"):
+        key = prover.setup(circuit, shown(display, "set-up"))
+    with (
+        found.time(choice.name),
+        tempfile.TemporaryDirectory(prefix="straddle-compare-") as folder,
+        Anvil(market.path.start_ms // 1_000 - CHAIN_LEAD_S) as anvil,
+    ):
+        network = Network(night, market, anvil, CircuitKeys(key))
+        flow = trade(night, market, network, Path(folder))
+        clock = SimulatedClock(anvil.set_time_at_least, anvil.rpc)
+        with ProvingServer(prover, circuit) as server:
+            settler = Settler(network, flow, clock, server, Sender(anvil.rpc, bytes(network.sequencer.key)))
+            if choice.proofs is Proofs.WHEN_CHALLENGED and choice.data is Data.CALLDATA:
+                _dispute(settler, found)
+            found.runs[choice.name] = settler.run(choice.name, display.progress)
+        found.proof_seconds += settler.proof_seconds
+        if found.flow is None:
+            found.flow = flow
+            found.account_gas, found.request_gas = _queue_gas(network)
+            found.fee_wei = network.deployment.config.request_fee_wei
+
+
+def _dispute(settler: Settler, found: _Found) -> None:
+    """The first batch's three other ways."""
+    client, config = settler.network.client, settler.network.deployment.config
+    found.window_s = config.challenge_window_s
+    found.answer_s = client.clock("PROVING_WINDOW_S") + config.proving_allowance_s
+    batch = settler.bind(0)
+    settler.clock.reach(settler.flow.ends_ms[settler.flow.closed[0].batch.number] / 1_000)
+    settler.submit_epochs(batch.effects.epoch)
+    proof = settler.prover.prove(batch.witness).proof
+    found.disputes = Disputes(settler, batch, proof).measure()
+
+
+def _queue_gas(network: Network) -> tuple[int, int]:
+    """Gas of opening an account, and of a forced request."""
+    wallet = Sender(network.anvil.rpc, b"\x51" * 32)
+    network.anvil.fund(wallet.address)
+    network.client.mint(wallet, wallet.address, 2 * 10**6)
+    opened = network.client.deposit(wallet, 10**6)
+    return opened.receipt.gas_used, network.client.force_withdraw(wallet, opened.account, 1).receipt.gas_used
+
+
+def _conclude(
+    config: CompareConfig, market: Market, found: _Found, baselines: tuple[BaselineGas, ...], swap: SwapGas, intervals: tuple[hedging.Interval, ...]
+) -> Comparison:
+    flow = found.flow
+    assert flow is not None and flow.table is not None
+    rows = [*(_architecture(config, choice, found.runs[choice.name], found) for choice in config.choices), _layer_1(config, flow, baselines)]
+    transits = {row.name: capital.Transit(row.withdrawable.median, config.rate_a_year, config.moves_a_day, config.share_moved) for row in rows}
+    volume = hedging.volume_dollars(flow.maker, market.path.recording.index_ticks)
+    hedges = hedging.by_architecture(intervals, {row.name: row.dollars_per_hedge for row in rows}, volume, config.aversion)
+    listed = {instrument.id: instrument for instrument in market.instruments}
+    params = exchange_params(config.night.circuit, market.parameters)
+    books = tuple(margins.capital(book, listed, flow.table, params) for book in flow.books)
+    prices = grid()
+    return Comparison(
+        command=config.command,
+        commit=describe().commit,
+        machine=describe().facts,
+        flow=_flow_facts(config, flow),
+        prices=config.prices,
+        architectures=tuple(rows),
+        runs=found.runs,
+        disputes=found.disputes,
+        baselines=baselines,
+        swap=swap,
+        grid={row.name: [_dollars(row, each) for each in prices] for row in rows},
+        grid_prices=prices,
+        blob_crossover=crossovers(found.runs["zk-calldata"], found.runs["zk-blob"]) if {"zk-calldata", "zk-blob"} <= found.runs.keys() else [],
+        transits=transits,
+        intervals=intervals,
+        hedges=hedges,
+        margins=books,
+        margins_total=margins.total(books),
+        notional_usd=flow.notional_micros / 1e6,
+        worst_queue=_worst_queue(config, found),
+        context=PUBLISHED,
+        seconds=found.seconds,
+    )
+
+
+def _architecture(config: CompareConfig, choice: architectures.Choice, run: Run, found: _Found) -> Architecture:
+    """A rollup's row. A withdrawal is claimable in the block of finality and spent in the next."""
+    final, optimistic = run.to_final, choice.proofs is Proofs.WHEN_CHALLENGED
+    blob_gas = run.blob_gas / run.trades
+    return Architecture(
+        name=choice.name,
+        trust=choice.trust,
+        operator_gone=choice.operator_gone,
+        gas_per_trade=run.gas_per_trade,
+        gas_per_hedge=run.gas_per_trade,
+        table_gas_per_trade=run.epoch_gas_per_trade,
+        blob_gas_per_trade=blob_gas,
+        bytes_per_trade=run.bytes_per_trade,
+        dollars_per_trade=run.dollars_per_trade(config.prices),
+        dollars_per_hedge=config.prices.dollars(run.gas_per_trade, blob_gas),
+        soft=run.to_receipt,
+        data=run.to_data,
+        final=final,
+        withdrawable=Waits(final.median + SLOT_S, final.worst + SLOT_S),
+        under_challenge_s=run.to_data.worst + found.window_s + found.answer_s + SLOT_S if optimistic and found.window_s else None,
+    )
+
+
+def _layer_1(config: CompareConfig, flow: Flow, baselines: Sequence[BaselineGas]) -> Architecture:
+    """The cheaper of the 48-scenario contracts, tables included, at the positions that the flow's traders really held."""
+    trades = sum(flow.trades.values())
+    updates = flow.instruments_held * len(flow.epochs)
+    pairs = [total for totals in flow.positions.values() for total in totals]
+    mean = max(1.0, sum(pairs) / len(pairs) / 2)
+    comparable = [each for each in baselines if each.scenarios == 48]
+    cheapest = min(comparable, key=lambda each: at_positions(each, mean, "option") * trades + each.update_per_instrument * updates)
+    option, hedge = at_positions(cheapest, mean, "option"), at_positions(cheapest, mean, "hedge")
+    table_gas = cheapest.update_per_instrument * updates / trades
+    waits = Waits(SLOT_S / 2, SLOT_S)
+    return Architecture(
+        name=BASELINE,
+        trust=architectures.BASELINE_TRUST,
+        operator_gone=architectures.BASELINE_GONE,
+        gas_per_trade=option,
+        gas_per_hedge=hedge,
+        table_gas_per_trade=table_gas,
+        blob_gas_per_trade=0.0,
+        bytes_per_trade=float(cheapest.trade_bytes),
+        dollars_per_trade=config.prices.dollars(option + table_gas),
+        dollars_per_hedge=config.prices.dollars(hedge),
+        soft=None,
+        data=waits,
+        final=waits,
+        withdrawable=Waits(waits.median + SLOT_S, waits.worst + SLOT_S),
+        under_challenge_s=None,
+    )
+
+
+def at_positions(found: BaselineGas, positions: float, what: str) -> float:
+    """Gas of a trade between accounts of so many positions: between the measured sizes in proportion, beyond the last as its slope goes on."""
+    points = sorted((each.positions, getattr(each, what)) for each in found.trades)
+    if len(points) < 2:
+        raise ValueError(f"trades: {len(points)} sizes measured, expected at least 2")
+    place = next((i for i, (size, _) in enumerate(points[1:-1], 1) if positions <= size), len(points) - 1)
+    (low, low_gas), (high, high_gas) = points[place - 1], points[place]
+    return float(low_gas + (high_gas - low_gas) * (positions - low) / (high - low))
+
+
+def _dollars(row: Architecture, prices: Prices) -> float:
+    return prices.dollars(row.gas_per_trade + row.table_gas_per_trade, row.blob_gas_per_trade)
+
+
+def _flow_facts(config: CompareConfig, flow: Flow) -> Mapping[str, Any]:
+    night = config.night
+    pairs = [total for totals in flow.positions.values() for total in totals]
+    return {
+        "trades": sum(flow.trades.values()),
+        "hedges": sum(flow.hedges.values()),
+        "batches": len(flow.closed),
+        "epochs": len(flow.epochs),
+        "epoch_minutes": night.epoch_minutes,
+        "hours": night.hours,
+        "preset": night.preset,
+        "seed": night.seed,
+        "makers": night.makers,
+        "takers": night.takers,
+        "accounts_with_positions": len(flow.books),
+        "instruments_held": flow.instruments_held,
+        "positions_a_side": sum(pairs) / len(pairs) / 2,
+        "chain": night.chain.name,
+        "prices": night.prices.name,
+        "fills": sum(len(closed.batch.fills) for closed in flow.closed),
+        "median_receipt_seconds": median(flow.soft_seconds),
+    }
+
+
+def _worst_queue(config: CompareConfig, found: _Found) -> Mapping[str, float]:
+    """Empty where nothing was proved."""
+    if not found.proof_seconds:
+        return {}
+    preset = config.night.circuit
+    cap = preset.positions // 2
+    return queue_load(preset, cap, median(found.proof_seconds), found.account_gas, found.request_gas, found.fee_wei, config.prices).figures()

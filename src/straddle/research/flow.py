@@ -1,0 +1,131 @@
+"""The trade flow that every architecture settles: the recorded night (or its first hours) through the real engine, on a layer 1 of its own.
+
+Nothing is posted here. What was closed is kept, to be taken to layer 1 at the moments of a simulated clock (`settling`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from straddle.bots.pnl import FlowTrade
+from straddle.core.commands import Command, L2Trade
+from straddle.core.risk_table import RiskTable
+from straddle.node.chain import QueueReader
+from straddle.node.config import DemoConfig
+from straddle.node.demo import DEPOSITS, Owners, deposit_of
+from straddle.node.exchange import Exchange, Identity
+from straddle.node.market import Market
+from straddle.node.network import Network
+from straddle.node.night import Night, Schedule
+from straddle.node.session import SessionError
+from straddle.node.summary import flow_of
+from straddle.node.traders import address_of
+from straddle.research.margins import Book
+from straddle.sequencer.poster import SignedEpoch
+from straddle.sequencer.sequencer import ClosedBatch, Sequencer
+
+
+class TimedSequencer:
+    """A sequencer whose answers to order sets are timed. Everything else passes through."""
+
+    def __init__(self, sequencer: Sequencer) -> None:
+        self._sequencer = sequencer
+        self.seconds: list[float] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sequencer, name)
+
+    def submit(self, command: Command) -> Any:
+        """As the sequencer's."""
+        begun = time.perf_counter()
+        answer = self._sequencer.submit(command)
+        if isinstance(command, L2Trade):
+            self.seconds.append(time.perf_counter() - begun)
+        return answer
+
+
+@dataclass(slots=True)
+class Flow:
+    """A flow that has been traded."""
+
+    closed: list[ClosedBatch] = field(default_factory=list)
+    epochs: list[SignedEpoch] = field(default_factory=list)
+    trades: dict[int, int] = field(default_factory=dict)
+    """Batch -> match events."""
+    hedges: dict[int, int] = field(default_factory=dict)
+    """Batch -> those by which a maker hedged."""
+    ends_ms: dict[int, int] = field(default_factory=dict)
+    """Batch -> when its successor's table began: the moment at which it is complete."""
+    soft_seconds: tuple[float, ...] = ()
+    maker: list[FlowTrade] = field(default_factory=list)
+    """Option fills of the maker who hedges."""
+    books: tuple[Book, ...] = ()
+    """What accounts held after the last round of trading, before withdrawals and settlement."""
+    table: RiskTable | None = None
+    """Table of that moment."""
+    notional_micros: int = 0
+    positions: dict[int, list[int]] = field(default_factory=dict)
+    """Batch -> for each of its fills, the positions that both sides hold afterwards, together."""
+    instruments_held: int = 0
+    """Instruments in which anybody held a position."""
+    end_ms: int = 0
+
+
+def trade(config: DemoConfig, market: Market, network: Network, folder: Path) -> Flow:
+    """Deposits on `network`, then the night. SessionError when the flow holds no trade at all."""
+    flow = Flow()
+    identity = Identity(network.identity, network.domain, network.params, address_of(network.operator), network.sequencer, network.secrets)
+    exchange = Exchange(config, market, identity, folder, flow.closed.append, flow.epochs.append)
+    timed = TimedSequencer(exchange.sequencer)
+    exchange.session.sequencer = timed  # type: ignore[assignment]  # it passes everything through
+    schedule = Schedule.plan(market, epoch_minutes=config.epoch_minutes, rounds=config.rounds, hours=config.hours)
+    night = Night(market, exchange.session, exchange.crowd, Owners(network, QueueReader(network.client, 0)), schedule, exchange.sub_account)
+    network.insure(DEPOSITS["insurance"])
+    for trader in (*exchange.traders, exchange.sub_account):
+        network.join(trader, deposit_of(exchange, trader))
+    for place in night.run():
+        if place < len(schedule.epochs):
+            _keep_books(flow, exchange)
+    flow.soft_seconds = tuple(timed.seconds)
+    flow.maker = [fill for fill in flow_of(exchange) if not fill.instrument.linear]
+    flow.end_ms = schedule.expiry_ms or schedule.epochs[-1] + config.epoch_minutes * 60_000
+    _count(flow, exchange)
+    exchange.sequencer.close()
+    if not any(flow.trades.values()):
+        raise SessionError("flow: no trade, expected some: more rounds or hours")
+    return flow
+
+
+def _keep_books(flow: Flow, exchange: Exchange) -> None:
+    """The books as they stand now, while anybody holds anything."""
+    accounts = exchange.sequencer.exchange.accounts
+    books = tuple(Book(number, dict(account.positions)) for number, account in sorted(accounts.items()) if account.positions)
+    if books:
+        flow.books, flow.table = books, exchange.session.table
+
+
+def _count(flow: Flow, exchange: Exchange) -> None:
+    """Match events of each batch: a batch's fills are whole matches, in the session's order."""
+    waiting, hedges = list(enumerate(exchange.session.matches)), set(exchange.crowd.hedge_matches)
+    flow.notional_micros = sum(fill.size_lots * exchange.market.path.recording.index_ticks for _, match in waiting for fill in match.fills)
+    for closed in flow.closed:
+        number, legs = closed.batch.number, len(closed.batch.fills)
+        uses, ends = closed.batch.order_uses, closed.batch.end
+        sides = [(uses[fill.taker].account, uses[fill.maker].account) for fill in closed.batch.fills]
+        flow.positions[number] = [sum(len(ends[account].positions) for account in pair) for pair in sides]
+        flow.trades[number] = flow.hedges[number] = 0
+        while legs:
+            place, match = waiting.pop(0)
+            legs -= len(match.fills)
+            flow.trades[number] += 1
+            flow.hedges[number] += place in hedges
+    flow.instruments_held = len({instrument for closed in flow.closed for end in closed.batch.end.values() for instrument in end.positions})
+    times = [closed.batch.table.time_ms for closed in flow.closed if closed.batch.table is not None]
+    moments = sorted({*times, *(epoch.time_ms for epoch in flow.epochs)})
+    for closed in flow.closed:
+        assert closed.batch.table is not None
+        begun = closed.batch.table.time_ms
+        flow.ends_ms[closed.batch.number] = next((moment for moment in moments if moment > begun), flow.end_ms)

@@ -1,0 +1,169 @@
+"""What a watcher keeps, in SQLite: layer 1's own words (logs, transactions, blobs), its verdicts, and a copy of a final state. All of it can be had again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS checkpoints (block INTEGER PRIMARY KEY, hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS logs (block INTEGER NOT NULL, place INTEGER NOT NULL, raw TEXT NOT NULL, PRIMARY KEY (block, place));
+CREATE TABLE IF NOT EXISTS transactions (number INTEGER PRIMARY KEY AUTOINCREMENT, hash TEXT NOT NULL UNIQUE, raw TEXT NOT NULL, own INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS blobs (hash TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS verdicts (header TEXT PRIMARY KEY, batch INTEGER NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, notes TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS states (batch INTEGER PRIMARY KEY, header TEXT NOT NULL, copy BLOB NOT NULL);
+"""
+
+STATES_KEPT = 2
+
+
+class StoreError(RuntimeError):
+    """The store cannot be used, or is another rollup's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict that was reached. `header_hash` names the very batch: a number can be used again after a void or a reorg."""
+
+    batch_number: int
+    header_hash: bytes
+    verdict: str
+    reason: str
+    notes: tuple[str, ...] = ()
+
+
+class Store:
+    """The file. Calls may come from any thread; each is durable when it returns."""
+
+    def __init__(self, folder: Path, chain_id: int, rollup: str) -> None:
+        """Opens the store in `folder`, or begins one. StoreError: it cannot be used, or belongs to another rollup."""
+        path = folder / "watcher.sqlite"
+        self._lock = threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"--data {folder}: the store cannot be used: {error}") from error
+        for key, value in (("chain_id", str(chain_id)), ("rollup", rollup.lower())):
+            self._run("INSERT OR IGNORE INTO meta VALUES (?, ?)", key, value)
+            found = self._rows("SELECT value FROM meta WHERE key = ?", key)[0][0]
+            if found != value:
+                self.close()
+                raise StoreError(f"--data {folder}: holds {key} {found}, expected {value}: give each rollup a folder of its own")
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    # ---- layer 1
+
+    def checkpoint(self) -> tuple[int, str] | None:
+        """(number, hash) of the block up to which everything was read, or None."""
+        rows = self._rows("SELECT block, hash FROM checkpoints ORDER BY block DESC LIMIT 1")
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def extend(self, block: int, block_hash: str, logs: Sequence[dict[str, Any]]) -> None:
+        """Everything up to a block: its logs after the checkpoint, which it replaces as the newest. All or nothing."""
+        with self._lock:
+            self._db.execute("BEGIN")
+            self._db.executemany(
+                "INSERT INTO logs VALUES (?, ?, ?)", [(int(log["blockNumber"], 16), int(log["logIndex"], 16), json.dumps(log)) for log in logs]
+            )
+            self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (block, block_hash))
+            self._db.execute("COMMIT")
+
+    def go_back(self, block: int) -> None:
+        """Forget the blocks after `block`: they are no longer layer 1's."""
+        with self._lock:
+            self._db.execute("BEGIN")
+            self._db.execute("DELETE FROM logs WHERE block > ?", (block,))
+            self._db.execute("DELETE FROM checkpoints WHERE block > ?", (block,))
+            self._db.execute("COMMIT")
+
+    def logs(self) -> Iterator[dict[str, Any]]:
+        """All logs, in the order of the chain."""
+        for row in self._rows("SELECT raw FROM logs ORDER BY block, place"):
+            yield json.loads(row[0])
+
+    def transaction(self, transaction_hash: str) -> dict[str, Any] | None:
+        """A kept transaction."""
+        rows = self._rows("SELECT raw FROM transactions WHERE hash = ?", transaction_hash)
+        return json.loads(rows[0][0]) if rows else None
+
+    def save_transactions(self, transactions: Iterable[dict[str, Any]], *, own: bool) -> None:
+        """Keep what readers use of them; `own`: layer 1 itself gave them to this watcher, which is believed before what a peer gave."""
+        kept = [(item["hash"], json.dumps(_used(item)), int(own)) for item in transactions]
+        update = "ON CONFLICT (hash) DO UPDATE SET raw = excluded.raw, own = 1 WHERE excluded.own = 1"
+        with self._lock:
+            self._db.executemany(f"INSERT INTO transactions (hash, raw, own) VALUES (?, ?, ?) {update}", kept)
+
+    def is_own(self, transaction_hash: str) -> bool:
+        """Whether layer 1 itself gave a kept transaction."""
+        return bool(self._rows("SELECT own FROM transactions WHERE hash = ? AND own = 1", transaction_hash))
+
+    def transactions(self, after: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
+        """The next kept transactions after a number, and the number to go on after."""
+        rows = self._rows("SELECT number, raw FROM transactions WHERE number > ? ORDER BY number LIMIT ?", after, limit)
+        return (rows[-1][0] if rows else after), [json.loads(row[1]) for row in rows]
+
+    def forget_transactions(self) -> None:
+        """Drop what came from a peer: some of it is not what layer 1 executed."""
+        self._run("DELETE FROM transactions WHERE own = 0")
+
+    def blob(self, versioned_hash: bytes) -> bytes | None:
+        """A kept blob."""
+        rows = self._rows("SELECT data FROM blobs WHERE hash = ?", versioned_hash.hex())
+        return bytes(rows[0][0]) if rows else None
+
+    def save_blob(self, versioned_hash: bytes, data: bytes) -> None:
+        """Keep a blob, which was checked."""
+        self._run("INSERT OR IGNORE INTO blobs VALUES (?, ?)", versioned_hash.hex(), data)
+
+    # ---- verdicts and states
+
+    def judged(self, header_hash: bytes) -> Judged | None:
+        """The verdict on a batch, if one was reached."""
+        rows = self._rows("SELECT batch, verdict, reason, notes FROM verdicts WHERE header = ?", header_hash.hex())
+        return Judged(rows[0][0], header_hash, rows[0][1], rows[0][2], tuple(json.loads(rows[0][3]))) if rows else None
+
+    def save_judged(self, judged: Judged) -> None:
+        """Keep a verdict."""
+        values = (judged.header_hash.hex(), judged.batch_number, judged.verdict, judged.reason, json.dumps(judged.notes))
+        self._run("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?)", *values)
+
+    def states(self) -> list[tuple[int, bytes, bytes]]:
+        """(batch, its header hash, copy of the state after it), the newest first."""
+        return [(row[0], bytes.fromhex(row[1]), bytes(row[2])) for row in self._rows("SELECT batch, header, copy FROM states ORDER BY batch DESC")]
+
+    def save_state(self, batch_number: int, header_hash: bytes, copy: bytes) -> None:
+        """Keep the state after a final batch, and drop all but the newest ones."""
+        self._run("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", batch_number, header_hash.hex(), copy)
+        self._run("DELETE FROM states WHERE batch NOT IN (SELECT batch FROM states ORDER BY batch DESC LIMIT ?)", STATES_KEPT)
+
+    def forget_states(self) -> None:
+        """Drop all: they were damaged."""
+        self._run("DELETE FROM states")
+
+    # ---- parts
+
+    def _rows(self, statement: str, *values: Any) -> list[Any]:
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
+
+    def _run(self, statement: str, *values: Any) -> None:
+        with self._lock:
+            self._db.execute(statement, values)
+
+
+def _used(transaction: dict[str, Any]) -> dict[str, Any]:
+    """What readers use of a transaction, in one form whoever gave it."""
+    texts = {name: str(transaction.get(name) or "").lower() for name in ("hash", "to", "input")}
+    return {**texts, "blobVersionedHashes": [str(text).lower() for text in transaction.get("blobVersionedHashes") or []]}

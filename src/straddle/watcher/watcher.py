@@ -1,0 +1,236 @@
+"""The watch: layer 1's history, the watcher's own copy of the state, a verdict on every batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from straddle.commitments.data import QueueEntry
+from straddle.commitments.ledger import CommittedState
+from straddle.commitments.params import params_hash
+from straddle.commitments.preset import Preset
+from straddle.commitments.state_copy import StateCopyError, dump_state, load_state
+from straddle.core.params import Params
+from straddle.l1.deployment import Deployment, DeploymentError
+from straddle.l1.events import BatchProposed
+from straddle.l1.history import History
+from straddle.l1.queue import queue_commands
+from straddle.proving.witness import Witness
+from straddle.risk.inputs import RiskInputError
+from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
+from straddle.watcher.examine import Examined, Examiner, Verdict
+from straddle.watcher.follow import Follower
+from straddle.watcher.store import Judged, Store
+from straddle.watcher.tables import Succession
+
+COPY_EVERY = 256
+"""Final batches between two copies of the state in the store."""
+ASK_AGAIN_S = 60.0
+"""Pause before bodies that no source had are asked for again."""
+
+Report = Callable[[str], None]
+
+
+class WatchError(RuntimeError):
+    """The watch cannot go on: what became final cannot be rebuilt."""
+
+
+class Watcher:
+    """One rollup. `step` reads on and judges what is new; everything else is as of the last step."""
+
+    def __init__(
+        self,
+        follower: Follower,
+        deployment: Deployment,
+        preset: Preset,
+        params: Params,
+        store: Store,
+        *,
+        parameters: RiskParameters = DEFAULT_PARAMETERS,
+        report: Report = lambda line: None,
+    ) -> None:
+        """`report` hears of each verdict and of what oracles got wrong, a line each. DeploymentError: the rollup's parameters are not these."""
+        if params_hash(params) != deployment.config.params_hash:
+            raise DeploymentError(f"params_hash: {deployment.config.params_hash:#x}, expected {params_hash(params):#x}: other parameters than this version's")
+        self.deployment, self.preset, self.store = deployment, preset, store
+        self.examiner = Examiner(deployment, preset, params, parameters)
+        self._follower, self._params, self._parameters, self._report = follower, params, parameters, report
+        self._judged: dict[bytes, Judged] = {}
+        """header hash -> verdict, of proposals that stand."""
+        self._succession = Succession(parameters)
+        self._copied = 0
+        self._asked_at = 0.0
+        self._final = self._genesis()
+        """State after the newest final batch that was applied."""
+        self._final_header = b""
+        self._begun = False
+        """Whether a kept state was looked for: layer 1 has to be read before."""
+        self._tip, self._applied = self._final.copy(), list[bytes]()
+        """State after the newest batch whose data lead anywhere, and the headers of the proposals that led there from the final state."""
+
+    @property
+    def history(self) -> History:
+        """Layer 1 as of the last step."""
+        return self._follower.history
+
+    @property
+    def final_state(self) -> CommittedState:
+        """The state after the newest final batch; not to be changed."""
+        return self._final
+
+    def standing(self) -> Iterator[tuple[BatchProposed, Judged]]:
+        """Proposals that are not final, with their verdicts, in order."""
+        for posted in self.history.batches[len(self.history.final) :]:
+            judged = self._judged.get(posted.header_hash)
+            if judged is not None:
+                yield posted, judged
+
+    def step(self) -> None:
+        """Read on, judge what is new. RpcError, ConnectionFailed, HistoryError: layer 1 does not answer, or contradicts itself; WatchError: see there."""
+        undone = self._follower.advance()
+        if undone:
+            self._report(f"layer 1 went back: read again up to block {self.history.to_block}")
+        if any(judged.verdict == Verdict.MISSING for judged in self._judged.values()) and time.monotonic() - self._asked_at > ASK_AGAIN_S:
+            self._asked_at = time.monotonic()
+            self._follower.reload()
+        self._check_final()
+        self._check_tip()
+        while not all(self._follower.confirm(posted.transaction_hash) for posted in self._new()):
+            pass  # each is layer 1's own after one round
+        self._judge()
+        self._advance_final()
+        kept = {posted.header_hash for posted in self.history.batches[self._final.batch_number :]}
+        self._judged = {header: judged for header, judged in self._judged.items() if header in kept}
+
+    def witness(self, posted: BatchProposed, beneficiary: int) -> Witness:
+        """The whole witness of a standing batch that holds, for a proof that names `beneficiary`. WatchError: it does not hold, or does not stand."""
+        headers = [item.header_hash for item in self.history.batches]
+        if posted.batch_number > len(headers) or headers[posted.batch_number - 1] != posted.header_hash:
+            raise WatchError(f"batch {posted.batch_number}: it does not stand any more")
+        state = self._final.copy()
+        for item in self.history.batches[state.batch_number : posted.batch_number - 1]:
+            self.examiner.advance(state, item, self._queue())
+        found = self.examiner.examine(state, posted, self._queue(), self.history.epochs)
+        if found.witness is None:
+            raise WatchError(f"batch {posted.batch_number}: {found.verdict}: {found.reason}")
+        return replace(found.witness, public=replace(found.witness.public, beneficiary=beneficiary))
+
+    def keep_copy(self) -> None:
+        """Put the final state into the store, so that a restart begins there."""
+        if self._final.batch_number > self._copied:
+            self.store.save_state(self._final.batch_number, self._final_header, dump_state(self._final))
+            self._copied = self._final.batch_number
+
+    # ---- states
+
+    def _genesis(self) -> CommittedState:
+        state = CommittedState.genesis(self._params, int(self.deployment.config.operator, 16))
+        if state.root != self.deployment.config.genesis_root:
+            raise DeploymentError(f"genesis_root: {self.deployment.config.genesis_root:#x}, expected {state.root:#x}")
+        return state
+
+    def _restore(self) -> None:
+        """The newest kept copy of a state that layer 1 calls final, or genesis."""
+        self._final, self._final_header, self._copied = self._genesis(), b"", 0
+        for number, header, copy in self.store.states():
+            if number > len(self.history.final) or self.history.batches[number - 1].header_hash != header:
+                continue
+            try:
+                state = load_state(copy, self._params)
+            except StateCopyError as error:
+                self._report(f"the kept state of batch {number} is damaged ({error}): an older one is used")
+                continue
+            if (state.batch_number, state.root) == (number, self.history.batches[number - 1].state_root):
+                self._final, self._final_header, self._copied = state, header, number
+                return
+            self._report(f"the kept state of batch {number} has another root than layer 1's: an older one is used")
+
+    def _check_final(self) -> None:
+        """The final state is still one of layer 1's, or the watch begins at another one: at first, and after a reorg of final batches."""
+        number = self._final.batch_number
+        gone = number > len(self.history.final) or (number > 0 and self.history.batches[number - 1].header_hash != self._final_header)
+        if gone or not self._begun:
+            self._begun = True
+            self._restore()
+            self._tip, self._applied = self._final.copy(), []
+
+    def _check_tip(self) -> None:
+        """The proposals that led to the tip still stand, or it is built again from the final state."""
+        first = self._final.batch_number
+        standing = [posted.header_hash for posted in self.history.batches[first : first + len(self._applied)]]
+        if standing != self._applied:
+            self._tip, self._applied = self._final.copy(), []
+
+    def _queue(self) -> list[QueueEntry]:
+        return queue_commands(self.history.queue)
+
+    def _new(self) -> list[BatchProposed]:
+        """Proposals after the tip."""
+        return self.history.batches[self._final.batch_number + len(self._applied) :]
+
+    def _judge(self) -> None:
+        """Every proposal after the tip, in order, as far as data lead."""
+        queue = self._queue()
+        lost: Judged | None = None
+        for posted in self._new():
+            if lost is not None:
+                reason = f"batch {lost.batch_number} before it is {lost.verdict}"
+                self._note(Judged(posted.batch_number, posted.header_hash, Verdict.ORPHAN, reason))
+                continue
+            judged = self._judge_one(posted, queue)
+            if judged.verdict in (Verdict.WRONG, Verdict.MISSING):
+                lost = judged
+            else:
+                self._applied.append(posted.header_hash)
+
+    def _judge_one(self, posted: BatchProposed, queue: list[QueueEntry]) -> Judged:
+        """The verdict; the tip moves on where the data lead. A verdict that was reached before a restart is not reached again."""
+        known = self.store.judged(posted.header_hash)
+        if known is not None and known.verdict in (Verdict.HOLDS, Verdict.REBUILT, Verdict.UNFOUNDED):
+            self.examiner.advance(self._tip, posted, queue)
+            self._judged[posted.header_hash] = known
+            return known
+        found = self.examiner.examine(self._tip, posted, queue, self.history.epochs)
+        if found.after is not None:
+            self._tip = found.after
+        judged = Judged(posted.batch_number, posted.header_hash, found.verdict, found.reason, (*found.notes, *self._oracles(posted, found)))
+        self._note(judged)
+        return judged
+
+    def _note(self, judged: Judged) -> None:
+        """Keep a verdict, and say it when it is new."""
+        if self._judged.get(judged.header_hash) != judged:
+            self._judged[judged.header_hash] = judged
+            self.store.save_judged(judged)
+            reason = f": {judged.reason}" if judged.reason else ""
+            self._report(f"batch {judged.batch_number} {judged.verdict}{reason}")
+            for note in judged.notes:
+                self._report(f"batch {judged.batch_number}, note: {note}")
+
+    def _oracles(self, posted: BatchProposed, found: Examined) -> list[str]:
+        """What oracles owe their published inputs up to the batch's epoch."""
+        if found.after is None:
+            return []
+        epoch = posted.effects[4] & (1 << 64) - 1
+        try:
+            self._succession.advance(self.history.epochs, epoch)
+        except RiskInputError as error:
+            return [f"oracles: epoch {self._succession.epoch}: {error}"]
+        return []
+
+    def _advance_final(self) -> None:
+        """The final state follows layer 1's."""
+        queue = self._queue()
+        while self._final.batch_number < len(self.history.final):
+            posted = self.history.batches[self._final.batch_number]
+            if not self._applied or self._applied[0] != posted.header_hash:
+                judged = self._judged.get(posted.header_hash)
+                if judged is not None and judged.verdict == Verdict.MISSING:
+                    return  # its body is asked for again, and the state waits
+                found = f"{judged.verdict}: {judged.reason}" if judged else "not judged"
+                raise WatchError(f"batch {posted.batch_number} is final on layer 1 and cannot be rebuilt ({found}): the state is not known from here on")
+            self.examiner.advance(self._final, posted, queue)
+            self._final_header = self._applied.pop(0)
+        if self._final.batch_number >= self._copied + COPY_EVERY:
+            self.keep_copy()

@@ -1,0 +1,267 @@
+"""The operator is gone and its database deleted: every account leaves, with nobody's help, from layer-1 data, one member's data, or its saved path.
+
+Attacks 16, 17 and 19 of research/rollup.md: forced requests that are ignored, data that are withheld, an escape that cannot be taken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.deserted import DAY_S, DOLLARS, EXIT, Deserted, begun, deserted
+from typer.testing import CliRunner
+
+from straddle.cli.main import app
+from straddle.commitments.holdings import Holdings
+from straddle.commitments.layout import DataError
+from straddle.commitments.ledger import CommittedState
+from straddle.commitments.policy import Data, Proofs
+from straddle.commitments.saved import SavedAccount, save_account
+from straddle.l1.deploying import StatementKey
+from straddle.l1.exits import ExitsClient
+from straddle.l1.history import BodySource, History, read_history
+from straddle.l1.rpc import Reverted
+from straddle.l1.sender import Sender
+from straddle.node.feed import RecordedMarket
+from straddle.node.leaving import Leaving, Stage, Standing
+from straddle.node.recovery import RecoveryError, final_state, recorded_table
+from straddle.node.statements import StatementProver, WitnessProver
+from straddle.proving.holdings import HoldingsFacts, count_chunk
+from straddle.proving.server import ProvingServer
+
+pytestmark = pytest.mark.slow
+
+
+class Way:
+    """The way out for every account of a deserted rollup, as `straddle exit` takes it. What was read and rebuilt once serves all accounts."""
+
+    def __init__(self, rollup: Deserted, prover: WitnessProver, bodies: BodySource | None = None) -> None:
+        self.rollup, self.prover, self.bodies = rollup, prover, bodies
+        self.exits = ExitsClient(rollup.anvil.rpc, rollup.deployment)
+        self._rebuilt: CommittedState | None = None
+        self._read: dict[tuple[int, int], History] = {}
+
+    def past(self) -> History:
+        known = (self.exits.state().opened_at, len(self.rollup.epochs))
+        if known not in self._read or not known[0]:
+            self._read[known] = read_history(self.rollup.anvil.rpc, self.rollup.deployment, bodies=self.bodies)
+        return self._read[known]
+
+    def state(self, history: History) -> CommittedState:
+        if self._rebuilt is None:
+            self._rebuilt = final_state(history, self.rollup.deployment, self.rollup.preset, self.rollup.params)
+        return self._rebuilt
+
+    def leave(self, account: int, sender: Sender | None, saved: SavedAccount | None = None) -> Standing:
+        it, rollup = self.rollup.deployment, self.rollup
+
+        def account_of(history: History) -> SavedAccount:
+            return saved or save_account(self.state(history), account, it.chain_id, it.rollup_number)
+
+        def proves(sender: Sender) -> StatementProver:
+            facts = HoldingsFacts(it.chain_id, it.rollup_number, self.exits.statement.vk_id, int(sender.address, 16))
+            return StatementProver(self.prover, EXIT, rollup.domain, facts)
+
+        return Leaving(rollup.client, self.exits, account, self.past, account_of, proves).advance(sender)
+
+    def worth(self) -> dict[int, Holdings]:
+        """Account -> what the final state and the marks make of it: an audit from the rebuilt state alone."""
+        history = self.past()
+        state = self.state(history)
+        table = recorded_table(history.epochs[self.exits.state().marks_epoch], state.listed)
+        assert table is not None
+        openings = {id_: save_account(state, id_, 1, 1).opening for id_ in sorted(state.accounts)}
+        return {id_: count_chunk(opening, table, self.rollup.domain) for id_, opening in openings.items()}
+
+
+def test_fifty_accounts_leave_an_optimistic_rollup_from_layer_1_alone(
+    market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], exits_prover: ProvingServer
+) -> None:
+    """Nobody proves, nobody proposes; prices have fallen by a fifth, one account owes. All are paid the same share, to the unit."""
+    with deserted(market, tmp_path / "operator", keys) as rollup:
+        begun(rollup, 50)
+        expected = {id_: item.account.cash for id_, item in rollup.sequencer.committed.accounts.items()}
+        holders = [id_ for id_, item in rollup.sequencer.committed.accounts.items() if set(item.account.positions) & set(rollup.options)]
+        assert len(holders) >= 50
+        rollup.desert()
+        late, way, stranger = rollup.join(500), Way(rollup, exits_prover), rollup.stranger()
+        rollup.anvil.fund(stranger.address, 10**24)
+
+        step = way.leave(3, stranger).next
+        assert step.stage is Stage.OPERATING and step.due_s is not None and step.act is None
+        with pytest.raises(Reverted, match="no entry has waited long enough"):
+            rollup.client.freeze(stranger)
+        rollup.anvil.set_time(step.due_s + 1)
+        row = rollup.client.row()
+        standing = way.leave(late.account, stranger)
+        assert {"the rollup is frozen", "exits opened", "deposit 101 of 500.000000 USDC taken back"} <= set(standing.done), standing
+        assert rollup.client.claimable(late.wallet.address) == 500 * DOLLARS
+        assert rollup.client.final_batch() == len(rollup.bodies) and rollup.client.row() == row - 500 * DOLLARS
+        assert {id_: item.account.cash for id_, item in way.state(way.past()).accounts.items()} == expected
+
+        opened = way.exits.state().opened_at
+        rollup.submit(rollup.sign_marks(1000 * (opened + 60), -2_000))
+        last_two = [way.leave(id_, stranger) for id_ in (3, 4)]
+        assert last_two[0].done == (f"marks: the table of epoch {rollup.epochs[-1].epoch}",) and last_two[1].done == ()
+        rollup.anvil.set_time(last_two[0].next.due_s + 1)
+
+        worth = way.worth()
+        assert sum(item.debts > 0 for item in worth.values()) == 1, "the thin account owes"
+        for id_ in sorted(worth):
+            standing = way.leave(id_, stranger)
+            claimed = [text for text in standing.done if text.startswith("claimed")]
+            assert len(claimed) == (worth[id_].claims > 0), (id_, standing)
+        claims, pool = sum(item.claims for item in worth.values()), way.exits.state().pool
+        assert way.exits.state().total_claims == claims > pool == sum(expected.values())
+        assert claims - sum(item.debts for item in worth.values()) == pool
+
+        rollup.anvil.set_time(way.exits.state().claims_until_s + 1)
+        before = {trader.account: rollup.client.token_balance(trader.wallet.address) for trader in rollup.traders}
+        paid = 0
+        for trader in rollup.traders:
+            standing = way.leave(trader.account, rollup.sender_of(trader))
+            assert standing.next.stage is Stage.ENDED, standing
+            received = rollup.client.token_balance(trader.wallet.address) - before[trader.account]
+            share = worth[trader.account].claims * pool // claims if trader is not late else 500 * DOLLARS
+            assert received == share
+            paid += received
+        for id_ in (1, 2):
+            paid += sum(int(amount) for amount in [way.exits.collected(id_) or _collect(way, id_, stranger)])
+        assert paid + rollup.client.row() == row, "to the unit"
+        assert rollup.client.row() < len(worth), "only rounding is left"
+
+
+def _collect(way: Way, account: int, sender: Sender) -> int:
+    if way.exits.claim_of(account) is not None:
+        way.exits.collect(sender, account)
+    return way.exits.collected(account)
+
+
+class OneMember:
+    """One honest member's storage."""
+
+    def __init__(self, bodies: dict[int, tuple[int, ...]]) -> None:
+        self.bodies = bodies
+
+    def body(self, batch_number: int, header_hash: bytes) -> tuple[int, ...] | None:
+        return self.bodies.get(batch_number)
+
+
+def test_a_validium_is_left_with_one_members_data_or_a_saved_account(
+    market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], exits_prover: ProvingServer
+) -> None:
+    with deserted(market, tmp_path / "operator", keys, proofs=Proofs.ALWAYS, data=Data.COMMITTEE) as rollup:
+        begun(rollup, 5)
+        it, committed = rollup.deployment, rollup.sequencer.committed
+        files = {trader.account: save_account(committed, trader.account, it.chain_id, it.rollup_number).to_json() for trader in rollup.traders}
+        stale = save_account(committed, 4, it.chain_id, it.rollup_number)
+        cash = sum(item.account.cash for item in committed.accounts.values())
+        rollup.desert()
+        stranger = rollup.stranger()
+        rollup.client.force_withdraw(rollup.sender_of(rollup.traders[0]), rollup.traders[0].account, 1)
+        alone, helped = Way(rollup, exits_prover), Way(rollup, exits_prover, OneMember(rollup.bodies))
+        rollup.pass_days(10.1)
+        assert alone.leave(3, stranger, SavedAccount.from_json(files[3])).next.stage is Stage.MARKS
+        with pytest.raises(RecoveryError, match="its data are not on layer 1"):
+            alone.leave(4, stranger)
+        with pytest.raises(DataError, match="state_root: saved at"):
+            alone.leave(4, stranger, _moved(stale))
+
+        rollup.pass_days(3.1)  # no table comes: the final batch's are the marks
+        for trader in rollup.traders:
+            way, saved = (alone, SavedAccount.from_json(files[trader.account])) if trader.account % 2 else (helped, None)
+            standing = way.leave(trader.account, stranger, saved)
+            assert standing.done[-1].startswith("claimed") and standing.next.stage is Stage.CLAIMS, standing
+        assert rollup.epochs[-1].epoch == alone.exits.state().marks_epoch
+        helped.leave(2, stranger)
+        helped.leave(1, stranger)
+        state = alone.exits.state()
+        assert state.total_claims == state.pool == cash, "nobody owes: everybody is paid in full"
+        rollup.pass_days(14.1)
+        for trader in rollup.traders:
+            standing = alone.leave(trader.account, rollup.sender_of(trader))
+            assert standing.next.stage is Stage.ENDED, standing
+            assert rollup.client.token_balance(trader.wallet.address) == helped.worth()[trader.account].claims
+
+
+def _moved(saved: SavedAccount) -> SavedAccount:
+    """As if it had been saved a batch earlier."""
+    opening = saved.opening
+    parts = opening.parts._replace(batch_number=opening.parts.batch_number - 1)
+    return SavedAccount(
+        saved.chain_id, saved.rollup, type(opening)(opening.params, parts, opening.chunk, opening.leaves, opening.positions, opening.path), saved.listed
+    )
+
+
+def test_a_zk_rollup_with_an_unproved_proposal_is_left(
+    market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], exits_prover: ProvingServer
+) -> None:
+    """The proposal that nobody proves is voided; what it would have done did not happen, and its table cannot become the marks."""
+    with deserted(market, tmp_path / "operator", keys, proofs=Proofs.ALWAYS) as rollup:
+        begun(rollup, 3)
+        final, rollup.prove = rollup.sequencer.committed.copy(), False
+        rollup.trade(rollup.traders[0], rollup.traders[1], rollup.options[0], 4)
+        rollup.desert()
+        way, stranger = Way(rollup, exits_prover), rollup.stranger()
+        assert rollup.client.proposed_batch() == rollup.client.final_batch() + 1
+        rollup.client.force_close(rollup.sender_of(rollup.traders[1]), rollup.traders[1].account, 0)
+        rollup.pass_days(10.1)
+        standing = way.leave(3, stranger)
+        assert standing.done[:2] == ("the rollup is frozen", f"proposals from {final.batch_number + 1} on voided")
+        assert way.state(way.past()).root == final.root == way.exits.state().state_root
+        opened, root = way.exits.state().opened_at, rollup.final_listings_root
+        rollup.final_listings_root = root ^ 1  # as if instruments had been listed in the batch that is void
+        rollup.submit(rollup.sign_marks(1000 * (opened + 30), 100))
+        assert way.leave(3, stranger).done == ()
+        rollup.final_listings_root = root
+        rollup.submit(rollup.sign_marks(1000 * (opened + 40), 500))
+        assert way.leave(3, stranger).done == (f"marks: the table of epoch {rollup.epochs[-1].epoch}",)
+        assert DAY_S == 86_400 and way.leave(3, None).next.due_s == way.exits.state().claims_after_s
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """`straddle exit` with these arguments: its exit code and what it says, on one line."""
+    result = CliRunner().invoke(app, ["exit", *map(str, arguments)], env={"COLUMNS": "200"})
+    return result.exit_code, " ".join((result.output + (result.stderr if result.stderr_bytes else "")).split())
+
+
+def test_the_command_takes_an_account_all_the_way(market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey]) -> None:
+    with deserted(market, tmp_path / "operator", keys, proofs=Proofs.ALWAYS) as rollup:
+        begun(rollup, 3)
+        worth = rollup.session.exchange.requirement_of(4).equity
+        root = rollup.sequencer.committed.root
+        rollup.desert()
+        trader = rollup.traders[1]
+        where = ("--l1", rollup.anvil.rpc.url, "--rollup", rollup.deployment.rollup, "--account", trader.account)
+        key, saved = tmp_path / "key", tmp_path / "saved.json"
+        key.write_text("0x" + bytes(trader.wallet.key).hex() + "\n")
+        assert run(*where, "--save", saved)[0] == 0
+        SavedAccount.from_json(saved.read_text()).check(root)
+        code, said = run(*where)
+        assert code == 0 and "nothing to leave yet: every request is answered" in said, said
+        rollup.client.force_withdraw(rollup.sender_of(trader), trader.account, 1)
+        assert "freeze the rollup, unless queue entry" in run(*where, "--key", key)[1]
+        rollup.pass_days(10.1)
+        assert "possible now" in run(*where)[1] and not rollup.client.frozen()
+        code, said = run(*where, "--key", key)
+        assert code == 0 and "the rollup is frozen" in said and "exits opened" in said and "not before" in said, said
+        other = (*where[:-1], 3)
+        code, said = run(*other, "--key", key, "--saved", saved)
+        assert code == 2 and "account 0x4, expected 0x3" in said, said
+        rollup.pass_days(3.1)
+        code, said = run(*where, "--key", key, "--saved", saved)
+        assert code == 0 and "marks: the final batch's table" in said and "claimed" in said, said
+        rollup.pass_days(14.1)
+        code, said = run(*where, "--key", key)
+        assert code == 0 and "collected" in said and "pulled" in said and "ended" in said, said
+        assert rollup.client.token_balance(trader.wallet.address) == worth
+        refusals = [
+            ((*where, "--key", Path(__file__)), "is no private key"),
+            ((*where, "--rollup", "0x12"), "--rollup: '0x12', expected an address"),
+            ((*where, "--node", "http://127.0.0.1:1"), "expected only together with --save"),
+            ((*where, "--save", saved, "--node", "http://127.0.0.1:1"), "no node answers"),
+            (("--l1", rollup.anvil.rpc.url, "--account", 3), "--rollup: missing"),
+        ]
+        for arguments, message in refusals:
+            code, said = run(*arguments)
+            assert code == 2 and message in said, (message, said)

@@ -1,0 +1,99 @@
+"""What an exchange owes and holds, proved, published and checked from layer 1 alone. Attack 18 of research/rollup.md: a liability that is not counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.deserted import begun, deserted
+from typer.testing import CliRunner
+
+from straddle.cli.main import app
+from straddle.commitments.policy import Proofs
+from straddle.l1.deploying import StatementKey
+from straddle.l1.history import read_history
+from straddle.l1.rpc import Reverted
+from straddle.l1.solvency import SolvencyClient
+from straddle.node.counting import Publisher, check_published
+from straddle.node.feed import RecordedMarket
+from straddle.node.recovery import final_state, recorded_table
+from straddle.node.statements import StatementProver
+from straddle.proving.prover import Prover
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    """`straddle solvency` with these arguments: its exit code and what it says, on one line."""
+    result = CliRunner().invoke(app, ["solvency", *map(str, arguments)], env={"COLUMNS": "200"})
+    return result.exit_code, " ".join((result.output + (result.stderr if result.stderr_bytes else "")).split())
+
+
+def test_a_proof_is_published_and_everyone_finds_himself_in_it(
+    market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], statement_prover: Prover
+) -> None:
+    with deserted(market, tmp_path / "operator", keys, proofs=Proofs.ALWAYS) as rollup:
+        begun(rollup, 6)
+        it, rpc = rollup.deployment, rollup.anvil.rpc
+        assert it.solvency is not None
+        where = ("--l1", rpc.url, "--rollup", it.rollup, "--solvency", it.solvency.address)
+        code, said = run(*where)
+        assert code == 1 and "no proof was published yet" in said
+        late = rollup.join(700)  # a deposit that no batch has answered: in the row, owed to nobody in the state
+        key = tmp_path / "key"
+        rollup.anvil.fund(rollup.traders[0].wallet.address)
+        key.write_text(bytes(rollup.traders[0].wallet.key).hex())
+        code, said = run(*where, "--prove", "--key", key)
+        equities = {id_: rollup.session.exchange.requirement_of(id_).equity for id_ in rollup.session.exchange.accounts}
+        owed = sum(equities.values())
+        assert code == 0 and f"{owed // 10**6:,}.{owed % 10**6:06d} USDC, 8 accounts" in said, said
+        assert "700.000000 USDC" in said and "sum to zero in every instrument" in said and "0x" + it.solvency.vk_id.hex() in said
+        for trader in rollup.traders[:2]:
+            code, said = run(*where, "--account", trader.account)
+            claim = f"{equities[trader.account] // 10**6:,}.{equities[trader.account] % 10**6:06d} USDC"
+            assert code == 0 and said.count(claim) == 2 and said.count(trader.wallet.address.lower()) == 2, said
+        code, said = run(*where, "--account", late.account)
+        assert code == 0 and "not at all" in said and "no such account" in said
+        for arguments, message in (
+            (("--prove",), "--key: missing"),
+            (("--every", 3), "--every: 3, expected only together with --prove"),
+            (("--solvency", it.rollup), "is no Solvency contract of this version"),
+        ):
+            code, said = run(*where, *arguments)
+            assert code == 2 and message in said, said
+
+        client = SolvencyClient(rpc, it)
+        (published,) = client.published()
+        history = read_history(rpc, it)
+        books, problems = check_published(published, history, rpc, it)
+        assert problems == [] and books.deposits == 700 * 10**6 and books.row == owed + books.deposits
+        first, *rest = published.chunks
+        beyond = replace(published.chunks[-1], chunk=len(published.chunks), lines=(), cash=0, claims=0, fund_equity=None)
+        forged = {
+            "liabilities: ": replace(published, liabilities=published.liabilities - 1),
+            "chunks: ": replace(published, chunks=(*published.chunks, beyond)),
+            "equities ": replace(published, liabilities=published.liabilities - 5, chunks=(replace(first, claims=first.claims - 5), *rest)),
+            "accounts owe ": replace(published, chunks=(replace(first, debts=5), *rest)),
+            "positions in row 1 ": replace(published, chunks=(replace(first, nets=(first.nets[0] + 1, *first.nets[1:])), *rest)),
+            "state root: ": replace(published, chunks=tuple(replace(chunk, state_root=chunk.state_root ^ 1) for chunk in published.chunks)),
+            "risk root: ": replace(published, epoch=published.epoch + 1),
+            "accounts below maintenance margin: ": replace(published, below=published.below + 1),
+            "insurance fund: ": replace(published, fund=published.fund + 1),
+        }
+        for message, solvent in forged.items():
+            assert any(message in problem for problem in check_published(solvent, history, rpc, it)[1]), message
+
+        # A run that was interrupted goes on where it was; another state is another run.
+        sender = rollup.sender_of(rollup.traders[1])
+        state = final_state(history, it, rollup.preset, rollup.params)
+        epoch = history.epochs[rollup.client.batch(state.batch_number).epoch]
+        table = recorded_table(epoch, state.listed)
+        assert table is not None
+        client.begin(sender, epoch.epoch, epoch.time_ms, epoch.risk_root)
+        with pytest.raises(Reverted, match="chunks are missing"):
+            client.conclude(sender)
+        facts = (rollup.domain, sender.address)
+        prover = StatementProver.of(statement_prover, it, it.solvency, rollup.preset.name, "solvency", *facts)
+        Publisher(client, prover, sender).publish(state, epoch, table, history.queue)
+        assert len(client.published()) == 2 and client.run_of(sender.address) is None

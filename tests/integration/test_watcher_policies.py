@@ -1,0 +1,139 @@
+"""Watchers of the other policies: data in blobs, a proof always required, a committee."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from straddle.commitments.blob import BLOB_BYTES, blob_hash
+from straddle.commitments.policy import Data, Proofs
+from straddle.l1.anvil import Anvil, AnvilError, find_anvil
+from straddle.l1.blobs import AnvilBlobs, BlobMissing
+from straddle.proving.transcript import encode
+from straddle.watcher.examine import Verdict
+from tests.support.stage import START_S, Stage, with_row
+from tests.support.watch import Watch
+
+Opened = Callable[[Proofs, Data], AbstractContextManager[Stage]]
+
+
+@pytest.fixture
+def opened() -> Opened:
+    """A stage with two honest batches, of a policy."""
+    try:
+        binary = find_anvil()
+    except AnvilError as error:
+        pytest.skip(str(error))
+
+    @contextmanager
+    def open_stage(proofs: Proofs, data: Data) -> Iterator[Stage]:
+        with Anvil(START_S, binary=binary) as anvil:
+            stage = Stage(anvil, proofs=proofs, data=data)
+            alice, bob = stage.join(100_000, 100_000)
+            stage.answer()
+            stage.post()
+            stage.trade(alice, bob, 1, 20)
+            stage.post()
+            yield stage
+
+    return open_stage
+
+
+@pytest.mark.slow
+def test_transcripts_in_further_blobs(opened: Opened, tmp_path: Path) -> None:
+    """Honest batches hold; one without a transcript, and one with another's signature in it, are challenged."""
+    with opened(Proofs.WHEN_CHALLENGED, Data.BLOB) as stage:
+        watch = Watch(stage, tmp_path, blobs=AnvilBlobs(stage.anvil.rpc))
+        assert watch.verdicts() == [Verdict.HOLDS] * 2
+        stage.trade(4, 3, 1, 10)
+        stage.post(transcript=b"")
+        stage.trade(4, 3, 1, 10)
+        batch = stage.close().posted
+        stage.post(batch, encode(with_row(batch, "signatures", 0, s=1).witness))
+        watch.step()
+        assert watch.verdicts() == [Verdict.HOLDS, Verdict.HOLDS, Verdict.UNFOUNDED, Verdict.UNFOUNDED]
+        assert stage.client.open_challenges() == 2
+        (held,) = [posted for posted, judged in watch.watcher.standing() if posted.batch_number == 2]
+        witness = watch.watcher.witness(held, 5)
+        expected = stage.posted[1].batch.witness
+        assert witness == replace(expected, public=replace(expected.public, beneficiary=5)), "what is proved names the blob's circuit and the opening's y"
+        watch.close()
+
+
+@pytest.mark.slow
+def test_blobs_that_nobody_has_are_missing_not_wrong(opened: Opened, tmp_path: Path) -> None:
+    """A source that lost its blobs must not cost a bond; what was read once is kept."""
+
+    class Forgetful:
+        def blob(self, versioned_hash: bytes, block_number: int) -> bytes:
+            raise BlobMissing("gone")
+
+    with opened(Proofs.WHEN_CHALLENGED, Data.BLOB) as stage:
+        lost = Watch(stage, tmp_path, "lost", blobs=Forgetful())
+        lost.step()
+        assert lost.verdicts() == [Verdict.MISSING, Verdict.ORPHAN] and stage.client.open_challenges() == 0
+        lost.close()
+        early = Watch(stage, tmp_path, "early", blobs=AnvilBlobs(stage.anvil.rpc))
+        early.step()
+        early.close()
+        late = Watch(stage, tmp_path, "early", blobs=Forgetful())
+        late.step()
+        assert late.verdicts() == [Verdict.HOLDS] * 2
+        late.close()
+
+
+@pytest.mark.slow
+def test_a_blob_that_holds_no_body_is_wrong(opened: Opened, tmp_path: Path) -> None:
+    class Garbling:
+        """Anvil's blobs; the body's first cell is no field element."""
+
+        def __init__(self, stage: Stage) -> None:
+            self.real = AnvilBlobs(stage.anvil.rpc)
+
+        def blob(self, versioned_hash: bytes, block_number: int) -> bytes:
+            found = self.real.blob(versioned_hash, block_number)
+            assert blob_hash(found) == versioned_hash and len(found) == BLOB_BYTES
+            return b"\x00" + b"\x01" * (BLOB_BYTES - 1)
+
+    with opened(Proofs.WHEN_CHALLENGED, Data.BLOB) as stage:
+        watch = Watch(stage, tmp_path, blobs=Garbling(stage))
+        watch.step()
+        assert watch.verdicts() == [Verdict.WRONG, Verdict.ORPHAN]
+        assert stage.client.stake(1).challenged and not stage.client.stake(2).challenged
+        watch.close()
+
+
+def test_where_a_proof_is_required_the_data_are_checked(opened: Opened, tmp_path: Path) -> None:
+    with opened(Proofs.ALWAYS, Data.CALLDATA) as stage:
+        watch = Watch(stage, tmp_path)
+        stage.account(3).cash += 1
+        stage.post()
+        assert watch.verdicts() == [Verdict.REBUILT, Verdict.REBUILT, Verdict.WRONG]
+        watch.close()
+
+
+def test_a_validium_is_rebuilt_from_whoever_has_the_bodies(opened: Opened, tmp_path: Path) -> None:
+    class Members:
+        """Bodies by header; the second one is another batch's."""
+
+        def __init__(self, stage: Stage, *, wrong: bool = False) -> None:
+            self.bodies = {posted.batch.header_hash: posted.batch.body_words for posted in stage.posted}
+            if wrong:
+                self.bodies[stage.posted[1].batch.header_hash] = stage.posted[0].batch.body_words
+
+        def body(self, batch_number: int, header_hash: bytes) -> tuple[int, ...] | None:
+            return self.bodies.get(header_hash)
+
+    with opened(Proofs.ALWAYS, Data.COMMITTEE) as stage:
+        for name, bodies, expected in (
+            ("nobody", None, [Verdict.MISSING, Verdict.ORPHAN]),
+            ("members", Members(stage), [Verdict.REBUILT, Verdict.REBUILT]),
+            ("liars", Members(stage, wrong=True), [Verdict.REBUILT, Verdict.MISSING]),
+        ):
+            watch = Watch(stage, tmp_path, name, bodies=bodies)
+            assert watch.verdicts() == expected, name
+            watch.close()

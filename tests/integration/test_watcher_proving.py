@@ -1,0 +1,76 @@
+"""A malicious challenge of an honest batch is answered by a watcher with a proof of its own, from nothing but layer-1 data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from straddle.l1.anvil import Anvil, AnvilError, find_anvil
+from straddle.proving.prover import Prover, ProverError
+from straddle.watcher.agent import Duties
+from straddle.watcher.examine import Verdict
+from tests.support.stage import ALLOWANCE_S, ANSWER_S, CHALLENGER_BOND, PROPOSER_BOND, START_S, WINDOW_S, Stage
+from tests.support.watch import Watch
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def prover() -> Prover:
+    try:
+        return Prover()
+    except ProverError as error:
+        pytest.skip(f"needs `make setup`: {error}")
+
+
+@pytest.fixture
+def stage(prover: Prover) -> Iterator[Stage]:
+    try:
+        binary = find_anvil()
+    except AnvilError as error:
+        pytest.skip(str(error))
+    with Anvil(START_S, binary=binary) as anvil:
+        stage = Stage(anvil, key=prover.setup("nano"))
+        alice, bob = stage.join(100_000, 100_000)
+        stage.answer()
+        stage.post()
+        stage.trade(alice, bob, 1, 20)
+        stage.withdraw(bob, 1_000_000)
+        stage.post()
+        stage.trade(bob, alice, 2, 10)
+        stage.post()
+        yield stage
+
+
+def finish_proof(helper: Watch) -> None:
+    """Wait for the proof in the making."""
+    assert helper.agent._proof is not None
+    helper.agent._proof[1].result(timeout=300)
+
+
+def test_a_challenged_honest_batch_is_proved_for_others(stage: Stage, prover: Prover, tmp_path: Path) -> None:
+    """Batch 2 is challenged; its proof comes from the watcher's own witness, pays the watcher, and does not wait for its parent."""
+    griefer = stage.people["griefer"]
+    stage.client.challenge(griefer, 2)
+    helper = Watch(stage, tmp_path, "helper", Duties(prove=True), prover)
+    helper.step()
+    assert helper.verdicts() == [Verdict.HOLDS] * 3
+    finish_proof(helper)
+    before = helper.wei
+    helper.step()
+    assert stage.client.stake(2).proven and stage.client.open_challenges() == 0 and stage.client.final_batch() == 0
+    helper.step()
+    gained = helper.wei - before
+    assert CHALLENGER_BOND - 10**16 < gained < CHALLENGER_BOND, "the challenger's bond pays the proof"
+    assert stage.client.wei_owed(griefer.address) == 0
+    assert stage.client.reserved_wei() == 3 * PROPOSER_BOND
+    stage.pass_time(ANSWER_S + ALLOWANCE_S + 2)
+    helper.step()
+    assert stage.client.proposed_batch() == 3, "nothing to void"
+    stage.pass_time(WINDOW_S)
+    helper.step()
+    assert stage.client.final_batch() == 3 and stage.client.state_root() == stage.state.root
+    assert stage.client.claimable(stage.accounts[4].address) == 1_000_000
+    helper.close()

@@ -1,0 +1,219 @@
+"""A member signs what it has recomputed and has on disk, and never two headers of one number."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from straddle.commitments.policy import Data
+from straddle.commitments.state_copy import load_state
+from straddle.committee import member as module
+from straddle.committee.member import Behind, Refused
+from straddle.committee.offer import Offer, OfferError
+from straddle.committee.store import MemberStore, StoreError
+from straddle.l1.certificates import certificate_digest, signer_of
+from straddle.primitives.field import MODULUS
+
+from .conftest import MEMBERS, World
+
+
+def test_every_batch_is_recomputed_and_certified(world: World) -> None:
+    member = world.member()
+    for offer, header, root in zip(world.offers, world.headers, world.roots, strict=True):
+        found, signature = member.certify(offer)
+        assert found == header and member.state_root == root
+        digest = certificate_digest(world.deployment.chain_id, world.deployment.rollup_number, offer.number, header)
+        assert signer_of(digest, signature) == MEMBERS[0].address
+    assert member.certify(world.offers[2]) == (world.headers[2], member.certify(world.offers[2])[1])  # again: the same
+    assert member.tip == len(world.offers)
+
+
+def test_what_was_certified_is_on_disk_and_a_restart_goes_on(world: World) -> None:
+    for count, offer in enumerate(world.offers):
+        member = world.member()  # a new process each time; the old one was not closed
+        assert member.tip == count and member.state_root == ([world.deployment.config.genesis_root, *world.roots][count])
+        member.certify(offer)
+    held = world.member().batches(1, 100)
+    assert [item.offer for item in held] == world.offers and [item.header_hash for item in held] == world.headers
+
+
+def changed_root(offer: Offer) -> Offer:
+    words = list(offer.effects)
+    words[3] = (words[3] + 1) % MODULUS
+    return dataclasses.replace(offer, effects=tuple(words))
+
+
+def changed_cell(offer: Offer) -> Offer:
+    cells = list(offer.body)
+    cells[0] ^= 1 << 40  # a cent more cash
+    return dataclasses.replace(offer, body=tuple(cells))
+
+
+def changed_risk_root(offer: Offer) -> Offer:
+    words = list(offer.effects)
+    words[6] = (words[6] + 1) % MODULUS
+    return dataclasses.replace(offer, effects=tuple(words))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (changed_root, "effects.new_state_root"),
+        (changed_cell, "batch 2: "),
+        (changed_risk_root, "inputs: risk_root"),
+        (lambda offer: dataclasses.replace(offer, inputs=b"other feeds"), "batch 2: "),
+        (lambda offer: dataclasses.replace(offer, effects=offer.effects[:-1]), "effects: "),
+    ],
+)
+def test_what_does_not_add_up_is_refused_and_leaves_nothing(world: World, spoil: Callable[[Offer], Offer], message: str) -> None:
+    member = world.member()
+    member.certify(world.offers[0])
+    bad = world.signed(spoil(world.offers[1]))  # even when the sequencer vouches for it
+    with pytest.raises(Refused, match=message):
+        member.certify(bad)
+    assert member.tip == 1 and member.state_root == world.roots[0] and member.by_header(bad.header_of(world.deployment)) is None
+    member.certify(world.offers[1])
+
+
+def test_inputs_of_another_epoch_are_refused_even_with_the_right_prices(world: World) -> None:
+    member = world.member()
+    member.certify(world.offers[0])
+    words = list(world.offers[1].effects)
+    words[4] += 1
+    with pytest.raises(Refused, match="inputs: epoch"):
+        member.certify(world.signed(dataclasses.replace(world.offers[1], effects=tuple(words))))
+
+
+def test_nobody_but_the_sequencer_offers_batches(world: World) -> None:
+    member = world.member()
+    for signature in (bytes(65), world.offers[1].signature, b"\1" * 65):
+        with pytest.raises(OfferError, match="signature: not the sequencer's"):
+            member.certify(dataclasses.replace(world.offers[0], signature=signature))
+    assert member.tip == 0
+
+
+def test_a_batch_that_comes_too_early_names_the_one_that_is_missing(world: World) -> None:
+    member = world.member()
+    with pytest.raises(Behind) as caught:
+        member.certify(world.offers[2])
+    assert caught.value.next == 1
+    member.take(world.offers[0])
+    with pytest.raises(Behind) as caught:
+        member.take(world.offers[3])
+    assert caught.value.next == 2
+
+
+def another(world: World, number: int) -> tuple[Offer, bytes]:
+    """A second, equally consistent batch of a number: one trailing zero cell fewer changes nothing but where the log ended."""
+    words = list(world.offers[number - 1].effects)
+    words[8] ^= 1  # log_root
+    offer = world.signed(dataclasses.replace(world.offers[number - 1], effects=tuple(words)))
+    return offer, offer.header_of(world.deployment)
+
+
+def test_never_two_headers_of_one_number_unless_layer_1_voided_the_first(world: World) -> None:
+    member = world.member()
+    for offer in world.offers[:3]:
+        member.certify(offer)
+    other, header = another(world, 2)
+    assert header != world.headers[1]
+    for attempt in (member.certify, member.take):
+        with pytest.raises(Refused, match=f"batch 2: header {world.headers[1].hex()} was certified before"):
+            attempt(other)
+    world.layer1.voided.add((2, world.headers[1]))
+    with pytest.raises(Refused, match="batch 3: header"):  # its descendant is certified too
+        member.certify(other)
+    world.layer1.voided.add((3, world.headers[2]))
+    assert member.certify(other)[0] == header and member.tip == 2
+    with pytest.raises(Refused, match=f"header {header.hex()} was certified before"):
+        world.member().certify(world.offers[1])  # after a restart as well
+    assert member.by_header(world.headers[2]) == world.offers[2]  # what was voided can still be had
+
+
+def test_a_batch_that_went_to_layer_1_is_taken_and_its_successor_certified(world: World) -> None:
+    """The quorum was away: this member signed batch 2 for the committee, then it went into calldata."""
+    member = world.member()
+    for offer in world.offers[:2]:
+        member.certify(offer)
+    posted, header = world.elsewhere(2, Data.CALLDATA)
+    with pytest.raises(OfferError, match="needs no certificate"):
+        member.certify(posted)
+    with pytest.raises(Refused, match="was certified before"):
+        member.take(posted)
+    world.layer1.standing.add((2, header))
+    member.take(posted)
+    next_ = world.signed(dataclasses.replace(world.offers[2], parent_header_hash=header))
+    assert member.certify(next_)[0] == next_.header_of(world.deployment) != world.headers[2]
+    with pytest.raises(Behind) as caught:
+        world.member("fresh").certify(next_)
+    assert caught.value.next == 1
+
+
+def test_a_batch_after_another_parent_asks_for_the_parent(world: World) -> None:
+    member = world.member()
+    for offer in world.offers[:2]:
+        member.take(offer)
+    other, header = another(world, 2)
+    next_ = world.signed(dataclasses.replace(world.offers[2], parent_header_hash=header))
+    with pytest.raises(Behind) as caught:
+        member.certify(next_)
+    assert caught.value.next == 2
+    member.take(other)  # nothing of it was signed: it gives way
+    assert member.certify(next_)[0] == next_.header_of(world.deployment)
+    with pytest.raises(Refused, match="batch 1: its parent is not the genesis"):
+        member.take(world.signed(dataclasses.replace(world.offers[0], parent_header_hash=header)))
+
+
+def test_snapshots_lead_to_their_roots(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COPY_EVERY", 2)
+    member = world.member()
+    for offer in world.offers:
+        member.take(offer)
+    params = world.run.exchange.sequencer.committed.params
+    for number, root in enumerate([world.deployment.config.genesis_root, *world.roots]):
+        found = member.snapshot(number)
+        assert found is not None and (found.number, found.state_root) == (number, root) and load_state(found.copy, params).root == root
+    newest = member.snapshot()
+    assert newest is not None and newest.header_hash == world.headers[-1]
+    assert member.snapshot(len(world.offers) + 1) is None
+    assert world.member().state_root == world.roots[-1]  # from a copy and what follows it
+
+
+def test_a_full_disk_certifies_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = world.member()
+    member.certify(world.offers[0])
+
+    def full(*args: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemberStore, "extend", full)
+        with pytest.raises(sqlite3.OperationalError):
+            member.certify(world.offers[1])
+    assert (member.tip, member.state_root) == (1, world.roots[0])
+    member.certify(world.offers[1])
+    assert member.state_root == world.roots[1]
+
+
+def test_files_that_cannot_be_used_are_told(world: World, tmp_path: Path) -> None:
+    world.member().take(world.offers[0])
+    with pytest.raises(StoreError, match=r"holds batches of rollup .* expected 0x1 on 31337"):
+        MemberStore(tmp_path / "member" / "member.sqlite", world.deployment.chain_id, "0x1")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "member.sqlite").write_bytes(b"nothing" * 1000)
+    with pytest.raises(StoreError, match="cannot be used"):
+        world.member("bad")
+    database = sqlite3.connect(tmp_path / "member" / "member.sqlite")
+    (text,) = database.execute("SELECT offer FROM batches").fetchone()
+    spoiled = json.loads(text)
+    spoiled["body"][0] = f"{int(spoiled['body'][0], 16) ^ 1 << 40:x}"
+    database.execute("UPDATE batches SET offer = ?", (json.dumps(spoiled),))
+    database.commit()
+    with pytest.raises(StoreError, match="batch 1 on disk"):
+        world.member()

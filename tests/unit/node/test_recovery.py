@@ -1,0 +1,82 @@
+"""The final state comes out of layer-1 data, or of a copy that layer 1 vouches for, or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from support.session import Run
+
+from straddle.commitments.ledger import CommittedState
+from straddle.commitments.state_copy import dump_state
+from straddle.l1.deployment import DeploymentError
+from straddle.l1.history import History
+from straddle.node.recovery import RecoveryError, final_state, recorded_table, terms_of
+
+from .test_verify import deployment_of, history_of
+
+
+@pytest.fixture
+def history(run: Run) -> History:
+    return history_of(run)
+
+
+def recover(run: Run, history: History) -> CommittedState:
+    deployment = deployment_of(run)
+    return final_state(history, deployment, *terms_of(deployment))
+
+
+def test_the_state_is_the_sequencers(run: Run, history: History) -> None:
+    state = recover(run, history)
+    assert state.root == run.exchange.sequencer.state_root and state.batch_number == len(history.final)
+    before = dataclasses.replace(history, final=history.final[:2])
+    assert recover(run, before).root == history.final[1].state_root
+    assert recover(run, History(0)).batch_number == 0
+
+
+def test_a_missing_body_needs_a_copy_that_has_its_root(run: Run, history: History) -> None:
+    states = [recover(run, dataclasses.replace(history, final=history.final[:count])) for count in range(len(history.final) + 1)]
+    history.batches[1] = dataclasses.replace(history.batches[1], body=None)
+    with pytest.raises(RecoveryError, match="batch 2: its data are not on layer 1"):
+        recover(run, history)
+    for worthless in (b"", b"nonsense", dump_state(states[1]), dump_state(states[3])):
+        history.snapshots = {history.final[1].state_root: [worthless]}
+        with pytest.raises(RecoveryError, match="batch 2: its data are not on layer 1"):
+            recover(run, history)
+    for after in (2, 3, len(history.final)):
+        history.snapshots = {history.final[after - 1].state_root: [b"nonsense", dump_state(states[after])]}
+        assert recover(run, history).root == states[-1].root
+    history.snapshots = {history.final[0].state_root: [dump_state(states[1])]}
+    with pytest.raises(RecoveryError, match="batch 2: its data are not on layer 1"):
+        recover(run, history)
+
+
+def test_data_that_contradict_themselves_are_refused(run: Run, history: History) -> None:
+    body = history.batches[2].body
+    assert body is not None
+    history.batches[2] = dataclasses.replace(history.batches[2], body=(body[0] ^ 1 << 60, *body[1:]))
+    with pytest.raises(RecoveryError, match="batch 3: "):
+        recover(run, history)
+    again = history_of(run)
+    again.final[2] = dataclasses.replace(again.final[2], state_root=7)
+    with pytest.raises(RecoveryError, match="batch 3: the data give root 0x[0-9a-f]+, layer 1 has 0x7"):
+        recover(run, again)
+
+
+def test_a_table_is_taken_for_these_listings_alone(run: Run, history: History) -> None:
+    state = recover(run, history)
+    epoch = history.epochs[max(history.epochs)]
+    table = recorded_table(epoch, state.listed)
+    assert table is not None and table.epoch == epoch.epoch
+    assert recorded_table(epoch, dataclasses.replace(state.listed, root=state.listed.root ^ 1)) is None
+    fewer = dataclasses.replace(state.listed, instruments=state.listed.instruments[:-1])
+    assert recorded_table(epoch, fewer) is None
+    assert recorded_table(dataclasses.replace(epoch, inputs=b"none"), state.listed) is None
+    assert recorded_table(dataclasses.replace(epoch, risk_root=1), state.listed) is None
+    assert recorded_table(dataclasses.replace(epoch, time_ms=epoch.time_ms + 1), state.listed) is None
+
+
+def test_other_parameters_are_another_exchange(run: Run) -> None:
+    deployment = deployment_of(run)
+    with pytest.raises(DeploymentError, match="params_hash: 0x5"):
+        terms_of(dataclasses.replace(deployment, config=dataclasses.replace(deployment.config, params_hash=5)))
