@@ -141,6 +141,8 @@ def test_a_trade_moves_positions_cash_and_the_fee(market):
     market.check()
     market.chain.send(PEOPLE[2], market.contract, "collect_fees")
     assert market.chain.call(market.token, "balanceOf", FEES_TO) == market.fees
+    market.fees = 0
+    market.check()
 
 
 def test_a_funded_trade_pays_the_price_less_the_funding(market):

@@ -1,22 +1,31 @@
 """The operator is gone and its database deleted: every account leaves, with nobody's help, from layer-1 data, one member's data, or its saved path.
 
-Attacks 16, 17 and 19 of research/rollup.md: forced requests that are ignored, data that are withheld, an escape that cannot be taken.
+Attack 19 of research/rollup.md: an escape that cannot be taken. Each way out is rebuilt from what is left when the operator is not.
 """
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from support.deserted import DAY_S, DOLLARS, EXIT, Deserted, begun, deserted
+from support.deserted import DAY_S, DOLLARS, EXIT, Deserted, begun, deserted, served
 from typer.testing import CliRunner
 
+from straddle.cli import exit as exit_module
 from straddle.cli.main import app
 from straddle.commitments.holdings import Holdings
 from straddle.commitments.layout import DataError
 from straddle.commitments.ledger import CommittedState
 from straddle.commitments.policy import Data, Proofs
 from straddle.commitments.saved import SavedAccount, save_account
+from straddle.committee.client import MemberBodies, MemberClient
+from straddle.committee.service import member_app
+from straddle.l1.blobs import BlobArchive
 from straddle.l1.deploying import StatementKey
 from straddle.l1.exits import ExitsClient
 from straddle.l1.history import BodySource, History, read_history
@@ -74,7 +83,7 @@ class Way:
         return {id_: count_chunk(opening, table, self.rollup.domain) for id_, opening in openings.items()}
 
 
-def test_fifty_accounts_leave_an_optimistic_rollup_from_layer_1_alone(
+def test_attack_19_fifty_accounts_leave_an_optimistic_rollup_from_layer_1_alone(
     market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], exits_prover: ProvingServer
 ) -> None:
     """Nobody proves, nobody proposes; prices have fallen by a fifth, one account owes. All are paid the same share, to the unit."""
@@ -96,7 +105,7 @@ def test_fifty_accounts_leave_an_optimistic_rollup_from_layer_1_alone(
         standing = way.leave(late.account, stranger)
         assert {"the rollup is frozen", "exits opened", "deposit 101 of 500.000000 USDC taken back"} <= set(standing.done), standing
         assert rollup.client.claimable(late.wallet.address) == 500 * DOLLARS
-        assert rollup.client.final_batch() == len(rollup.bodies) and rollup.client.row() == row - 500 * DOLLARS
+        assert rollup.client.final_batch() == rollup.posted and rollup.client.row() == row - 500 * DOLLARS
         assert {id_: item.account.cash for id_, item in way.state(way.past()).accounts.items()} == expected
 
         opened = way.exits.state().opened_at
@@ -137,17 +146,7 @@ def _collect(way: Way, account: int, sender: Sender) -> int:
     return way.exits.collected(account)
 
 
-class OneMember:
-    """One honest member's storage."""
-
-    def __init__(self, bodies: dict[int, tuple[int, ...]]) -> None:
-        self.bodies = bodies
-
-    def body(self, batch_number: int, header_hash: bytes) -> tuple[int, ...] | None:
-        return self.bodies.get(batch_number)
-
-
-def test_a_validium_is_left_with_one_members_data_or_a_saved_account(
+def test_attack_19_a_validium_is_left_with_one_members_data_or_a_saved_account(
     market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], exits_prover: ProvingServer
 ) -> None:
     with deserted(market, tmp_path / "operator", keys, proofs=Proofs.ALWAYS, data=Data.COMMITTEE) as rollup:
@@ -157,31 +156,40 @@ def test_a_validium_is_left_with_one_members_data_or_a_saved_account(
         stale = save_account(committed, 4, it.chain_id, it.rollup_number)
         cash = sum(item.account.cash for item in committed.accounts.values())
         rollup.desert()
-        stranger = rollup.stranger()
         rollup.client.force_withdraw(rollup.sender_of(rollup.traders[0]), rollup.traders[0].account, 1)
-        alone, helped = Way(rollup, exits_prover), Way(rollup, exits_prover, OneMember(rollup.bodies))
-        rollup.pass_days(10.1)
-        assert alone.leave(3, stranger, SavedAccount.from_json(files[3])).next.stage is Stage.MARKS
-        with pytest.raises(RecoveryError, match="its data are not on layer 1"):
-            alone.leave(4, stranger)
-        with pytest.raises(DataError, match="state_root: saved at"):
-            alone.leave(4, stranger, _moved(stale))
+        with served(member_app(rollup.member)) as url:
+            _leave_a_validium(rollup, exits_prover, url, files, stale, cash)
 
-        rollup.pass_days(3.1)  # no table comes: the final batch's are the marks
-        for trader in rollup.traders:
-            way, saved = (alone, SavedAccount.from_json(files[trader.account])) if trader.account % 2 else (helped, None)
-            standing = way.leave(trader.account, stranger, saved)
-            assert standing.done[-1].startswith("claimed") and standing.next.stage is Stage.CLAIMS, standing
-        assert rollup.epochs[-1].epoch == alone.exits.state().marks_epoch
-        helped.leave(2, stranger)
-        helped.leave(1, stranger)
-        state = alone.exits.state()
-        assert state.total_claims == state.pool == cash, "nobody owes: everybody is paid in full"
-        rollup.pass_days(14.1)
-        for trader in rollup.traders:
-            standing = alone.leave(trader.account, rollup.sender_of(trader))
-            assert standing.next.stage is Stage.ENDED, standing
-            assert rollup.client.token_balance(trader.wallet.address) == helped.worth()[trader.account].claims
+
+def _leave_a_validium(rollup: Deserted, prover: WitnessProver, url: str, files: dict[int, str], stale: SavedAccount, cash: int) -> None:
+    """Odd accounts with their saved files and nobody's data, even ones with one member's."""
+    stranger = rollup.stranger()
+    alone, helped = Way(rollup, prover), Way(rollup, prover, MemberBodies([MemberClient(url)]))
+    rollup.pass_days(10.1)
+    assert alone.leave(3, stranger, SavedAccount.from_json(files[3])).next.stage is Stage.MARKS
+    where = ("--l1", rollup.anvil.rpc.url, "--rollup", rollup.deployment.rollup, "--account", 4)
+    code, said = run(*where)
+    assert code == 2 and "its data are not on layer 1, or no longer" in said, said
+    code, said = run(*where, "--data", url)
+    assert code == 0 and "they are fixed then" in said, said
+    with pytest.raises(DataError, match="state_root: saved at"):
+        alone.leave(4, stranger, _moved(stale))
+
+    rollup.pass_days(3.1)  # no table comes: the final batch's are the marks
+    for trader in rollup.traders:
+        way, saved = (alone, SavedAccount.from_json(files[trader.account])) if trader.account % 2 else (helped, None)
+        standing = way.leave(trader.account, stranger, saved)
+        assert standing.done[-1].startswith("claimed") and standing.next.stage is Stage.CLAIMS, standing
+    assert rollup.epochs[-1].epoch == alone.exits.state().marks_epoch
+    helped.leave(2, stranger)
+    helped.leave(1, stranger)
+    state = alone.exits.state()
+    assert state.total_claims == state.pool == cash, "nobody owes: everybody is paid in full"
+    rollup.pass_days(14.1)
+    for trader in rollup.traders:
+        standing = alone.leave(trader.account, rollup.sender_of(trader))
+        assert standing.next.stage is Stage.ENDED, standing
+        assert rollup.client.token_balance(trader.wallet.address) == helped.worth()[trader.account].claims
 
 
 def _moved(saved: SavedAccount) -> SavedAccount:
@@ -193,7 +201,7 @@ def _moved(saved: SavedAccount) -> SavedAccount:
     )
 
 
-def test_a_zk_rollup_with_an_unproved_proposal_is_left(
+def test_attack_19_a_zk_rollup_with_an_unproved_proposal_is_left(
     market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], exits_prover: ProvingServer
 ) -> None:
     """The proposal that nobody proves is voided; what it would have done did not happen, and its table cannot become the marks."""
@@ -225,7 +233,48 @@ def run(*arguments: object) -> tuple[int, str]:
     return result.exit_code, " ".join((result.output + (result.stderr if result.stderr_bytes else "")).split())
 
 
-def test_the_command_takes_an_account_all_the_way(market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey]) -> None:
+@contextmanager
+def a_node(answer: str) -> Iterator[str]:
+    """Something that answers every request with this text, as a node's interface would; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if answer else 404)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def lies_of(text: str) -> list[tuple[str, str]]:
+    """What a dishonest node could say, and why it is not kept."""
+    honest = json.loads(text)
+    richer = honest | {"leaf": honest["leaf"] | {"cash": str(int(honest["leaf"]["cash"]) + 1)}}
+    older = honest | {"state": honest["state"] | {"queue_pointer": "0"}}
+    return [
+        (json.dumps(richer), "path: leads to"),
+        (json.dumps(older), "state_root: saved at"),
+        (json.dumps(honest | {"positions": {}}), "positions: their digest differs"),
+        (json.dumps(honest | {"account": "5"}), "it saved account 5"),
+        (json.dumps(honest | {"state": honest["state"] | {"batch_number": "999"}}), "batch 999: not proposed on layer 1"),
+        ("{}", "saved account: found"),
+        ("", "status 404"),
+    ]
+
+
+def test_the_command_takes_an_account_all_the_way(
+    market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exit_module, "WAIT_S", 0.0)
+    monkeypatch.setattr(exit_module, "POLL_S", 0.01)
     with deserted(market, tmp_path / "operator", keys, proofs=Proofs.ALWAYS) as rollup:
         begun(rollup, 3)
         worth = rollup.session.exchange.requirement_of(4).equity
@@ -237,6 +286,13 @@ def test_the_command_takes_an_account_all_the_way(market: RecordedMarket, tmp_pa
         key.write_text("0x" + bytes(trader.wallet.key).hex() + "\n")
         assert run(*where, "--save", saved)[0] == 0
         SavedAccount.from_json(saved.read_text()).check(root)
+        with a_node(saved.read_text()) as url:
+            assert run(*where, "--save", tmp_path / "from-node.json", "--node", url)[0] == 0
+        assert (tmp_path / "from-node.json").read_text() == saved.read_text()
+        for text, message in lies_of(saved.read_text()):
+            with a_node(text) as url:
+                code, said = run(*where, "--save", tmp_path / "lie.json", "--node", url)
+            assert code == 2 and message in said and not (tmp_path / "lie.json").exists(), (message, said)
         code, said = run(*where)
         assert code == 0 and "nothing to leave yet: every request is answered" in said, said
         rollup.client.force_withdraw(rollup.sender_of(trader), trader.account, 1)
@@ -261,7 +317,33 @@ def test_the_command_takes_an_account_all_the_way(market: RecordedMarket, tmp_pa
             ((*where, "--node", "http://127.0.0.1:1"), "expected only together with --save"),
             ((*where, "--save", saved, "--node", "http://127.0.0.1:1"), "no node answers"),
             (("--l1", rollup.anvil.rpc.url, "--account", 3), "--rollup: missing"),
+            ((*where[:-1], 256), "--account: 256, expected less than 256"),
         ]
         for arguments, message in refusals:
             code, said = run(*arguments)
             assert code == 2 and message in said, (message, said)
+
+
+def test_attack_19_a_rollup_with_data_in_blobs_is_left_from_an_archive(market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey]) -> None:
+    """A folder of somebody who kept the blobs gives the whole state; without one, nothing does."""
+    archive = BlobArchive(tmp_path / "blobs")
+    with deserted(market, tmp_path / "operator", keys, data=Data.BLOB, archive=archive) as rollup:
+        begun(rollup, 3)
+        rollup.client.force_withdraw(rollup.sender_of(rollup.traders[0]), 3, 1)
+        rollup.desert()
+        rollup.pass_days(14.1)
+        key = tmp_path / "key"
+        key.write_text(bytes(rollup.traders[1].wallet.key).hex())
+        where = ("--l1", rollup.anvil.rpc.url, "--rollup", rollup.deployment.rollup, "--account", 4, "--key", key)
+        code, said = run(*where, "--data", archive.directory)
+        assert code == 0 and f"batch {rollup.posted} final" in said and "exits opened" in said, said
+        rollup.pass_days(3.1)
+        code, said = run(*where, "--data", archive.directory)
+        assert code == 0 and "claimed" in said, said
+        it = rollup.deployment
+        kept = final_state(read_history(rollup.anvil.rpc, it, blobs=archive), it, rollup.preset, rollup.params)
+        assert kept.root == ExitsClient(rollup.anvil.rpc, it).state().state_root
+        for path in archive.directory.iterdir():
+            path.unlink()
+        with pytest.raises(RecoveryError, match="its data are not on layer 1, or no longer"):
+            final_state(read_history(rollup.anvil.rpc, it, blobs=archive), it, rollup.preset, rollup.params)

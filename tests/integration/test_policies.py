@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from support.loop import Loop, open_loop
 
+from straddle.commitments.cells import padded
 from straddle.commitments.policy import Data, Proofs
 from straddle.l1.anvil import AnvilError, find_anvil
+from straddle.l1.blobs import AnvilBlobs
 from straddle.l1.history import read_history
 from straddle.l1.rpc import Reverted
 from straddle.node.terms import PolicyTerms
 from straddle.node.verify import verify
+from straddle.proving import transcript
 from straddle.proving.prover import Prover, ProverError
 from straddle.sequencer.poster import Status
 
@@ -82,6 +86,30 @@ def test_a_challenged_honest_batch_is_answered_by_the_poster_and_the_challenger_
         loop.anvil.set_time(loop.anvil.time_s() + HOUR_S + 1)
         assert [item.number for item in loop.poster.advance()] == list(range(1, count + 1))
         assert client.reserved_wei() == client.wei_owed(loop.sender.address) == config.challenger_bond_wei + count * config.proposer_bond_wei
+
+
+def test_a_zk_rollup_with_data_in_blobs_is_proved_and_rebuilt(prover: Prover, tmp_path: Path) -> None:
+    with open_loop(prover, tmp_path, PolicyTerms(data=Data.BLOB)) as loop:
+        assert [record.number for record in loop.poster.post()] == [1]
+        record = loop.poster.record(1)
+        assert record is not None and (record.data, record.blob_gas) == ("blob", 131_072) and loop.client.final_batch() == 1
+        source = AnvilBlobs(loop.anvil.rpc)
+        report = verify(loop.anvil.rpc, loop.network.deployment, blobs=source)
+        assert report.ok and report.batches == 1, report.mismatches
+        assert "body lies in blob and none of the sources given has it" in verify(loop.anvil.rpc, loop.network.deployment).mismatches[0]
+
+
+def test_an_optimistic_rollup_with_data_in_blobs_shows_its_transcript_there(prover: Prover, tmp_path: Path) -> None:
+    with open_loop(prover, tmp_path, dataclasses.replace(OPTIMISTIC, data=Data.BLOB)) as loop:
+        loop.poster.advance()
+        (kept,) = loop.poster.kept
+        (batch,) = read_history(loop.anvil.rpc, loop.network.deployment, blobs=AnvilBlobs(loop.anvil.rpc)).batches
+        assert batch.body is not None and padded(batch.body, loop.network.deployment.config.body_cells) == padded(
+            kept.body_words, loop.network.deployment.config.body_cells
+        )
+        assert batch.transcript.startswith(transcript.encode(kept.witness))
+        loop.anvil.set_time(loop.anvil.time_s() + HOUR_S + 1)
+        assert [record.number for record in loop.poster.advance()] == [1]
 
 
 def test_an_early_proof_ends_the_wait(prover: Prover, tmp_path: Path) -> None:

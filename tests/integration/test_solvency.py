@@ -1,4 +1,4 @@
-"""What an exchange owes and holds, proved, published and checked from layer 1 alone. Attack 18 of research/rollup.md: a liability that is not counted."""
+"""What an exchange owes and holds, proved, published and checked from layer 1 alone."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import pytest
 from straddle.commitments.cells import padded
 from straddle.commitments.challenge import commitment
 from straddle.core.orders import Side
+from straddle.core.risk_table import RiskTable
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.contracts import load
 from straddle.l1.rpc import Reverted
@@ -27,14 +28,17 @@ PERPETUAL, CALL = 1, 2
 GENEROUS_GAS_WEI = 10**16
 
 
+def binary_or_skip() -> Path:
+    try:
+        return find_anvil()
+    except AnvilError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture
 def stage() -> Iterator[Stage]:
     """Three accounts with positions, in two honest batches."""
-    try:
-        binary = find_anvil()
-    except AnvilError as error:
-        pytest.skip(str(error))
-    with Anvil(START_S, binary=binary) as anvil:
+    with Anvil(START_S, binary=binary_or_skip()) as anvil:
         stage = Stage(anvil)
         alice, bob, carol = stage.join(100_000, 100_000, 100_000)
         stage.answer()
@@ -150,6 +154,20 @@ def margined_on_an_old_table(stage: Stage) -> object:
     return stage.post(bind(replace(closed.posted.witness, header=header), PRESET, closed.chain))
 
 
+def better_mark(table: RiskTable) -> RiskTable:
+    """The perpetual is worth a little more than the inputs say."""
+    rows = tuple(replace(row, value=row.value + 1_000) if row.instrument == PERPETUAL else row for row in table.rows)
+    return replace(table, rows=rows)
+
+
+@lie(Verdict.UNFOUNDED, "from the published inputs of epoch 2")
+def table_that_its_inputs_do_not_give(stage: Stage) -> object:
+    """Signed by the oracles, so that it could be proved: but nobody else can make that table, so nobody else can check what was done on it."""
+    stage.record(better_mark(stage.open_epoch(recorded=False)))
+    stage.trade(ALICE, BOB, PERPETUAL, 10)
+    return stage.post()
+
+
 @lie(Verdict.WRONG, "")
 def truncated_body(stage: Stage) -> object:
     stage.trade(ALICE, BOB, PERPETUAL, 10)
@@ -258,6 +276,9 @@ def test_the_watcher_alone_finds_and_voids_a_wrong_batch(name: str, stage: Stage
     gained = watch.wei - 10**21
     assert PROPOSER_BOND - GENEROUS_GAS_WEI < gained < PROPOSER_BOND
     assert watch.verdicts() == [Verdict.HOLDS, Verdict.HOLDS]
+    told = [line for line in watch.said if not line.startswith(("batch 1 holds", "batch 2 holds", "batch 3 "))]
+    assert told == ["done: challenge batch 3", "done: void batch 3", f"done: collect {PROPOSER_BOND + CHALLENGER_BOND} wei", "batches 3 to 3 void"]
+    assert any(line.startswith(f"batch 3 challenged by {watch.wallet.address}: a proof is due by 20") for line in watch.said)
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -282,6 +303,33 @@ def test_what_descends_from_a_wrong_batch_never_pays(depth: int, stage: Stage, w
     assert stage.client.wei_owed(stage.people["sequencer"].address) == depth * PROPOSER_BOND
     assert stage.client.wei_owed(stranger.address) == CHALLENGER_BOND
     assert stage.client.reserved_wei() == (2 + depth) * PROPOSER_BOND + CHALLENGER_BOND
+
+
+def test_later_wrong_batches_are_challenged_only_when_time_presses(tmp_path: Path) -> None:
+    """Two batches keep their transcripts back: the first is challenged at once. The second goes with it unless the first is proved, so that its own bond is
+    risked only in the last third of its window, while the first is still unanswered."""
+    window_s = 86_400
+    with Anvil(START_S, binary=binary_or_skip()) as anvil:
+        stage = Stage(anvil, window_s=window_s)
+        stage.join(1_000)
+        stage.answer()
+        for _ in range(3):
+            stage.post(transcript=b"")
+        watch = Watch(stage, tmp_path)
+        watch.step()
+        watch.step()
+        assert [stage.client.stake(number).challenged for number in (1, 2, 3)] == [True, False, False]
+        stage.pass_time(window_s * 2 // 3 - 60)
+        watch.step()
+        assert stage.client.open_challenges() == 1
+        stage.pass_time(120)
+        watch.step()
+        assert [stage.client.stake(number).challenged for number in (1, 2, 3)] == [True, True, True]
+        stage.pass_time(ANSWER_S + 3 * ALLOWANCE_S)
+        watch.step()
+        assert stage.client.proposed_batch() == 0 and stage.client.reserved_wei() == 2 * PROPOSER_BOND
+        assert stage.client.wei_owed(stage.people["sequencer"].address) == 2 * PROPOSER_BOND
+        watch.close()
 
 
 def test_descendants_of_data_that_lead_nowhere_are_orphans(stage: Stage, watch: Watch) -> None:

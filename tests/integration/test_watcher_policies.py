@@ -56,7 +56,7 @@ def test_transcripts_in_further_blobs(opened: Opened, tmp_path: Path) -> None:
         stage.post(batch, encode(with_row(batch, "signatures", 0, s=1).witness))
         watch.step()
         assert watch.verdicts() == [Verdict.HOLDS, Verdict.HOLDS, Verdict.UNFOUNDED, Verdict.UNFOUNDED]
-        assert stage.client.open_challenges() == 2
+        assert stage.client.stake(3).challenged and stage.client.open_challenges() == 1
         (held,) = [posted for posted, judged in watch.watcher.standing() if posted.batch_number == 2]
         witness = watch.watcher.witness(held, 5)
         expected = stage.posted[1].batch.witness
@@ -110,9 +110,14 @@ def test_a_blob_that_holds_no_body_is_wrong(opened: Opened, tmp_path: Path) -> N
 def test_where_a_proof_is_required_the_data_are_checked(opened: Opened, tmp_path: Path) -> None:
     with opened(Proofs.ALWAYS, Data.CALLDATA) as stage:
         watch = Watch(stage, tmp_path)
+        table = stage.open_epoch(recorded=False)
+        stage.record(replace(table, rows=(replace(table.rows[0], band=table.rows[0].band + 1), *table.rows[1:])))
+        stage.post()
         stage.account(3).cash += 1
         stage.post()
-        assert watch.verdicts() == [Verdict.REBUILT, Verdict.REBUILT, Verdict.WRONG]
+        assert watch.verdicts() == [Verdict.REBUILT, Verdict.REBUILT, Verdict.REBUILT, Verdict.WRONG]
+        notes = [judged.notes for _, judged in watch.watcher.standing()]
+        assert notes[:2] == [(), ()] and "from the published inputs of epoch 2" in notes[2][0], "what oracles signed is told, and cannot be challenged"
         watch.close()
 
 

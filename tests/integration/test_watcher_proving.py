@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from straddle.cli.main import app
+from straddle.commitments.policy import Data, Proofs
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
+from straddle.node.terms import PolicyTerms
 from straddle.proving.prover import Prover, ProverError
 from straddle.watcher.agent import Duties
 from straddle.watcher.examine import Verdict
+from tests.support.loop import open_loop
 from tests.support.stage import ALLOWANCE_S, ANSWER_S, CHALLENGER_BOND, PROPOSER_BOND, START_S, WINDOW_S, Stage
 from tests.support.watch import Watch
 
@@ -74,3 +79,20 @@ def test_a_challenged_honest_batch_is_proved_for_others(stage: Stage, prover: Pr
     assert stage.client.final_batch() == 3 and stage.client.state_root() == stage.state.root
     assert stage.client.claimable(stage.accounts[4].address) == 1_000_000
     helper.close()
+
+
+def test_what_a_node_posts_holds(prover: Prover, tmp_path: Path) -> None:
+    """Real engine, oracle and poster: the command, given the deployment's record, finds every batch proper."""
+    terms = PolicyTerms(Proofs.WHEN_CHALLENGED, Data.CALLDATA, challenge_window_s=WINDOW_S)
+    with open_loop(prover, tmp_path / "node", terms) as loop:
+        loop.trade()
+        loop.next_epoch()
+        loop.trade()
+        loop.poster.advance()
+        record = tmp_path / "deployment.json"
+        record.write_text(loop.network.deployment.to_json())
+        result = CliRunner().invoke(app, ["watch", "--l1", loop.anvil.url, "--deployment", str(record), "--data", str(tmp_path / "watch"), "--once"])
+        assert result.exit_code == 0, result.output
+        count = len(loop.exchange.closed)
+        assert count >= 3 and [f"batch {number} holds" in result.output for number in range(1, count + 1)] == [True] * count
+        assert "note" not in result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from typer.testing import CliRunner
 
 from straddle.cli.main import app
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
+from straddle.proving.prover import find_binary
 from straddle.watcher.examine import Verdict
 from straddle.watcher.peer import Peer, PeerError
 from straddle.watcher.serve import Served, watcher_app
@@ -117,6 +120,15 @@ def with_another_state(path: str, answer: dict) -> dict:
     return answer
 
 
+def with_a_forged_state(path: str, answer: dict) -> dict:
+    """A copy that is well formed, in which account 3 is richer."""
+    if path == "/snapshot":
+        content = json.loads(zlib.decompress(bytes.fromhex(answer["copy"])))
+        next(account for account in content["accounts"] if account[0] == 3)[5] += 1
+        answer["copy"] = zlib.compress(json.dumps(content).encode()).hex()
+    return answer
+
+
 def with_another_body(path: str, answer: dict) -> dict:
     if path == "/transactions":
         for item in answer["transactions"]:
@@ -125,7 +137,7 @@ def with_another_body(path: str, answer: dict) -> dict:
     return answer
 
 
-@pytest.mark.parametrize("change", [without_transcripts, with_another_state, with_another_body])
+@pytest.mark.parametrize("change", [without_transcripts, with_another_state, with_a_forged_state, with_another_body])
 def test_a_peer_that_lies_changes_nothing(change: Callable[[str, dict], dict], stage: Stage, served: str, tmp_path: Path) -> None:
     store = Store(tmp_path / "misled", stage.deployment.chain_id, stage.deployment.rollup)
     lying(served, change).fill(store)
@@ -147,6 +159,9 @@ def test_peers_that_are_none_are_told_apart(stage: Stage, served: str, tmp_path:
     for broken in ({"transactions": [{"hash": "0x00", "to": "0x", "input": 5}], "next": 1}, {"next": 1}, {"transactions": 3, "next": 0}):
         with pytest.raises(PeerError, match="expected a page of transactions"):
             lying(served, lambda path, answer, broken=broken: broken if path == "/transactions" else answer).fill(store)
+    deep = httpx.MockTransport(lambda request: httpx.Response(200, content=b"[" * 200_000 + b"]" * 200_000))
+    with pytest.raises(PeerError, match="no JSON"):
+        Peer("http://peer", transport=deep).check(stage.deployment)
     store.close()
 
 
@@ -197,6 +212,15 @@ def test_the_command_looks_once(stage: Stage, tmp_path: Path) -> None:
     ):
         result = CliRunner().invoke(app, arguments(stage, tmp_path / "bad", "--once", *more))
         assert result.exit_code == 2 and message in result.output, (more, result.output)
+
+
+@pytest.mark.skipif(find_binary() is None, reason="needs `make setup`: the prover is not built")
+def test_proving_keys_of_another_set_up_are_refused(stage: Stage, tmp_path: Path) -> None:
+    """Found before a proof is made that layer 1 would refuse."""
+    key = tmp_path / "key"
+    key.write_text("0x" + "11" * 32)
+    result = CliRunner().invoke(app, arguments(stage, tmp_path / "keys", "--once", "--prove", "--key", str(key)))
+    assert result.exit_code == 2 and "give --keys with those of the rollup's set-up" in result.output, result.output
 
 
 def test_the_command_challenges_serves_and_ends_in_order(stage: Stage, tmp_path: Path) -> None:

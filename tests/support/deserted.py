@@ -7,18 +7,26 @@ Proofs of exits and of solvency are real.
 from __future__ import annotations
 
 import shutil
+import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import uvicorn
 from eth_abi.abi import encode
 from eth_account import Account as EthereumAccount
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
+from starlette.applications import Starlette
 
 from straddle.commitments.policy import Data, Proofs
 from straddle.commitments.risk import risk_root
+from straddle.committee.layer1 import HeadersOnLayer1
+from straddle.committee.member import Member
+from straddle.committee.offer import Offer
+from straddle.committee.store import MemberStore
 from straddle.core import messages
 from straddle.core.accounts import INSURANCE_ACCOUNT
 from straddle.core.commands import Command
@@ -26,7 +34,8 @@ from straddle.core.instruments import Kind
 from straddle.core.orders import Side, outright
 from straddle.core.rejections import Rejection
 from straddle.l1.anvil import Anvil
-from straddle.l1.certificates import certificate_digest
+from straddle.l1.blobs import BlobArchive
+from straddle.l1.certificates import certificate_digest, offer_digest, sign_digest
 from straddle.l1.contracts import load_path
 from straddle.l1.deploying import StatementKey, _Deployer
 from straddle.l1.deployment import Deployment, RollupConfig, StatementContract, constructor_struct, read_deployment
@@ -34,7 +43,7 @@ from straddle.l1.history import read_history
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
 from straddle.node.feed import OracleReplay, RecordedMarket
-from straddle.node.layer1 import queue_commands
+from straddle.node.layer1 import PosterChain, queue_commands
 from straddle.node.market import exchange_params, genesis
 from straddle.node.session import MarketSession
 from straddle.node.traders import Trader, address_of, wallet_of
@@ -73,8 +82,10 @@ class Deserted:
     proofs: Proofs = Proofs.WHEN_CHALLENGED
     data: Data = Data.CALLDATA
     traders: list[Trader] = field(default_factory=list)
-    bodies: dict[int, tuple[int, ...]] = field(default_factory=dict)
-    """What every honest member of the committee keeps: batch -> body."""
+    archive: BlobArchive | None = None
+    """Who keeps the blobs, where the data lie in blobs."""
+    posted: int = 0
+    """Batches proposed."""
     epochs: list[SignedEpoch] = field(default_factory=list)
     prove: bool = True
     """Whether batches are proved where a proof is required."""
@@ -91,6 +102,9 @@ class Deserted:
         self.deployment = self._deploy()
         self.client = RollupClient(self.anvil.rpc, self.deployment)
         self._parent = self.client.header_hash(0)
+        if self.data is Data.COMMITTEE:  # one member is a real one, with its own storage; the others only sign
+            store = MemberStore(self.folder.parent / "member.sqlite", self.deployment.chain_id, self.deployment.rollup)
+            self.member = Member(self.deployment, self.preset, self.params, store, self.members[0], HeadersOnLayer1(self.anvil.rpc, self.deployment))
         self._open_exchange()
 
     # ---- the operator's part
@@ -198,20 +212,27 @@ class Deserted:
     def _post(self, closed: ClosedBatch) -> None:
         facts = ChainFacts(self.deployment.chain_id, self.deployment.rollup_number, self.deployment.vk_id, self._parent, 0xBE, self.data)
         posted = post_change(closed.change, closed.batch, self.params, self.preset, HeaderFacts(self.domain, closed.log_root), facts)
-        self.bodies[posted.effects.batch_number] = posted.body_words
         self._propose(posted)
+        self.posted += 1
         self._parent = posted.header_hash
 
     def _propose(self, posted: PostedBatch) -> None:
         sender, public = self._sender(self.poster), posted.witness.public
         certificates: Sequence[bytes] = ()
         if self.data is Data.COMMITTEE:
-            number, it = posted.effects.batch_number, self.deployment
-            digest = certificate_digest(it.chain_id, it.rollup_number, number, posted.header_hash)
-            certificates = [bytes(wallet.unsafe_sign_hash(digest).signature) for wallet in self.members[:6]]
-        self.client.propose(sender, posted, public.c, certificates=certificates)
+            _, first = self.member.certify(self._offer(posted))
+            digest = certificate_digest(self.deployment.chain_id, self.deployment.rollup_number, posted.effects.batch_number, posted.header_hash)
+            certificates = [first, *(sign_digest(wallet, digest) for wallet in self.members[1:6])]
+        PosterChain(self.client, sender, archive=self.archive).propose(posted, certificates)
         if self.proofs is Proofs.ALWAYS and self.prove:
             self.client.prove(sender, posted, HashProof.of((public.c, public.z, public.y_effects, public.y_body, public.beneficiary)))
+
+    def _offer(self, posted: PostedBatch) -> Offer:
+        """The batch as members of the committee are given it."""
+        number, epoch = posted.effects.batch_number, next(item for item in self.epochs if item.epoch == posted.effects.epoch)
+        digest = offer_digest(self.deployment.chain_id, self.deployment.rollup_number, number, posted.header_hash)
+        signature = sign_digest(self.poster, digest)
+        return Offer(number, self._parent, self.data, posted.effects_words, posted.body_words, epoch.inputs, signature)
 
     # ---- traders
 
@@ -348,3 +369,17 @@ def deserted(market: RecordedMarket, folder: Path, keys: tuple[StatementKey, Sta
     folder.mkdir(parents=True, exist_ok=True)
     with Anvil(market.path.start_ms // 1000 - LEAD_S) as anvil:
         yield Deserted(anvil, market, folder, keys, **choices)  # type: ignore[arg-type]
+
+
+@contextmanager
+def served(app: Starlette) -> Iterator[str]:
+    """An application on a free port; its address."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -89,7 +89,15 @@ class People:
 class Stage(Scene):
     """One rollup. `open_epoch` before batches; what `Scene` tells goes into the open batch; `close` makes it, `post` sends it."""
 
-    def __init__(self, anvil: Anvil, *, key: VerifyingKeyWords | None = None, proofs: Proofs = Proofs.WHEN_CHALLENGED, data: Data = Data.CALLDATA) -> None:
+    def __init__(
+        self,
+        anvil: Anvil,
+        *,
+        key: VerifyingKeyWords | None = None,
+        proofs: Proofs = Proofs.WHEN_CHALLENGED,
+        data: Data = Data.CALLDATA,
+        window_s: int = WINDOW_S,
+    ) -> None:
         self.anvil, self.people, self.data = anvil, People(anvil), data
         self.params = exchange_params(PRESET, DEFAULT_PARAMETERS)
         self.oracles = sorted((keccak(b"oracle %d" % i) for i in range(2)), key=lambda secret: int(Sender(anvil.rpc, secret).address, 16))
@@ -114,7 +122,7 @@ class Stage(Scene):
             member_threshold=len(self.members),
             proposer_bond_wei=PROPOSER_BOND * optimistic,
             challenger_bond_wei=CHALLENGER_BOND * optimistic,
-            challenge_window_s=WINDOW_S * optimistic,
+            challenge_window_s=window_s * optimistic,
             proving_allowance_s=ALLOWANCE_S * optimistic,
         )
         keys = CircuitKeys(key or fixture_key(), StatementKey(fixture_key(), 0, -(-PRESET.instruments // 4)))
@@ -149,10 +157,16 @@ class Stage(Scene):
         self.inputs[inputs.epoch] = inputs
         self.use_epoch(inputs.epoch)
         if recorded:
-            encoded, root = encode_inputs(inputs), self.root_of(self.table)
-            digest = self.client.epoch_digest(inputs.epoch, time_ms, root, encoded)
-            self.client.submit_epoch(self.people["sequencer"], inputs.epoch, time_ms, root, encoded, sign_epoch(digest, self.oracles))
+            self.record(self.table)
         return self.table
+
+    def record(self, table: RiskTable) -> None:
+        """The oracles sign a table with the inputs of its epoch, whether these give it or not, and layer 1 records it; the open batch is priced on it."""
+        encoded, root = encode_inputs(self.inputs[table.epoch]), self.root_of(table)
+        digest = self.client.epoch_digest(table.epoch, table.time_ms, root, encoded)
+        self.client.submit_epoch(self.people["sequencer"], table.epoch, table.time_ms, root, encoded, sign_epoch(digest, self.oracles))
+        self.table = table
+        self._open()
 
     def use_epoch(self, epoch: int) -> None:
         """Price the open batch, empty still, on an epoch's table."""

@@ -35,6 +35,7 @@ const (
 	limbBits    = 78  // the upper limb has the rest; accounts, orders and positions fall apart here best
 	residueBits = 255 // bit length of p
 	pointBits   = 254 // bit length of r
+	maxCells    = 4095
 )
 
 var blobModulus = ecc.BLS12_381.ScalarField()
@@ -51,6 +52,15 @@ func (w *Witness) sizes() (circuit.Preset, error) {
 		return p, fmt.Errorf("preset: %w", err)
 	}
 	return p, nil
+}
+
+// fitsBlob refuses presets whose body is too long for a blob.
+func fitsBlob(p circuit.Preset) error {
+	cells := p.Accounts + 2*((p.Orders+2)/3) + (p.Positions+3)/4 + p.Listings
+	if cells > maxCells {
+		return fmt.Errorf("preset %q: a body of %d cells, expected at most %d in a blob", p.Name, cells, maxCells)
+	}
+	return nil
 }
 
 // blobValue is y_body of a body in a blob.

@@ -3,6 +3,7 @@ package batch
 import (
 	"math/big"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -278,5 +279,21 @@ func TestBlobIgnoresUnusedListings(t *testing.T) {
 	row.PositionCapLots, row.MinLots, row.ExpiryMs = 5, 6, 7
 	if err := solve(t, compiledBlob(t), c); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBlobHoldsTheBody: a preset whose body is longer than a blob does not compile; every preset's is as long as its vector.
+func TestBlobHoldsTheBody(t *testing.T) {
+	p := nanoPreset(t)
+	_, body := inBlob(t, 1, nil)
+	p.Listings += maxCells - len(body)
+	if err := fitsBlob(p); err != nil {
+		t.Errorf("%d cells: %v", maxCells, err)
+	}
+	p.Listings++
+	c := New(p)
+	c.Blob = true
+	if _, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, c); err == nil || !strings.Contains(err.Error(), "a body of 4096 cells") {
+		t.Errorf("4096 cells: %v", err)
 	}
 }

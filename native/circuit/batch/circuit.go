@@ -111,6 +111,11 @@ type builder struct {
 
 // Define states the batch. All cells are allocated before anything is stated about them, so that tables may refer to each other.
 func (c *Circuit) Define(api frontend.API) error {
+	if c.Blob {
+		if err := fitsBlob(c.Preset); err != nil {
+			return err
+		}
+	}
 	l := argument.New(api, c.Options...)
 	b := &builder{api: api, l: l, preset: c.Preset, plan: ledger.PlanRisk(c.Preset.Positions), blob: c.Blob, public: c.Public}
 	w := &c.Private

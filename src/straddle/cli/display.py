@@ -62,12 +62,12 @@ def demo_tables(report: DemoReport) -> list[Table]:
 
 def _batches(report: DemoReport) -> Table:
     table = Table(title="Batches on layer 1", title_justify="left")
-    for column in ("batch", "time", "trades", "accounts", "data, bytes", "gas propose", "gas prove", "proof, s", "lag, s", "status", "state root"):
+    for column in ("batch", "time", "trades", "accounts", "data, bytes", "gas propose", "gas final", "proof, s", "lag, s", "status", "state root"):
         table.add_column(column, justify="left" if column in ("status", "state root") else "right")
     for batch in report.batch_details:
         style = "green" if batch.status == "verified" else "red"
         numbers = (str(batch.number), _moment(batch.time_ms)[11:16], str(batch.trades), str(batch.accounts), f"{batch.data_bytes:,}")
-        costs = (f"{batch.propose_gas:,}", f"{batch.prove_gas:,}", f"{batch.prove_wall_seconds:.1f}", f"{batch.lag_seconds:.0f}")
+        costs = (f"{batch.propose_gas:,}", f"{batch.prove_gas + batch.finalise_gas:,}", f"{batch.prove_wall_seconds:.1f}", f"{batch.lag_seconds:.0f}")
         table.add_row(*numbers, *costs, f"[{style}]{batch.status}[/{style}]", batch.state_root[:10] + "...")
     return table
 
@@ -168,7 +168,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
         "instruments": f"{status['instruments']:,}, {status['open_orders']:,} open orders",
         "accounts": f"{status['accounts']:,}, {status['auctions']:,} of them for sale in an auction",
         "open batch": f"{batches['open']}, {batches['open_entries']:,} entries",
-        "batches": f"{batches['closed']} closed, {batches['proposed']} proposed, {batches['proved']} proved, {batches['verified']} final",
+        "batches": _progress(batches, status["settlement"]),
         "prover lag": f"{batches['lag']} batches; from {batches['lag_max']} on the market is cancel-only",
         "cash": f"{_dollars(money['cash'], 10**6)} USDC; vault row {_dollars(money['vault_row'], 10**6)}",
         "conservation": "layer 1 was not read yet" if error is None else f"[{'red' if error else 'green'}]error {error} micro-dollars[/]",
@@ -179,6 +179,11 @@ def status_table(status: Mapping[str, Any]) -> Table:
     for name, text in {**rows, **_settlement(status["settlement"], batches)}.items():
         table.add_row(name, text)
     return table
+
+
+def _progress(batches: Mapping[str, Any], settlement: Mapping[str, Any]) -> str:
+    proved = "" if settlement["challenge_window_s"] else f"{batches['proved']} proved, "
+    return f"{batches['closed']} closed, {batches['proposed']} proposed, {proved}{batches['verified']} final"
 
 
 def _settlement(settlement: Mapping[str, Any], batches: Mapping[str, Any]) -> dict[str, str]:
@@ -218,7 +223,7 @@ def _span(seconds: int) -> str:
     """A time in words: the largest unit that gives a whole number, or two digits of hours and minutes."""
     for unit, size in (("days", DAY_S), ("hours", 3_600), ("minutes", 60)):
         if seconds >= size and seconds % size == 0:
-            return f"{seconds // size} {unit}"
+            return f"{seconds // size} {unit if seconds > size else unit[:-1]}"
     return f"{seconds // 3_600}:{seconds // 60 % 60:02}:{seconds % 60:02} h" if seconds >= 3_600 else f"{seconds} s"
 
 

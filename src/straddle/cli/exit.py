@@ -13,7 +13,18 @@ from rich.table import Table
 
 from straddle.cli.common import clear_errors, output
 from straddle.cli.display import TerminalDisplay
-from straddle.cli.layer1 import DataOption, DeploymentOption, FromBlockOption, KeyOption, L1Option, RollupOption, find_rollup, open_sender, open_sources
+from straddle.cli.layer1 import (
+    DataOption,
+    DeploymentOption,
+    FromBlockOption,
+    KeyOption,
+    L1Option,
+    RollupOption,
+    check_account,
+    find_rollup,
+    open_sender,
+    open_sources,
+)
 from straddle.cli.remote import fetch_saved
 from straddle.commitments.layout import DataError
 from straddle.commitments.saved import SavedAccount, save_account
@@ -62,6 +73,7 @@ def exit_command(
     with clear_errors(RecoveryError, DataError, WitnessError):
         with Rpc(l1) as rpc, TerminalDisplay(output) as display:
             found = find_rollup(rpc, rollup, deployment, from_block)
+            check_account(found, account)
             if save is not None:
                 kept = _save(rpc, found, account, node, data, display)
                 write_atomically(save, kept.to_json().encode())

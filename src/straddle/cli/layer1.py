@@ -69,6 +69,12 @@ def open_sender(rpc: Rpc, key: Path | None) -> Sender | None:
         raise ConfigError(f"--key: {key} is no private key, expected 32 bytes in hex, or a keystore and its password") from error
 
 
+def check_account(deployment: Deployment, account: int) -> None:
+    """ConfigError unless the tree has a place of that number."""
+    if account >> deployment.config.account_depth:
+        raise ConfigError(f"--account: {account}, expected less than {1 << deployment.config.account_depth}, the places of this exchange")
+
+
 def checked_address(name: str, text: str) -> str:
     """An address. ConfigError names the option."""
     if not is_address(text):

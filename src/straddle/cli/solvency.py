@@ -14,7 +14,18 @@ from rich.table import Table
 
 from straddle.cli.common import clear_errors, errors, finish, output
 from straddle.cli.display import TerminalDisplay
-from straddle.cli.layer1 import DataOption, DeploymentOption, FromBlockOption, KeyOption, L1Option, RollupOption, find_rollup, open_sender, open_sources
+from straddle.cli.layer1 import (
+    DataOption,
+    DeploymentOption,
+    FromBlockOption,
+    KeyOption,
+    L1Option,
+    RollupOption,
+    check_account,
+    find_rollup,
+    open_sender,
+    open_sources,
+)
 from straddle.commitments.layout import DataError
 from straddle.commitments.ledger import CommittedState
 from straddle.core.risk_table import RiskTable
@@ -54,6 +65,8 @@ def solvency_command(
             raise ConfigError(f"--every: {every}, expected only together with --prove")
         with Rpc(l1) as rpc, TerminalDisplay(output) as display:
             found = find_rollup(rpc, rollup, deployment, from_block, solvency)
+            if account is not None:
+                check_account(found, account)
             command = _Command(rpc, found, SolvencyClient(rpc, found), data, display)
             if prove:
                 sender = open_sender(rpc, key)

@@ -22,6 +22,7 @@ from straddle.commitments.listings import Listings, decode_listing, listing_word
 from straddle.core.accounts import EMPTY_SLOT, Account, Auction, PublicKey, Slot
 from straddle.core.params import Params
 from straddle.primitives.merkle import SparseMerkleTree
+from straddle.primitives.nesting import check_nesting
 
 FORMAT = "straddle.state.1"
 BYTES_MAX = 1 << 30
@@ -69,8 +70,9 @@ def _content(data: bytes) -> dict[str, Any]:
     unpacker = zlib.decompressobj()
     try:
         text = unpacker.decompress(data, BYTES_MAX + 1)
+        check_nesting(text)
         content = json.loads(text) if len(text) <= BYTES_MAX and unpacker.eof else None
-    except (zlib.error, ValueError, RecursionError) as error:
+    except (zlib.error, ValueError) as error:
         raise StateCopyError(f"state copy: {error}") from None
     if not isinstance(content, dict) or content.keys() != _KEYS or content["format"] != FORMAT:
         raise StateCopyError(f"state copy: expected a JSON object of format {FORMAT} with the keys {', '.join(sorted(_KEYS))}")

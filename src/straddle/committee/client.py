@@ -13,6 +13,7 @@ from straddle.committee.member import Behind, Refused
 from straddle.committee.offer import Offer, OfferError
 from straddle.l1.certificates import certificate_digest, signer_of
 from straddle.l1.deployment import Deployment
+from straddle.primitives.nesting import check_nesting
 
 TIMEOUT_S = 10.0
 STEPS_MAX = 10_000
@@ -83,6 +84,7 @@ class MemberClient:
     def _call(self, method: str, path: str, offer: Offer | None = None, *, missing: bool = False) -> Any:
         try:
             response = self._client.request(method, path, json=None if offer is None else offer.plain)
+            check_nesting(response.content)
             found = response.json()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise MemberUnreachable(f"{self.url}: no member answers: {type(error).__name__} {error}") from error

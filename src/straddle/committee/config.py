@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-
 DEFAULT_FOLDER = "straddle-member"
 
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from straddle.committee.member import Behind, Member, Refused
 from straddle.committee.offer import Offer, OfferError
 from straddle.l1.rpc import ConnectionFailed, RpcError
+from straddle.primitives.nesting import check_nesting
 
 BODY_BYTES_MAX = 2 << 20
 BATCHES_MAX = 100
@@ -142,8 +143,10 @@ async def _offer(request: Request) -> Offer:
         if size > BODY_BYTES_MAX:
             raise _BadRequest(f"body: more than {BODY_BYTES_MAX} bytes", 413)
         parts.append(part)
+    text = b"".join(parts)
     try:
-        raw = json.loads(b"".join(parts))
+        check_nesting(text)
+        raw = json.loads(text)
     except ValueError as error:
         raise _BadRequest(f"body: not JSON ({error})") from error
     return Offer.from_plain(raw)

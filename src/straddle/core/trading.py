@@ -245,13 +245,13 @@ class Trading:
 
     def _fill(self, taker: RestingOrder, taker_row: int, maker: RestingOrder, maker_row: int, units: int, fill: LegFill) -> int:
         """One leg: lots and cash of both sides, fees, the row. `units` are the maker's. Returns the maker's fee."""
-        exchange, context, price = self.exchange, self.context, fill.price_ticks
+        exchange, price = self.exchange, fill.price_ticks
         batch = exchange.open_batch
         instrument, ratio = maker.order.legs[fill.maker_leg]
         made = maker.order.side.sign * ratio * units
         size = abs(made)
-        row, index, fees = self.table[instrument], self.table.index_ticks, context.fees
-        taker_fee, maker_fee = fill_fees(context.fees, self.table.index_ticks, self.table[instrument], price, size)
+        row = self.table[instrument]
+        taker_fee, maker_fee = fill_fees(self.context.fees, self.table.index_ticks, row, price, size)
         if taker_fee or maker_fee:
             if FEE_ACCOUNT in batch.sealed:
                 raise BatchBoundary(_sealed(FEE_ACCOUNT))

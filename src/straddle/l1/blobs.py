@@ -16,6 +16,7 @@ from eth_account.signers.local import LocalAccount
 
 from straddle.commitments.blob import BLOB_BYTES, BlobError, blob_hash, cell_proofs, kzg_commitment, versioned_hash
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
+from straddle.primitives.nesting import check_nesting
 
 MAX_BLOBS = 6
 """Of one transaction (EIP-7594)."""
@@ -136,6 +137,7 @@ class BeaconBlobs:
     def _get(self, path: str, name: str) -> Any:
         try:
             response = self._client.get(self._url + path)
+            check_nesting(response.content)
             answer = response.json()
         except (httpx.TransportError, ValueError) as error:
             raise BlobMissing(f"blob {name}: no answer from the beacon node: {type(error).__name__} {error}") from error

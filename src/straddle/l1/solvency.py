@@ -106,6 +106,8 @@ class SolvencyClient:
             publisher, block = to_checksum_address(log.fields["publisher"]), int(raw["blockNumber"], 16)
             if log.name == "RunBegun":
                 begun[publisher], chunks[publisher] = (block, log), []
+            elif publisher not in begun:
+                continue  # begun before the first block that is read
             elif log.name == "ChunkPublished":
                 chunks[publisher].append(self._chunk(str(raw["transactionHash"]), log))
             elif log.name == "Solvent":

@@ -58,6 +58,7 @@ class BatchReport:
     data_bytes: int
     propose_gas: int
     prove_gas: int
+    finalise_gas: int
     prove_wall_seconds: float
     prove_cpu_seconds: float
     lag_seconds: float

@@ -291,11 +291,19 @@ class Node:
         """Layer 1's newest state, and its queue into the exchange."""
         try:
             self.observed = self.queue.look()
+            self._end_window(self.observed)
             self._check_answered()
             self._take_queue()
             self.layer1_problem = ""
         except (*LAYER1_ERRORS, HistoryError) as error:
             self.layer1_problem = self.chain.trouble or str(error)
+
+    def _end_window(self, seen: Observation) -> None:
+        """A development chain's clock stands while nothing is posted: it goes on to the end of the oldest window when the market's clock has passed it."""
+        if self.deployment.config.optimistic and seen.final < seen.proposed:
+            over_s = self.client.batch(seen.final + 1).proposed_at_s + self.deployment.config.challenge_window_s
+            if self.clock.now_ms() > 1000 * over_s:
+                self.chain.reach(1000 * over_s)
 
     def _take_queue(self) -> None:
         pointer = self.sequencer.exchange.queue_pointer

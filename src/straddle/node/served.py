@@ -62,7 +62,7 @@ class Served:
         return found
 
     async def receipt(self, sequence: int) -> Mapping[str, Any] | None:
-        """Signed anew: the same signature."""
+        """Signed anew, by itself: not as one of the group that it was answered in."""
 
         def look() -> Receipt | None:
             try:

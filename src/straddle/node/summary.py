@@ -70,7 +70,7 @@ def summarise(exchange: Exchange, night: Night, network: Network, figures: Figur
     config, session, happened, verified = exchange.config, exchange.session, night.happened, figures.verified
     fills = [fill for match in session.matches for fill in match.fills]
     trades, batches = max(len(session.matches), 1), max(len(figures.records), 1)
-    gas = sum(record.propose_gas + record.prove_gas for record in figures.records)
+    gas = sum(record.propose_gas + record.prove_gas + record.finalise_gas for record in figures.records)
     traded = {fill.instrument for fill in fills}
     lags = list(figures.lags.values()) or [0.0]
     study = figures.study
@@ -170,6 +170,7 @@ def _batches(exchange: Exchange, figures: Figures) -> list[BatchReport]:
                 data_bytes=record.data_bytes,
                 propose_gas=record.propose_gas,
                 prove_gas=record.prove_gas,
+                finalise_gas=record.finalise_gas,
                 prove_wall_seconds=record.prove_wall_seconds,
                 prove_cpu_seconds=record.prove_cpu_seconds,
                 lag_seconds=round(figures.lags.get(record.number, 0.0), 1),

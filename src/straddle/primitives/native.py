@@ -109,7 +109,8 @@ def sponge(tag: bytes, words: bytes, width: int | None = None) -> bytes:
 
 def keccak256(data: bytes) -> bytes:
     """Ethereum's hash."""
-    return keccak256_many((data,))
+    size = len(data)
+    return _call("straddle_keccak256", WORD_BYTES, struct.pack("=q", size), 1, data, size)
 
 
 def keccak256_many(pieces: Sequence[bytes]) -> bytes:

@@ -123,9 +123,21 @@ def compare(config: CompareConfig, display: Display) -> Comparison:
         with found.time("hedging"):
             fees = HedgePolicy(0, HEDGE_HALF_SPREAD_BPS, FeeSchedule().taker_bps)
             intervals = hedging.intervals(
-                found.flow.maker, market.path, found.flow.end_ms, fees, histories=config.histories, seed=config.night.seed, parameters=market.parameters
+                found.flow.maker,
+                market.path,
+                hedged_until(market, found.flow),
+                fees,
+                histories=config.histories,
+                seed=config.night.seed,
+                parameters=market.parameters,
             )
     return _conclude(config, market, found, baselines, swap, intervals)
+
+
+def hedged_until(market: Market, flow: Flow) -> int:
+    """The first expiry, if the candles reach it: a book is hedged for as long as it lives, not for as long as it was traded. Unix milliseconds."""
+    expiry = next((moment for moment in market.expiries if moment > flow.end_ms), flow.end_ms)
+    return expiry if expiry <= market.path.end_ms else flow.end_ms
 
 
 def _settle(config: CompareConfig, choice: architectures.Choice, market: Market, prover: Prover, found: _Found, display: Display) -> None:
@@ -200,6 +212,7 @@ def _conclude(
         disputes=found.disputes,
         baselines=baselines,
         swap=swap,
+        storage_gas=next(at_positions(each, flow.positions_a_side, "option") for each in baselines if each.scenarios == 48 and not each.tables_in_code),
         grid={row.name: [_dollars(row, each) for each in prices] for row in rows},
         grid_prices=prices,
         blob_crossover=crossovers(found.runs["zk-calldata"], found.runs["zk-blob"]) if {"zk-calldata", "zk-blob"} <= found.runs.keys() else [],
@@ -239,13 +252,10 @@ def _architecture(config: CompareConfig, choice: architectures.Choice, run: Run,
 
 
 def _layer_1(config: CompareConfig, flow: Flow, baselines: Sequence[BaselineGas]) -> Architecture:
-    """The cheaper of the 48-scenario contracts, tables included, at the positions that the flow's traders really held."""
-    trades = sum(flow.trades.values())
+    """The 48-scenario contract that trades for the least, its tables in code, at the positions that the flow's traders really held."""
+    trades, mean = sum(flow.trades.values()), flow.positions_a_side
     updates = flow.instruments_held * len(flow.epochs)
-    pairs = [total for totals in flow.positions.values() for total in totals]
-    mean = max(1.0, sum(pairs) / len(pairs) / 2)
-    comparable = [each for each in baselines if each.scenarios == 48]
-    cheapest = min(comparable, key=lambda each: at_positions(each, mean, "option") * trades + each.update_per_instrument * updates)
+    cheapest = next(each for each in baselines if each.scenarios == 48 and each.tables_in_code)
     option, hedge = at_positions(cheapest, mean, "option"), at_positions(cheapest, mean, "hedge")
     table_gas = cheapest.update_per_instrument * updates / trades
     waits = Waits(SLOT_S / 2, SLOT_S)
@@ -284,7 +294,6 @@ def _dollars(row: Architecture, prices: Prices) -> float:
 
 def _flow_facts(config: CompareConfig, flow: Flow) -> Mapping[str, Any]:
     night = config.night
-    pairs = [total for totals in flow.positions.values() for total in totals]
     return {
         "trades": sum(flow.trades.values()),
         "hedges": sum(flow.hedges.values()),
@@ -298,7 +307,7 @@ def _flow_facts(config: CompareConfig, flow: Flow) -> Mapping[str, Any]:
         "takers": night.takers,
         "accounts_with_positions": len(flow.books),
         "instruments_held": flow.instruments_held,
-        "positions_a_side": sum(pairs) / len(pairs) / 2,
+        "positions_a_side": flow.positions_a_side,
         "chain": night.chain.name,
         "prices": night.prices.name,
         "fills": sum(len(closed.batch.fills) for closed in flow.closed),

@@ -73,6 +73,12 @@ class Flow:
     """Instruments in which anybody held a position."""
     end_ms: int = 0
 
+    @property
+    def positions_a_side(self) -> float:
+        """Mean over the fills of what one of the two sides holds afterwards; at least 1."""
+        pairs = [total for totals in self.positions.values() for total in totals]
+        return max(1.0, sum(pairs) / len(pairs) / 2)
+
 
 def trade(config: DemoConfig, market: Market, network: Network, folder: Path) -> Flow:
     """Deposits on `network`, then the night. SessionError when the flow holds no trade at all."""

@@ -71,14 +71,19 @@ class Run:
         return sum(batch.hedges for batch in self.batches)
 
     @property
+    def trading(self) -> tuple[BatchCost, ...]:
+        """Batches that hold trades. The others list instruments and open accounts, once."""
+        return tuple(batch for batch in self.batches if batch.trades)
+
+    @property
     def gas(self) -> int:
-        """Of all batches: proposals, proofs or finalisations."""
-        return sum(batch.propose_gas + batch.final_gas for batch in self.batches)
+        """Of the batches that hold trades: proposals, proofs or finalisations."""
+        return sum(batch.propose_gas + batch.final_gas for batch in self.trading)
 
     @property
     def blob_gas(self) -> int:
-        """Of all batches."""
-        return GAS_A_BLOB * sum(batch.blobs for batch in self.batches)
+        """Of the batches that hold trades."""
+        return GAS_A_BLOB * sum(batch.blobs for batch in self.trading)
 
     @property
     def gas_per_trade(self) -> float:
@@ -93,7 +98,7 @@ class Run:
     @property
     def bytes_per_trade(self) -> float:
         """Calldata of proposals, or the blobs' full size, a trade."""
-        return sum(batch.calldata_bytes + 131_072 * batch.blobs for batch in self.batches) / self.trades
+        return sum(batch.calldata_bytes + 131_072 * batch.blobs for batch in self.trading) / self.trades
 
     def dollars_per_trade(self, prices: Prices) -> float:
         """Batches and tables' inputs."""

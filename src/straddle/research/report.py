@@ -38,6 +38,8 @@ class Comparison:
     disputes: tuple[Dispute, ...]
     baselines: tuple[BaselineGas, ...]
     swap: SwapGas
+    storage_gas: float
+    """Of the baseline's option trade with 48 scenarios in storage, at the flow's positions."""
     grid: Mapping[str, Sequence[float]]
     """Architecture -> dollars a trade at `grid_prices`."""
     grid_prices: tuple[Prices, ...]
@@ -56,7 +58,7 @@ class Comparison:
 
     def rows(self) -> tuple[Row, ...]:
         """The table."""
-        return rows(self.architectures, self.transits, self.hedges, self.architectures[-1])
+        return rows(self.architectures, self.transits, self.hedges, self.storage_gas)
 
 
 def show(console: Console, found: Comparison) -> None:
@@ -105,7 +107,13 @@ def as_json(found: Comparison) -> dict[str, Any]:
         name: [asdict(each) for each in getattr(found, name)] for name in ("architectures", "disputes", "baselines", "grid_prices", "intervals", "margins")
     }
     ones = {name: asdict(getattr(found, name)) for name in ("prices", "swap", "margins_total")}
-    rest = {"runs": runs, "transits": transits, "hedges": {name: asdict(choice) for name, choice in found.hedges.items()}, "notional_usd": found.notional_usd}
+    rest = {
+        "runs": runs,
+        "transits": transits,
+        "hedges": {name: asdict(choice) for name, choice in found.hedges.items()},
+        "notional_usd": found.notional_usd,
+        "storage_gas": found.storage_gas,
+    }
     names = [architecture.name for architecture in found.architectures]
     explained = [{"name": row.name, "means": row.means, "cells": dict(zip(names, row.cells, strict=True))} for row in found.rows()]
     return {"schema": SCHEMA, **whole, **lists, **ones, **rest, "rows": explained}

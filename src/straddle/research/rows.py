@@ -40,19 +40,20 @@ def dollars(amount: float) -> str:
 Cell = Callable[[Architecture], "str | None"]
 
 
-def rows(found: Sequence[Architecture], transits: Mapping[str, Transit], hedges: Mapping[str, HedgeChoice], baseline: Architecture) -> tuple[Row, ...]:
-    """All rows; columns in the order of `found`."""
-    measures = (*_costs(baseline), *_waits(), *_consequences(transits, hedges))
+def rows(found: Sequence[Architecture], transits: Mapping[str, Transit], hedges: Mapping[str, HedgeChoice], in_storage: float) -> tuple[Row, ...]:
+    """All rows; columns in the order of `found`, whose last is the baseline. `in_storage`: gas of its trade with tables in storage."""
+    measures = (*_costs(found[-1], in_storage), *_waits(), *_consequences(transits, hedges))
     return tuple(Row(name, means, tuple(cell(each) for each in found)) for name, cell, means in measures)
 
 
-def _costs(baseline: Architecture) -> tuple[tuple[str, Cell, str], ...]:
-    def ratio(each: Architecture) -> str | None:
-        return None if each is baseline else f"{baseline.gas_per_trade / each.gas_per_trade:,.0f} x"
+def _costs(baseline: Architecture, in_storage: float) -> tuple[tuple[str, Cell, str], ...]:
+    def ratio(each: Architecture, gas: float) -> str | None:
+        return None if each is baseline else f"{gas / each.gas_per_trade:,.1f} x"
 
     return (
-        ("gas a trade", lambda a: f"{a.gas_per_trade:,.0f}", "Layer-1 gas, calldata included, of all batches over all trades; without the tables' inputs."),
-        ("layer-1 trade over this", ratio, "How many trades settle here for the gas of one on layer 1."),
+        ("gas a trade", lambda a: f"{a.gas_per_trade:,.0f}", "Layer-1 gas, calldata included, of batches with trades over their trades; no tables."),
+        ("layer-1 trade over this", lambda a: ratio(a, baseline.gas_per_trade), "How many trades settle here for the gas of one on layer 1, tables in code."),
+        ("the same, tables in storage", lambda a: ratio(a, in_storage), "Reads cost more there, and new tables half as much."),
         ("gas a hedge", lambda a: f"{a.gas_per_hedge:,.0f}", "A hedge is a trade of one leg in the perpetual."),
         (
             "tables, gas a trade",

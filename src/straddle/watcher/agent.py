@@ -20,6 +20,8 @@ from straddle.watcher.watcher import Watcher, WatchError
 
 CHALLENGE_GAS = 200_000
 """Of a challenge and the void that follows it, with room: what a wallet needs besides the bond."""
+LAST_PART = 3
+"""In the last third of its window a wrong batch is challenged whatever becomes of those before it."""
 
 
 class BatchProver(Protocol):
@@ -99,18 +101,23 @@ class Agent:
             return
 
     def _challenge(self, now_s: int) -> None:
-        """Every wrong batch within its window that nobody has challenged."""
+        """The first wrong batch at once: what follows goes with it, and may be a proper step from its false state, whose proof would take the bond.
+
+        Yet the first one may turn out to be provable, and late. So a later one is challenged too when its window comes to its end before that is settled.
+        """
         window = self._client.deployment.config.challenge_window_s
+        earlier = False
         for posted, judged in self._watcher.standing():
             number = posted.batch_number
-            if not Verdict(judged.verdict).challenged or number in self._watcher.history.challenges or number in self._watcher.history.proven:
+            if not Verdict(judged.verdict).challenged or number in self._watcher.history.proven:
                 continue
-            if not self._stands(number, posted.header_hash) or not self._open(number):
-                continue
-            if now_s > self._client.batch(number).proposed_at_s + window:
-                self.troubles[f"challenge batch {number}"] = "its window is over"
-            elif self._has_funds(number):
-                self._try(f"challenge batch {number}", partial(self._client.challenge, self._sender, number))
+            if number not in self._watcher.history.challenges and self._stands(number, posted.header_hash) and self._open(number):
+                since_s = now_s - self._client.batch(number).proposed_at_s
+                if since_s > window:
+                    self.troubles[f"challenge batch {number}"] = "its window is over"
+                elif (not earlier or since_s > window - window // LAST_PART) and self._has_funds(number):
+                    self._try(f"challenge batch {number}", partial(self._client.challenge, self._sender, number))
+            earlier = True
 
     def _prove(self) -> None:
         """The challenged batch whose answer is due first, one at a time, as long as it holds."""

@@ -17,6 +17,7 @@ from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
 from straddle.core.instruments import Retirement, Settlement
 from straddle.core.params import Params
+from straddle.core.risk_table import RiskTable
 from straddle.l1.deployment import Deployment
 from straddle.l1.events import BatchProposed, EpochSubmitted
 from straddle.proving.checker import check
@@ -93,33 +94,37 @@ class Examiner:
         except (LedgerError, ValueError) as error:
             return Examined(Verdict.WRONG, str(error))
         notes = (*word_faults(body.listings, set(before.listed.settled), state), *_older_table(posted, effects, epochs))
+        table = self._table(effects, rebuilt, epochs)
         if not self.deployment.config.optimistic:
-            return Examined(Verdict.REBUILT, notes=notes, after=state)
+            return Examined(Verdict.REBUILT, notes=notes if isinstance(table, RiskTable) else (*notes, table), after=state)
+        if not isinstance(table, RiskTable):
+            return Examined(Verdict.UNFOUNDED, table, notes, state)
         try:
-            return self._statement(posted, rebuilt, epochs, notes, state)
+            return self._statement(posted, replace(rebuilt, table=table.rows), notes, state)
         except TranscriptError as error:
             return Examined(Verdict.UNFOUNDED, str(error), notes, state)
-        except RiskInputError as error:
-            return Examined(Verdict.UNFOUNDED, f"epoch {effects.epoch}: its published inputs give no table: {error}", notes, state)
         except Exception as error:  # whatever a proposer's rows make of the checker, it must not end the watch
             return Examined(Verdict.UNFOUNDED, f"its rows cannot be checked: {error!r}", notes, state)
 
-    def _statement(
-        self, posted: BatchProposed, rebuilt: Rebuilt, epochs: Mapping[int, EpochSubmitted], notes: tuple[str, ...], after: CommittedState
-    ) -> Examined:
-        effects = rebuilt.effects
+    def _table(self, effects: Effects, rebuilt: Rebuilt, epochs: Mapping[int, EpochSubmitted]) -> RiskTable | str:
+        """The batch's risk table from the published inputs, or why they do not give it."""
         epoch = epochs.get(effects.epoch)
         if epoch is None:
-            return Examined(Verdict.UNFOUNDED, f"epoch {effects.epoch} was never recorded", notes, after)
-        table, root = recompute_table(epoch.inputs, rebuilt.listed, self.parameters)
+            return f"epoch {effects.epoch} was never recorded"
+        try:
+            table, root = recompute_table(epoch.inputs, rebuilt.listed, self.parameters)
+        except (RiskInputError, ValueError) as error:
+            return f"epoch {effects.epoch}: its published inputs give no table: {error}"
         if root != effects.risk_root:
-            reason = f"risk root {effects.risk_root:#x}, expected {root:#x} from the published inputs of epoch {effects.epoch}"
-            return Examined(Verdict.UNFOUNDED, reason, notes, after)
+            return f"risk root {effects.risk_root:#x}, expected {root:#x} from the published inputs of epoch {effects.epoch}"
+        return table
+
+    def _statement(self, posted: BatchProposed, rebuilt: Rebuilt, notes: tuple[str, ...], after: CommittedState) -> Examined:
         transcript = decode(posted.transcript, self.preset)
         public = self.public(posted)
         # The checker knows no blobs: it evaluates the body as calldata's is.
         plain = replace(public, y_body=evaluate(posted.body or (), public.z))
-        witness = complete(transcript, replace(rebuilt, table=table.rows), self.preset.name, plain)
+        witness = complete(transcript, rebuilt, self.preset.name, plain)
         failure = check(witness, self.preset)
         if failure is not None:
             return Examined(Verdict.UNFOUNDED, f"{failure.rule}: {failure.detail}", notes, after)

@@ -60,7 +60,7 @@ class Follower:
         while self._read < head:
             last = min(self._read + BLOCKS_PER_QUERY, head)
             block_hash = str(self._rpc.block(last)["hash"])
-            logs = self._rpc.logs(self._deployment.rollup, self._read + 1, last)
+            logs = self._rpc.logs(self._deployment.log_addresses, self._read + 1, last)
             if str(self._rpc.block(last)["hash"]) != block_hash:
                 return undone  # the chain moved between the two questions: begin again next time
             self._take(logs)

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from straddle.l1.deployment import Deployment
+from straddle.primitives.nesting import check_nesting
 from straddle.watcher.store import Store
 
 TIMEOUT_S = 30.0
@@ -76,6 +77,7 @@ class Peer:
     def _call(self, path: str, *, missing: bool = False) -> Any:
         try:
             response = self._client.get(path)
+            check_nesting(response.content)
             found = response.json()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PeerError(f"--peer {self.url}: no watcher answers: {type(error).__name__} {error}. Start one with `straddle watch --serve PORT`") from error

@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS states (batch INTEGER PRIMARY KEY, header TEXT NOT NU
 """
 
 STATES_KEPT = 2
+CHECKPOINTS_KEPT = 1024
+"""A reorg to before the oldest one is read from the rollup's first block again."""
 
 
 class StoreError(RuntimeError):
@@ -78,6 +80,7 @@ class Store:
                 "INSERT INTO logs VALUES (?, ?, ?)", [(int(log["blockNumber"], 16), int(log["logIndex"], 16), json.dumps(log)) for log in logs]
             )
             self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (block, block_hash))
+            self._db.execute(f"DELETE FROM checkpoints WHERE block NOT IN (SELECT block FROM checkpoints ORDER BY block DESC LIMIT {CHECKPOINTS_KEPT})")
             self._db.execute("COMMIT")
 
     def go_back(self, block: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from straddle.commitments.data import QueueEntry
 from straddle.commitments.ledger import CommittedState
@@ -13,7 +14,7 @@ from straddle.commitments.preset import Preset
 from straddle.commitments.state_copy import StateCopyError, dump_state, load_state
 from straddle.core.params import Params
 from straddle.l1.deployment import Deployment, DeploymentError
-from straddle.l1.events import BatchProposed
+from straddle.l1.events import BatchChallenged, BatchesVoided, BatchFinalised, BatchProposed, BatchProven, Event, Frozen
 from straddle.l1.history import History
 from straddle.l1.queue import queue_commands
 from straddle.proving.witness import Witness
@@ -66,6 +67,8 @@ class Watcher:
         self._final_header = b""
         self._begun = False
         """Whether a kept state was looked for: layer 1 has to be read before."""
+        self._told: tuple[History | None, int] = None, 0
+        """The history whose events were told, and how many of them."""
         self._tip, self._applied = self._final.copy(), list[bytes]()
         """State after the newest batch whose data lead anywhere, and the headers of the proposals that led there from the final state."""
 
@@ -100,8 +103,19 @@ class Watcher:
             pass  # each is layer 1's own after one round
         self._judge()
         self._advance_final()
+        self._tell()
         kept = {posted.header_hash for posted in self.history.batches[self._final.batch_number :]}
         self._judged = {header: judged for header, judged in self._judged.items() if header in kept}
+
+    def _tell(self) -> None:
+        """What happened on layer 1 since the last step; of the time before the watch, only challenges that are open."""
+        history, events = self.history, self.history.events
+        known, count = self._told
+        for event in events[count:] if known is history else history.challenges.values():
+            line = happened(event)
+            if line:
+                self._report(line)
+        self._told = history, len(events)
 
     def witness(self, posted: BatchProposed, beneficiary: int) -> Witness:
         """The whole witness of a standing batch that holds, for a proof that names `beneficiary`. WatchError: it does not hold, or does not stand."""
@@ -234,3 +248,20 @@ class Watcher:
             self._final_header = self._applied.pop(0)
         if self._final.batch_number >= self._copied + COPY_EVERY:
             self.keep_copy()
+
+
+def happened(event: Event) -> str:
+    """An event as a line; empty for those that are told otherwise."""
+    match event:
+        case BatchChallenged():
+            due = datetime.fromtimestamp(event.due_s, UTC)
+            return f"batch {event.batch_number} challenged by {event.challenger}: a proof is due by {due:%Y-%m-%d %H:%M:%S} UTC"
+        case BatchProven():
+            return f"batch {event.batch_number} proven, paid to {event.beneficiary}"
+        case BatchFinalised():
+            return f"batch {event.batch_number} final"
+        case BatchesVoided():
+            return f"batches {event.first} to {event.last} void"
+        case Frozen():
+            return "frozen: no proposal any more, exits follow (straddle exit)"
+    return ""

@@ -42,6 +42,7 @@ def batch(**changes: Any) -> BatchReport:
         "data_bytes": 640,
         "propose_gas": 7,
         "prove_gas": 8,
+        "finalise_gas": 0,
         "prove_wall_seconds": 1.5,
         "prove_cpu_seconds": 2.5,
         "lag_seconds": 3.0,

@@ -70,6 +70,8 @@ def test_a_malformed_file_is_refused_by_name(state: CommittedState) -> None:
     raw = json.loads(saved.to_json())
     cases = [
         ("{", "not JSON"),
+        ("[" * 200_000, "not JSON"),
+        ("\ud800", "not JSON"),
         ("[]", "found list, expected the fields"),
         (edited(saved, extra=1), "found .*extra"),
         (edited(saved, format="other"), "format: 'other'"),

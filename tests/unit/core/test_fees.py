@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.market import INSTRUMENTS, row
 
-from straddle.core.fees import FeeSchedule, fill_fee, worst_unit_fee
+from straddle.core.fees import FeeSchedule, fill_fee, fill_fees, worst_unit_fee
 from straddle.core.orders import Leg, Order, Side, outright
 from straddle.core.risk_table import RiskTable
 
@@ -28,6 +28,12 @@ SCHEDULE = FeeSchedule()
 )
 def test_fill_fee(bps: int, index: int, row_: object, price: int, size: int, fee: int) -> None:
     assert fill_fee(bps, SCHEDULE, index, row_, price, size) == fee  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 10_000), st.integers(1, 10**7), st.integers(-100, 10**6), st.integers(0, 10**6), st.booleans())
+def test_both_fees_are_those_of_each(taker: int, maker: int, cap: int, index: int, price: int, size: int, linear: bool) -> None:
+    schedule, row_ = FeeSchedule(taker, maker, cap), PERPETUAL_ROW if linear else CALL_ROW
+    assert fill_fees(schedule, index, row_, price, size) == tuple(fill_fee(bps, schedule, index, row_, price, size) for bps in (taker, maker))
 
 
 @given(st.integers(1, 10**7), st.integers(14_000, 26_000), st.integers(0, 6_000), st.integers(1, 10**6), st.sampled_from(Side), st.sampled_from([1, 3]))

@@ -141,6 +141,7 @@ def test_anvils_beacon_interface_gives_the_same(anvil_binary):
     [
         (httpx.Response(404, json={"message": "pruned"}), "status 404"),
         (httpx.Response(200, text="<html>"), "no answer from the beacon node: JSONDecodeError"),
+        (httpx.Response(200, content=b"[" * 200_000), "no answer from the beacon node: ValueError brackets nested"),
         (httpx.Response(200, json={"data": []}), "none in slot 5"),
         (httpx.Response(200, json={"data": ["0x1234"]}), "gave no blob of 131072 bytes"),
         (httpx.Response(200, json={"data": ["0x" + "zz" * BLOB_BYTES]}), "gave no blob of 131072 bytes"),

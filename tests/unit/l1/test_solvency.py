@@ -73,6 +73,7 @@ def client(chain: Chain) -> SolvencyClient:
 
 def test_concluded_runs_are_read_with_their_chunks() -> None:
     chain = Chain()
+    chain.publish(OTHER)  # of a run whose beginning is not read
     chain.begin(PUBLISHER)
     chain.publish(PUBLISHER, replace(CHUNK, cash=1))
     chain.begin(OTHER)
@@ -82,11 +83,11 @@ def test_concluded_runs_are_read_with_their_chunks() -> None:
     chain.conclude(PUBLISHER)
     (solvent,) = client(chain).published()
     assert (solvent.publisher, solvent.batch_number, solvent.fund, solvent.lacking_e4) == (PUBLISHER, 12, -8, 4)
-    assert (solvent.begun_block, solvent.block_number, solvent.state_root, solvent.risk_root) == (4, 7, 6, 7)
+    assert (solvent.begun_block, solvent.block_number, solvent.state_root, solvent.risk_root) == (5, 8, 6, 7)
     assert solvent.chunks == (CHUNK,)
     chain.conclude(OTHER)
     assert [item.publisher for item in client(chain).published()] == [PUBLISHER, OTHER]
-    assert client(chain).published(6) == []
+    assert client(chain).published(7) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.history import HistoryError
 from straddle.l1.sender import Sender
 from straddle.node import chain as module
-from straddle.node.chain import ChainMismatch, DevChain, Observation, QueueReader, queued_micros
+from straddle.node.chain import ChainMismatch, DevChain, Observation, QueueReader, Settlement, queued_micros
 from straddle.node.config import ConfigError
 from straddle.node.keys import NodeKeys, warn_of_readers
 
@@ -24,8 +24,14 @@ class Chain:
 
     def __init__(self) -> None:
         self.blocks: list[list[int]] = [[]]
-        self.deployment = SimpleNamespace(start_block=0, rollup="0x1")
-        self.rpc = SimpleNamespace(block_number=lambda: len(self.blocks) - 1, logs=self.logs, block=lambda number: {"hash": repr(self.blocks[: number + 1])})
+        self.deployment = SimpleNamespace(start_block=0, rollup="0x1", config=SimpleNamespace(sequencer="0x5"))
+        self.rpc = SimpleNamespace(
+            block_number=lambda: len(self.blocks) - 1,
+            logs=self.logs,
+            block=lambda number: {"hash": repr(self.blocks[: number + 1])},
+            time_s=lambda: GENESIS_S + len(self.blocks),
+        )
+        self.answered = 2
 
     def logs(self, address: str, first: int, last: int) -> list[dict[str, str]]:
         return [
@@ -42,6 +48,31 @@ class Chain:
 
     def row(self) -> int:
         return 77
+
+    def queue_answered(self) -> int:
+        return self.answered
+
+    def queue_length(self) -> int:
+        return sum(map(len, self.blocks))
+
+    def entry_time_s(self, index: int) -> int:
+        return GENESIS_S + index
+
+    def frozen(self) -> bool:
+        return False
+
+    def permissionless(self) -> bool:
+        return True
+
+    def open_challenges(self) -> int:
+        return 1
+
+    def reserved_wei(self) -> int:
+        return 9
+
+    def wei_owed(self, owner: str) -> int:
+        assert owner == "0x5"
+        return 8
 
 
 class Decoder:
@@ -61,7 +92,10 @@ def test_entries_count_when_they_are_confirmed_and_are_seen_before(chain: Chain)
     chain.blocks += [[0, 1], [], [2]]
     seen = reader.look()
     assert [entry.index for entry in reader.entries] == [0, 1]
-    assert seen == Observation(3, 5, 4, 77, ((0, 1_000), (1, 2_000), (2, 3_000)))
+    settlement = Settlement(GENESIS_S + 4, False, True, 1, GENESIS_S + 2, 1, 9, 8)
+    assert seen == Observation(3, 5, 4, 77, ((0, 1_000), (1, 2_000), (2, 3_000)), settlement)
+    chain.answered = 3
+    assert (settlement := reader.look().settlement).unanswered == 0 and settlement.oldest_unanswered_s is None
     assert queued_micros(seen, 1) == 5_000
     chain.blocks += [[], []]
     reader.look()

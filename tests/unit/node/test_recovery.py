@@ -59,7 +59,7 @@ def test_data_that_contradict_themselves_are_refused(run: Run, history: History)
         recover(run, history)
     again = history_of(run)
     again.final[2] = dataclasses.replace(again.final[2], state_root=7)
-    with pytest.raises(RecoveryError, match="batch 3: the data give root 0x[0-9a-f]+, layer 1 has 0x7"):
+    with pytest.raises(RecoveryError, match=r"batch 3: the data give root 0x[0-9a-f]+, layer 1 has 0x7"):
         recover(run, again)
 
 

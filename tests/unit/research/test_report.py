@@ -47,6 +47,7 @@ def comparison() -> Comparison:
         disputes=(Dispute("fraud challenged", 150_000, 86_500.0, -(10**18), 10**18, 0),),
         baselines=(BASE,),
         swap=SwapGas(500_000, 66_000, 100),
+        storage_gas=345_000.0,
         grid={name: [float(i + 1) for i in range(len(prices))] for name in names},
         grid_prices=prices,
         blob_crossover=crossovers(RUN, BLOB_RUN),
@@ -71,11 +72,16 @@ def test_a_run_adds_up():
     assert BLOB_RUN.dollars_per_trade(REFERENCE) == pytest.approx(REFERENCE.dollars(BLOB_RUN.gas + 300_000, 262_144) / 100)
 
 
+def test_batches_without_trades_are_not_charged_to_trades():
+    opening = replace(BATCH, number=0, trades=0)
+    assert replace(RUN, batches=(opening, *RUN.batches)).gas_per_trade == RUN.gas_per_trade
+
+
 def test_every_row_explains_itself_and_has_a_cell_for_every_architecture():
     for row in comparison().rows():
         assert row.means.endswith(".") and len(row.cells) == 2, row.name
     ratio = next(row for row in comparison().rows() if row.name == "layer-1 trade over this")
-    assert ratio.cells == (f"{250_000 / RUN.gas_per_trade:,.0f} x", None)
+    assert ratio.cells == (f"{250_000 / RUN.gas_per_trade:,.1f} x", None)
 
 
 def test_the_page_and_the_terminal_show_every_row_and_what_made_them():

@@ -1,0 +1,86 @@
+"""What an exchange owes against what it holds, and when a proof is due."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from support.holdings import DOMAIN, Portfolio, state_of
+from support.market import CALL, table
+from support.session import Run
+
+from straddle.cli import solvency as command
+from straddle.l1.events import QueueEntryAdded
+from straddle.l1.rpc import Rpc, RpcError
+from straddle.node.counting import Books, count, row_at, unanswered_deposits
+from straddle.node.recovery import RecoveryError
+
+from .test_verify import PLACE, deployment_of, history_of
+
+STATE = state_of({3: Portfolio(9_000_000, {CALL: 10}), 4: Portfolio(8_000_000, {CALL: -10}), 9: Portfolio(5)})
+
+
+def books(**changes: Any) -> Books:
+    holdings = count(STATE, table(), DOMAIN, 2, 3)
+    return Books(replace(holdings, **changes), holdings.cash + 700, 700)
+
+
+def test_books_that_hold_and_books_that_do_not() -> None:
+    assert books().problems == [] and books().holdings.cash == 17_000_005
+    assert replace(books(), row=None).problems == []
+    assert "are not the vault's row, 5" in replace(books(), row=5).problems[0]
+    assert "are not the vault's row" in replace(books(), deposits=0).problems[0]
+    (owed,) = books(debts=3, claims=books().holdings.claims + 3).problems
+    assert "accounts owe 3 micro-dollars" in owed
+    assert books(nets=(0, -4, 0)).problems == ["positions in row 2 of the risk table sum to -4 lots, expected 0"]
+
+
+def test_deposits_that_no_batch_has_answered(run: Run) -> None:
+    history = history_of(run)
+    deposits = [entry.word_1 for entry in history.queue if entry.kind == 1]
+    assert unanswered_deposits(history, 0, 99) == sum(deposits)
+    assert unanswered_deposits(history, len(history.final), 99) == 0
+    late = QueueEntryAdded(**(PLACE | {"block_number": 50}), index=len(history.queue), kind=1, account=3, owner=1, word_1=77, word_2=0)
+    history.queue.append(late)
+    assert unanswered_deposits(history, len(history.final), 50) == 77 and unanswered_deposits(history, len(history.final), 49) == 0
+
+
+def test_a_node_that_has_forgotten_a_block_says_nothing_of_its_row(run: Run) -> None:
+    def forgotten(to: str, data: bytes, block: int) -> bytes:
+        raise RpcError("eth_call", -32000, "missing trie node")
+
+    deployment = deployment_of(run)
+    assert row_at(cast(Rpc, SimpleNamespace(eth_call=forgotten)), deployment, 7) is None
+    assert row_at(cast(Rpc, SimpleNamespace(eth_call=lambda to, data, block: block.to_bytes(32, "big"))), deployment, 7) == 7
+
+
+class Enough(Exception):
+    """Layer 1 has no more to say in this test."""
+
+
+def due(finals: list[int], every: int | None, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Final batches at which a proof is made while layer 1 goes through these."""
+
+    def final_batch() -> int:
+        if not finals:
+            raise Enough
+        return finals.pop(0)
+
+    made = object.__new__(command._Command)
+    made._rollup = cast(Any, SimpleNamespace(final_batch=final_batch))
+    monkeypatch.setattr(command.time, "sleep", lambda seconds: None)
+    found: list[int] = []
+    with suppress(Enough):
+        for batch in made._due(every):
+            found.append(batch)
+    return found
+
+
+def test_a_proof_is_due_once_or_after_so_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert due([4], None, monkeypatch) == [4]
+    with pytest.raises(RecoveryError, match="no batch is final yet"):
+        due([0], None, monkeypatch)
+    assert due([0, 0, 2, 3, 4, 5, 6, 9, 11], 3, monkeypatch) == [2, 5, 9]

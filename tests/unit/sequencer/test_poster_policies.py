@@ -1,0 +1,316 @@
+"""The poster's strategies: proofs only for what is challenged, bodies with a committee whose quorum comes and goes. Whatever moment the node dies at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from straddle.commitments.challenge import challenge, genesis_header_hash
+from straddle.commitments.policy import Data
+from straddle.commitments.state_copy import load_state
+from straddle.proving.keys import Proof
+from straddle.proving.vector import PostedBatch
+from straddle.sequencer.batch_file import BatchFile, PosterError, Status, StoredBatch
+from straddle.sequencer.placing import QuorumAway, WithCommittee
+from straddle.sequencer.poster import Landed, Poster
+from straddle.sequencer.sequencer import ClosedBatch
+from straddle.sequencer.settling import ProveWhenChallenged
+
+from . import market
+from .test_poster import FACTS, PRESET, Died, FakeChain, FakeProver, closed_batches, epoch, opened
+
+# ---------------------------------------------------------------- a proof when challenged
+
+
+class OptimisticChain(FakeChain):
+    """A proof makes a batch final only in its turn; else the window, which is over for batches up to `over`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.final: list[int] = []
+        self.proofs: dict[int, Proof] = {}
+        self.challenges: dict[int, int] = {}
+        """Batch -> when its answer is due."""
+        self.over = 0
+        self.collected = 0
+
+    def final_batch(self) -> int:
+        return len(self.final)
+
+    def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
+        self._step()
+        number = batch.effects.batch_number
+        assert len(self.final) < number <= len(self.proposed) and number not in self.proofs
+        assert self.proposed[number - 1].header_hash == batch.header_hash and proof.public[1] == batch.witness.public.z
+        self.proofs[number] = proof
+        self.challenges.pop(number, None)
+        if number == len(self.final) + 1:
+            self.final.append(number)
+        self._step()
+        return Landed(f"0xv{number}", 200)
+
+    def challenged(self, numbers: Sequence[int]) -> list[int]:
+        return sorted((number for number in numbers if number in self.challenges), key=lambda number: self.challenges[number])
+
+    def may_finalise(self, number: int) -> bool:
+        assert number == len(self.final) + 1
+        return number in self.proofs or (number <= self.over and number not in self.challenges)
+
+    def finalise(self, batch: PostedBatch) -> Landed:
+        self._step()
+        number = batch.effects.batch_number
+        assert self.may_finalise(number) and self.proposed[number - 1].header_hash == batch.header_hash
+        self.final.append(number)
+        self._step()
+        return Landed(f"0xf{number}", 50)
+
+    def collect(self) -> None:
+        self.collected += 1
+
+
+def optimistic(folder: Path, chain: OptimisticChain, prover: FakeProver, closed: Sequence[ClosedBatch], early: Callable[[int], bool] | None = None) -> Poster:
+    file = opened(folder)
+    settling = ProveWhenChallenged(file, chain, early) if early else ProveWhenChallenged(file, chain)
+    poster = Poster(file, FACTS, chain, prover, settling=settling)
+    for number in range(1, 5):
+        poster.add_epoch(epoch(number))
+    for batch in closed:
+        poster.add(batch)
+    return poster
+
+
+def test_nothing_is_proved_that_nobody_challenges(path: Path, tmp_path: Path) -> None:
+    closed, chain, prover = closed_batches(path), OptimisticChain(), FakeProver()
+    poster = optimistic(tmp_path, chain, prover, closed)
+    assert poster.post() == [] and len(chain.proposed) == len(closed) and chain.final == []
+    assert {record.status for record in poster.records()} == {Status.PROPOSED}
+    chain.over = 2
+    assert [record.number for record in poster.post()] == [1, 2]
+    chain.over = len(closed)
+    done = poster.post()
+    assert [record.number for record in done] == list(range(3, len(closed) + 1)) and prover.batches == [] and chain.collected == len(closed)
+    assert all((record.status, record.finalise_transaction, record.finalise_gas) == (Status.VERIFIED, f"0xf{record.number}", 50) for record in done)
+    poster.close()
+
+
+def test_challenged_batches_are_proved_the_most_urgent_first_and_hold_up_what_follows(path: Path, tmp_path: Path) -> None:
+    closed, chain, prover = closed_batches(path), OptimisticChain(), FakeProver()
+    poster = optimistic(tmp_path, chain, prover, closed)
+    poster.post()
+    chain.challenges, chain.over = {2: 900, 3: 500}, len(closed)
+    done = poster.post()
+    assert prover.batches == [3, 2]  # by the date of the answer
+    assert sorted(chain.proofs) == [2, 3] and [record.number for record in done] == list(range(1, len(closed) + 1))
+    record = poster.record(2)
+    assert record is not None and (record.prove_transaction, record.prove_gas) == ("0xv2", 200)
+    poster.close()
+
+
+def test_early_proofs_end_the_wait(path: Path, tmp_path: Path) -> None:
+    closed, chain, prover = closed_batches(path), OptimisticChain(), FakeProver()
+    poster = optimistic(tmp_path, chain, prover, closed, early=lambda number: number != 2)
+    poster.post()
+    assert prover.batches == [1, *range(3, len(closed) + 1)] and chain.final == [1]
+    chain.over = 2
+    poster.post()
+    assert chain.final == list(range(1, len(closed) + 1)) and 2 not in chain.proofs
+    poster.close()
+
+
+def test_wherever_the_node_dies_a_challenge_is_answered_once(path: Path, tmp_path: Path) -> None:
+    closed = closed_batches(path)
+
+    def run(folder: Path, chain: OptimisticChain, prover: FakeProver) -> None:
+        poster = optimistic(folder, chain, prover, closed)
+        try:
+            poster.post()
+            if 2 not in chain.proofs:
+                chain.challenges = {2: 900}
+            chain.over = len(closed)
+            poster.post()
+        finally:
+            poster.close()
+
+    whole, prover = OptimisticChain(), FakeProver()
+    run(tmp_path / "whole", whole, prover)
+    assert prover.batches == [2] and len(whole.final) == len(closed)
+    for moment in range(1, whole.calls + 1):
+        chain, prover, folder = OptimisticChain(), FakeProver(), tmp_path / f"dies-at-{moment}"
+        chain.die_at = moment
+        with pytest.raises(Died):
+            run(folder, chain, prover)
+        run(folder, chain, prover)
+        assert chain.final == whole.final and list(chain.proofs) == prover.batches == [2]
+
+
+def test_a_reorg_that_undoes_finality_is_made_good(path: Path, tmp_path: Path) -> None:
+    closed, chain, prover = closed_batches(path), OptimisticChain(), FakeProver()
+    poster = optimistic(tmp_path, chain, prover, closed)
+    chain.over = len(closed)
+    poster.post()
+    del chain.final[1:], chain.proposed[2:]
+    again = poster.post()
+    assert [record.number for record in again] == list(range(2, len(closed) + 1)) and len(chain.final) == len(closed) and prover.batches == []
+    poster.close()
+
+
+# ---------------------------------------------------------------- data with a committee
+
+
+@dataclass
+class Members:
+    """Certifies with as many as are there; remembers what it was asked."""
+
+    there: int = 7
+    asked: list[tuple[int, Data]] = field(default_factory=list)
+
+    def certify(self, number: int, data_of: Callable[[int], tuple[StoredBatch, bytes]]) -> tuple[bytes, ...]:
+        batch, inputs = data_of(number)
+        assert (batch.number, inputs) == (number, b"inputs")
+        assert batch.parent_header_hash == (data_of(number - 1)[0].header_hash if number > 1 else genesis_header_hash(FACTS.genesis_root))
+        self.asked.append((number, batch.place.data))
+        return tuple(bytes([i]) * 65 for i in range(self.there))
+
+
+class ValidiumChain(FakeChain):
+    """Checks that the challenge binds the place and the parent, and the order: certified, or in calldata behind a copy of the state before the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copies: dict[int, bytes] = {}
+
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+        parent = self.proposed[-1].header_hash if self.proposed else genesis_header_hash(FACTS.genesis_root)
+        number, words, body = batch.effects.batch_number, batch.effects_words, batch.body_words
+        z = challenge(FACTS.chain_id, FACTS.rollup, FACTS.vk_id, number, parent, words, body, batch.witness.public.c, batch.place)
+        assert z == batch.witness.public.z
+        assert len(certificates) == (6 if batch.place.data is Data.COMMITTEE else 0)
+        before_in_calldata = bool(self.proposed) and self.proposed[-1].place.data is Data.CALLDATA
+        assert batch.place.data is Data.COMMITTEE or before_in_calldata or batch.effects.old_state_root in self.copies
+        return super().propose(batch)
+
+    def post_snapshot(self, state_root: int, data: bytes) -> None:
+        self._step()
+        self.copies[state_root] = data
+        self._step()
+
+    @property
+    def places(self) -> list[Data]:
+        return [batch.place.data for batch in self.proposed]
+
+
+@dataclass
+class Validium:
+    """A poster with a committee, and a clock."""
+
+    folder: Path
+    chain: ValidiumChain
+    members: Members = field(default_factory=Members)
+    prover: FakeProver = field(default_factory=FakeProver)
+    now_s: float = 0.0
+
+    def open(self, closed: Sequence[ClosedBatch], patience_s: float = 60.0) -> Poster:
+        file: BatchFile = opened(self.folder)
+        clock = lambda: self.now_s  # noqa: E731
+        placing = WithCommittee(file, self.chain, self.members, PRESET, market.PARAMS, market.OPERATOR, 6, patience_s=patience_s, now_s=clock)
+        poster = Poster(file, FACTS, self.chain, self.prover, placing=placing)
+        for number in range(1, 5):
+            poster.add_epoch(epoch(number))
+        for batch in closed:
+            poster.add(batch)
+        return poster
+
+
+def test_certified_batches_carry_as_many_certificates_as_are_needed(path: Path, tmp_path: Path) -> None:
+    closed, validium = closed_batches(path), Validium(tmp_path, ValidiumChain())
+    poster = validium.open(closed)
+    assert len(poster.post()) == len(closed)
+    assert set(validium.chain.places) == {Data.COMMITTEE} and {record.data for record in poster.records()} == {"committee"}
+    assert validium.members.asked == [(batch.batch.number, Data.COMMITTEE) for batch in closed] and validium.chain.copies == {}
+    poster.close()
+
+
+def test_without_a_quorum_batches_wait_then_go_to_layer_1_behind_a_copy_and_come_back(path: Path, tmp_path: Path) -> None:
+    closed, validium = closed_batches(path), Validium(tmp_path, ValidiumChain())
+    chain, members = validium.chain, validium.members
+    poster = validium.open(closed[:1])
+    poster.post()
+    members.there = 5
+    for batch in closed[1:3]:
+        poster.add(batch)
+    for now in (0.0, 59.0):
+        validium.now_s = now
+        with pytest.raises(QuorumAway, match=r"batch 2: 5 members certify it, expected 6; after 60 s batches go to layer 1"):
+            poster.advance()
+    assert chain.places == [Data.COMMITTEE]
+    validium.now_s = 60.0
+    poster.post()
+    assert chain.places == [Data.COMMITTEE, Data.CALLDATA, Data.CALLDATA]  # batch 3 is not waited for
+    assert members.asked[-1] == (3, Data.COMMITTEE)  # but the members were asked
+    ((root, copy),) = chain.copies.items()
+    assert root == closed[0].change.after.root == load_state(copy, market.PARAMS).root
+    assert [record.data for record in poster.records()] == ["committee", "calldata", "calldata"]
+    assert [number for number, _ in chain.proven] == [1, 2, 3]
+    members.there = 6
+    for batch in closed[3:]:
+        poster.add(batch)
+    poster.post()
+    assert set(chain.places[3:]) <= {Data.COMMITTEE} and len(chain.proven) == len(closed)
+    poster.close()
+    again = validium.open(closed)  # headers of all places are found again
+    assert again.post() == []
+    again.close()
+
+
+def test_wherever_the_node_dies_the_quorum_away_it_goes_on(path: Path, tmp_path: Path) -> None:
+    closed = closed_batches(path)
+
+    def run(validium: Validium) -> None:
+        validium.members.there = 7 if not validium.chain.proposed else 3
+        poster = validium.open(closed, patience_s=0.0)
+        try:
+            poster.post()
+        finally:
+            poster.close()
+
+    whole = Validium(tmp_path / "whole", ValidiumChain())
+    whole.members.there = 3
+    run(whole)
+    for moment in range(1, whole.chain.calls + 1):
+        validium = Validium(tmp_path / f"dies-at-{moment}", ValidiumChain())
+        validium.chain.die_at = moment
+        with pytest.raises(Died):
+            run(validium)
+        run(validium)
+        assert [number for number, _ in validium.chain.proven] == [batch.batch.number for batch in closed]
+
+
+def test_a_batch_that_moves_after_a_reorg_is_proved_anew(path: Path, tmp_path: Path) -> None:
+    closed, validium = closed_batches(path), Validium(tmp_path, ValidiumChain())
+    chain, prover = validium.chain, validium.prover
+    poster = validium.open(closed, patience_s=0.0)
+    poster.post()
+    del chain.proven[1:], chain.proposed[1:]
+    validium.members.there = 0
+    poster.post()
+    assert chain.places == [Data.COMMITTEE, *[Data.CALLDATA] * (len(closed) - 1)] and len(chain.proven) == len(closed)
+    assert prover.batches.count(1) == 1 and all(prover.batches.count(number) == 2 for number in range(2, len(closed) + 1))
+    poster.close()
+
+
+def test_a_copy_needs_all_earlier_data(path: Path, tmp_path: Path) -> None:
+    closed, validium = closed_batches(path), Validium(tmp_path, ValidiumChain())
+    poster = validium.open(closed[:2])
+    poster.post()
+    poster._file._db.execute("DELETE FROM stored WHERE number = 1")
+    poster.add(closed[2])
+    validium.members.there, validium.now_s = 0, 0.0
+    with pytest.raises(QuorumAway):
+        poster.advance()
+    validium.now_s = 61.0
+    with pytest.raises(PosterError, match="batch 1: its data are not in the poster's file"):
+        poster.advance()
+    poster.close()
