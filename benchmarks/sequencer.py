@@ -18,6 +18,7 @@ from straddle.core.capacity import Capacity
 from straddle.core.commands import Command, L2Trade
 from straddle.core.events import OrderRejected
 from straddle.core.orders import MAX_ORDERS_PER_SET, Side, outright
+from straddle.core.rejections import Rejection
 from straddle.core.state import Exchange
 from straddle.proving.presets import load_preset
 from straddle.sequencer.journal import Journal
@@ -136,7 +137,11 @@ def _submit(ready: Prepared, group: int) -> None:
 
 
 def _accepted(sequencer: Sequencer, commands: Sequence[Command]) -> None:
-    for answer in sequencer.submit_many(commands):
+    _check(sequencer.submit_many(commands))
+
+
+def _check(answers: Sequence[Accepted | Rejection]) -> None:
+    for answer in answers:
         assert isinstance(answer, Accepted), answer.message
         assert not any(isinstance(event, OrderRejected) for event in answer.events)
 
@@ -147,8 +152,9 @@ def _latency(results: Results, path: Path) -> None:
     taken = []
     for command in ready.commands:
         begun = time.process_time()
-        _accepted(ready.sequencer, [command])
+        answers = ready.sequencer.submit_many([command])
         taken.append((time.process_time() - begun) * 1_000)
+        _check(answers)
     note = f"{LATENCY_SETS} sets one by one, each with its receipt; CPU time, waiting for the disk is not counted"
     results.fact(SUBJECT, "a signed set of 64 quotes, median", sorted(taken)[len(taken) // 2], "ms", bar=SET_BAR_MS, note=note)
 

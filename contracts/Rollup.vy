@@ -154,6 +154,8 @@ HOUR_S: constant(uint256) = 60 * 60
 DAY_S: constant(uint256) = 24 * HOUR_S
 MAX_TABLE_AGE_MS: public(constant(uint256)) = 15 * 60 * 1000
 PROVING_WINDOW_S: public(constant(uint256)) = DAY_S
+# With the window, from the freeze on: the longest answer to a challenge (a day and what others add to it), and a week to make the last batch final.
+STUCK_AFTER_S: constant(uint256) = (1 + 14 + 7) * DAY_S
 
 VAULT: public(immutable(IVault))
 VERIFIER: public(immutable(IVerifier))
@@ -199,7 +201,7 @@ def __init__(config: Config):
     CHALLENGE_WINDOW_S = config.challenge_window_s
     SLOTS = 256 if config.policy == PROOF_REQUIRED else MAX_SLOTS
     # Time to propose and prove, and three days more; or a window, an answer, and a week more.
-    FREEZE_AFTER_S = 10 * DAY_S if config.policy == PROOF_REQUIRED else 14 * DAY_S + config.challenge_window_s
+    FREEZE_AFTER_S = 10 * DAY_S if config.policy == PROOF_REQUIRED else 17 * DAY_S + config.challenge_window_s
 
     epochs.__init__(config.oracles, config.threshold, config.params_hash)
     queue.__init__(config.vault.address, config.operator, config.account_depth, config.request_fee_wei)
@@ -334,16 +336,19 @@ def finalise(effects: Bytes[32 * MAX_EFFECTS], header: Header):
 
 @external
 @payable
-def challenge(batch_number: uint256):
+def challenge(batch_number: uint256, header_hash: bytes32):
     """
     @notice Demands a proof of a proposal within its window. By anyone, with the challenger's bond and nothing else.
+    @param header_hash What the challenger has examined: a reorg may put another batch in its place.
     """
     if POLICY != PROOF_WHEN_CHALLENGED:
         errors._raise("Rollup: a proof is required")
     self._check_is_proposal(batch_number)
     if block.timestamp > self._proposed_at_s(batch_number) + CHALLENGE_WINDOW_S:
         errors._raise("Rollup: the challenge window is over")
-    bonds._challenge(batch_number, self.batches[batch_number % SLOTS].header_hash)
+    if self.batches[batch_number % SLOTS].header_hash != header_hash:
+        errors._raise("Rollup: not what was proposed")
+    bonds._challenge(batch_number, header_hash)
 
 
 @external
@@ -359,13 +364,15 @@ def void(batch_number: uint256):
         if block.timestamp <= self._proposed_at_s(batch_number) + PROVING_WINDOW_S:
             errors._raise("Rollup: the proving window is open")
     else:
-        if not bonds._is_unanswered(batch_number):
+        fraudulent: bool = bonds._is_unanswered(batch_number)
+        # Long after a freeze also what nobody could make final: withdrawals that the row cannot pay. It would bar all exits.
+        if not fraudulent and not (queue.frozen and block.timestamp > queue.frozen_at_s + CHALLENGE_WINDOW_S + STUCK_AFTER_S):
             errors._raise("Rollup: batch has no overdue challenge")
         end: uint256 = self.proposed_batch + 1
         if end > batch_number + MAX_VOIDED_AT_ONCE:
             first = end - MAX_VOIDED_AT_ONCE
         for number: uint256 in range(first, end, bound=MAX_VOIDED_AT_ONCE):
-            bonds._settle_void(number, number == batch_number)
+            bonds._settle_void(number, fraudulent and number == batch_number)
     self._drop(first)
 
 
@@ -383,6 +390,7 @@ def freeze():
     if not queue._waits_longer(self._queue_answered(), FREEZE_AFTER_S):
         errors._raise("Rollup: no entry has waited long enough")
     queue.frozen = True
+    queue.frozen_at_s = block.timestamp
     log Frozen()
 
 

@@ -38,6 +38,8 @@ struct PackedStake:
 STAKE_SLOTS: constant(uint256) = 4096
 ADDRESS_MASK: constant(uint256) = 2**160 - 1
 PROVEN: constant(uint256) = 2**160
+# Nobody has its key: what is owed to it is burnt, and still counted.
+BURNT: constant(address) = 0x000000000000000000000000000000000000dEaD
 # What a prover needs for one batch, however few are challenged.
 ANSWER_TIME_S: constant(uint256) = 24 * 60 * 60
 # What challenges may add to it. Without a bound, whoever proposes and challenges 4,095 batches of his own puts the end of a false one off for months.
@@ -145,10 +147,16 @@ def _settle_finality(batch_number: uint256):
 @internal
 def _settle_void(batch_number: uint256, fraudulent: bool):
     """
-    A batch is void: `fraudulent`, for want of an answer, then its challenger has both bonds; or with its ancestor, then everybody has his own back.
+    A batch is void: `fraudulent`, for want of an answer, then its challenger has its own bond and half of the proposer's; or with its ancestor, then everybody
+    has his own back. The other half is lost: who challenges his own false batches would otherwise hold everybody up for nothing.
     """
     stake: Stake = self._stake_of(batch_number)
-    self.wei_owed[stake.challenger if fraudulent else stake.proposer] += PROPOSER_BOND_WEI
+    if fraudulent:
+        burnt: uint256 = PROPOSER_BOND_WEI // 2
+        self.wei_owed[BURNT] += burnt
+        self.wei_owed[stake.challenger] += PROPOSER_BOND_WEI - burnt
+    else:
+        self.wei_owed[stake.proposer] += PROPOSER_BOND_WEI
     if stake.challenger != empty(address) and not stake.proven:
         self.open_challenges -= 1
         self.wei_owed[stake.challenger] += CHALLENGER_BOND_WEI

@@ -45,6 +45,7 @@ queue_hashes: public(HashMap[uint256, bytes32])
 queue_proposed: public(uint256)
 # Set once, when an entry has waited too long. A frozen rollup takes no entries and no proposals.
 frozen: public(bool)
+frozen_at_s: uint256
 # kind -> account -> the queue's length after its last request of that kind.
 last_request: HashMap[uint256, HashMap[uint256, uint256]]
 # Block times of the entries in seconds, four a word: entry i at bit 64 (i % 4) of word i / 4.

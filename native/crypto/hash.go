@@ -60,8 +60,7 @@ func SpongeMany(tag string, width int, words []fr.Element) []fr.Element {
 	capacity := TagElement(tag, width)
 	inChunks((len(out)+lanes-1)/lanes, 1, func(chunk int) {
 		first := chunk * lanes
-		var room [lanes]wideState
-		states := room[:min(lanes, len(out)-first)]
+		states := make([]wideState, min(lanes, len(out)-first))
 		for i := range states {
 			states[i][0] = capacity
 		}

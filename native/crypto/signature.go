@@ -159,6 +159,14 @@ type signedMessage struct {
 // are checked one by one: a random combination of them would accept an R with a part of small order in up to one of two cases, since nothing here multiplies
 // by the cofactor, and to check that every R lies in the subgroup costs more than the combination saves.
 func verifyTogether(signed []signedMessage) []bool {
+	valid := make([]bool, len(signed))
+	if len(signed) < minWideLanes {
+		for i := range signed {
+			s := &signed[i]
+			valid[i] = s.signature != nil && Verify(&s.key, s.message, s.signature)
+		}
+		return valid
+	}
 	words := make([]fr.Element, 0, challengeWords*len(signed))
 	for i := range signed {
 		s := &signed[i]
@@ -168,7 +176,6 @@ func verifyTogether(signed []signedMessage) []bool {
 		}
 		words = append(append(words, R.X, R.Y, s.key.X, s.key.Y), s.message[:]...)
 	}
-	valid := make([]bool, len(signed))
 	for i, h := range SpongeMany(signatureTag, challengeWords, words) {
 		s := &signed[i]
 		valid[i] = s.signature != nil && balances(verificationKeys, &s.key, h, s.signature)

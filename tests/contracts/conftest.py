@@ -393,7 +393,7 @@ class Exchange:
         return self.send(sender, "finalise", batch.effects_bytes, self.header(batch))
 
     def challenge(self, batch: Batch, who: str = address(0xC4A1)) -> Receipt:
-        return self.send(self.chain.fund(who), "challenge", batch.number, value_wei=self.config.challenger_bond_wei)
+        return self.send(self.chain.fund(who), "challenge", batch.number, self.headers[batch.number], value_wei=self.config.challenger_bond_wei)
 
     def void(self, number: int | None = None) -> Receipt:
         """The proposals from `number` (the oldest) on."""

@@ -13,6 +13,9 @@ DAY_S = 86_400
 WINDOW_S = 7 * DAY_S
 ALLOWANCE_S = 600
 BOND, STAKE = 10**18, 3 * 10**17
+WON = BOND // 2 + STAKE
+"""What the challenger of a wrong batch may collect; the other half of the proposer's bond is burnt."""
+BURNT = "0x000000000000000000000000000000000000dEaD"
 """The proposer's, the challenger's."""
 ALICE, BOB, EVE, PROVER = ("0x" + "00" * 18 + f"{n:04x}" for n in (0xA1, 0xB0, 0xE7, 0x9407))
 WATCHERS = ["0x" + "00" * 18 + f"{n:04x}" for n in range(0x3A00, 0x3A08)]
@@ -58,7 +61,7 @@ def balance(x) -> int:
 
 def check_wei(x, held: int) -> None:
     """balance = fees + bonds held + wei owed; nothing was requested here, so there are no fees."""
-    everyone = {ALICE, BOB, EVE, PROVER, x.sequencer, "0x" + "00" * 18 + "beef", *WATCHERS}
+    everyone = {ALICE, BOB, EVE, PROVER, x.sequencer, "0x" + "00" * 18 + "beef", BURNT, *WATCHERS}
     total = held + sum(owed(x, *everyone))
     assert balance(x) == x.read("reserved_wei") == total
 
@@ -213,10 +216,12 @@ def test_a_challenge_needs_a_bond_and_nothing_else(x):
     x.chain.fund(EVE)
     for value in (0, STAKE - 1, STAKE + 1, BOND):
         with fails("wrong challenger bond"):
-            x.send(EVE, "challenge", 1, value_wei=value)
+            x.send(EVE, "challenge", 1, x.headers[1], value_wei=value)
     for number in (0, 2, 2**255):
         with fails("no such proposal"):
-            x.send(EVE, "challenge", number, value_wei=STAKE)
+            x.send(EVE, "challenge", number, x.headers[1], value_wei=STAKE)
+    with fails("not what was proposed"):
+        x.send(EVE, "challenge", 1, x.headers[0], value_wei=STAKE)
     receipt = x.challenge(batch, EVE)
     due_s = x.chain.time_s + DAY_S + ALLOWANCE_S
     assert receipt.log("BatchChallenged") == {"batch_number": 1, "header_hash": x.headers[1], "challenger": EVE, "due_s": due_s}
@@ -307,13 +312,13 @@ def test_a_batch_without_an_answer_pays_its_challenger(x):
     x.challenge(batch, WATCHERS[0])
     x.chain.warp(DAY_S + ALLOWANCE_S + 1)
     x.void(1)
-    assert owed(x, WATCHERS[0], x.sequencer) == [BOND + STAKE, 0]
+    assert owed(x, WATCHERS[0], x.sequencer) == [WON, 0]
     assert (x.read("proposed_batch"), x.read("queue_proposed"), x.read("open_challenges"), claimable(x, EVE)) == (0, 0, 0, 0)
     check_wei(x, 0)
     before = x.chain.evm.get_balance(WATCHERS[0])
     x.send(WATCHERS[0], "collect_wei")
-    assert x.chain.evm.get_balance(WATCHERS[0]) == before + BOND + STAKE
-    assert balance(x) == 0
+    assert x.chain.evm.get_balance(WATCHERS[0]) == before + WON
+    assert balance(x) == x.read("reserved_wei") == x.read("wei_owed", BURNT) == BOND - BOND // 2, "half of the bond is lost to everybody"
 
 
 def test_attack_06_a_lie_without_a_proof_is_never_final(x):
@@ -370,7 +375,7 @@ def test_attack_12_no_descendant_of_a_voided_batch_pays(x, depth):
     with fails("not what was proposed"):
         x.send(EVE, "finalise", *arguments[depth - 1])
     assert claimable(x, ALICE) == 10 * USDC * (depth - 1)
-    assert owed(x, x.sequencer, EVE) == [3 * BOND, BOND + STAKE]
+    assert owed(x, x.sequencer, EVE) == [3 * BOND, WON]
     check_wei(x, (5 - depth) * BOND)
 
 
@@ -383,9 +388,26 @@ def test_descendants_get_their_own_bonds_back(x):
     assert x.read("open_challenges") == 2
     x.chain.warp(DAY_S + 3 * ALLOWANCE_S + 1)
     x.void(1)
-    assert owed(x, WATCHERS[0], WATCHERS[1], WATCHERS[3], PROVER, x.sequencer) == [BOND + STAKE, STAKE, 0, STAKE, 3 * BOND]
+    assert owed(x, WATCHERS[0], WATCHERS[1], WATCHERS[3], PROVER, x.sequencer) == [WON, STAKE, 0, STAKE, 3 * BOND]
     assert x.read("open_challenges") == 0
     check_wei(x, 0)
+
+
+def test_the_queue_pointer_is_the_surviving_parents(x):
+    """Of four entries, batch 1 answers one, 2 and 3 two more: what batch 1 answered stays answered when 2 goes."""
+    for _ in range(2):
+        x.deposit(ALICE, 5 * USDC, 3)
+    x.propose(x.batch(entries=1))
+    doomed, _ = propose(x, 2, entries=1)
+    assert x.read("queue_proposed") == 3
+    x.challenge(doomed, EVE)
+    x.chain.warp(DAY_S + ALLOWANCE_S + 1)
+    x.void(2)
+    assert (x.read("queue_proposed"), x.read("queue_answered")) == (1, 0)
+    x.submit_epoch()
+    after = x.batch()
+    assert after.effects[9] == 1 | 3 << 64
+    x.propose(after)
 
 
 def test_every_overdue_challenge_can_be_the_one_that_counts(x):
@@ -396,7 +418,7 @@ def test_every_overdue_challenge_can_be_the_one_that_counts(x):
     x.chain.warp(DAY_S + 2 * ALLOWANCE_S + 1)
     assert x.void(2).log("BatchesVoided") == {"first": 2, "last": 3}
     x.void(1)
-    assert owed(x, WATCHERS[0], WATCHERS[1], x.sequencer) == [BOND + STAKE, BOND + STAKE, BOND]
+    assert owed(x, WATCHERS[0], WATCHERS[1], x.sequencer) == [WON, WON, BOND]
     check_wei(x, 0)
 
 
@@ -461,10 +483,20 @@ def test_many_descendants_are_voided_in_parts(x):
         gas.append(receipt.gas_used)
     assert ranges == [(445, 700), (189, 444), (1, 188)]
     assert max(gas) < 2**24  # a transaction's limit (EIP-7825)
-    assert owed(x, challengers[0], x.sequencer) == [BOND + STAKE, 699 * BOND]
+    assert owed(x, challengers[0], x.sequencer) == [WON, 699 * BOND]
     assert owed(x, *challengers[1:]) == [STAKE] * 699
     assert x.read("open_challenges") == 0
     assert balance(x) == x.read("reserved_wei") == 700 * (BOND + STAKE)
+
+
+@pytest.mark.parametrize(("count", "ranges"), [(256, [(1, 256)]), (257, [(2, 257), (1, 1)])])
+def test_256_proposals_go_a_call(x, count, ranges):
+    batches = propose(x, count, body=())
+    x.challenge(batches[0], EVE)
+    x.chain.warp(DAY_S + ALLOWANCE_S + 1)
+    assert [tuple(x.void(1).log("BatchesVoided").values()) for _ in ranges] == ranges
+    assert owed(x, EVE, x.sequencer) == [WON, (count - 1) * BOND]
+    check_wei(x, 0)
 
 
 def test_a_void_in_parts_can_be_interrupted(x):
@@ -517,13 +549,14 @@ def test_attack_13_what_is_paid_is_what_was_deposited(x, path):
     for who in people:
         if x.read("wei_owed", who):
             x.send(who, "collect_wei")
-    assert balance(x) == x.read("reserved_wei") == 0
+    burnt = BOND // 2 if ending == "no proof" else 0
+    assert balance(x) == x.read("reserved_wei") == x.read("wei_owed", BURNT) == burnt
     after = {who: x.chain.evm.get_balance(who) for who in people}
-    assert sum(after.values()) == sum(before.values())
+    assert sum(after.values()) + burnt == sum(before.values())
     gains = [after[who] - before[who] for who in people]
     child = family == "child"
     if ending == "no proof":
-        assert gains == [-BOND, BOND, 0, 0]
+        assert gains == [-BOND, BOND // 2, 0, 0]
     else:
         assert gains == [0, -STAKE if ending != "window" else 0, -STAKE if child else 0, STAKE * ((ending != "window") + child)]
 
@@ -551,34 +584,36 @@ def test_whoever_refuses_his_wei_stops_nobody(x, mock):
     x.chain.fund(EVE)
     x.chain.fund(forwarder.address)
     (batch,) = propose(x)
-    x.chain.send(EVE, forwarder, "forward", x.rollup.address, load("Rollup").encode_call("challenge", 1), value_wei=STAKE)
+    x.chain.send(EVE, forwarder, "forward", x.rollup.address, load("Rollup").encode_call("challenge", 1, x.headers[1]), value_wei=STAKE)
     x.chain.send(EVE, forwarder, "refuse_ether", True)
     x.chain.warp(DAY_S + ALLOWANCE_S + 1)
     x.void(1)
     call = load("Rollup").encode_call("collect_wei")
     with pytest.raises(Exception, match="Forwarder: no ether"):
         x.chain.send(EVE, forwarder, "forward", x.rollup.address, call)
-    assert owed(x, forwarder.address) == [BOND + STAKE]
+    assert owed(x, forwarder.address) == [WON]
     x.chain.send(EVE, forwarder, "refuse_ether", False)
     x.chain.send(EVE, forwarder, "forward", x.rollup.address, call)
-    assert balance(x) == 0
+    assert balance(x) == BOND // 2
     assert batch.number == 1
 
 
-@pytest.mark.parametrize("call", [("collect_wei",), ("collect_fees",), ("wei_owed", EVE), ("challenge", 1), ("freeze",), ("POLICY",)], ids=lambda call: call[0])
+@pytest.mark.parametrize(
+    "call", [("collect_wei",), ("collect_fees",), ("wei_owed", EVE), ("challenge", 1, b"\0" * 32), ("freeze",), ("POLICY",)], ids=lambda call: call[0]
+)
 def test_a_collector_cannot_come_back_in(x, mock, call):
     """Reentrancy: while it is paid, a challenger calls the contract that pays it. Only what reads the code answers."""
     greedy = x.chain.deploy(mock("GreedyCollector"), x.rollup.address)
     x.chain.fund(EVE)
     propose(x, 2)
-    x.chain.send(EVE, greedy, "challenge", 1, value_wei=STAKE)
+    x.chain.send(EVE, greedy, "challenge", 1, x.headers[1], value_wei=STAKE)
     x.chain.warp(DAY_S + ALLOWANCE_S + 1)
     x.void(1)
     x.submit_epoch()
     propose(x)
     x.chain.send(EVE, greedy, "plan", load("Rollup").encode_call(*call))
     assert x.chain.send(EVE, greedy, "collect").result is (call == ("POLICY",))
-    assert (x.chain.evm.get_balance(greedy.address), owed(x, greedy.address)) == (BOND + STAKE, [0])
+    assert (x.chain.evm.get_balance(greedy.address), owed(x, greedy.address)) == (WON, [0])
     check_wei(x, BOND)
 
 
@@ -639,7 +674,7 @@ def test_ones_own_challenges_put_an_answer_off_by_14_days_at_most(chain, new_exc
     x.chain.warp(1)
     while x.read("proposed_batch"):
         x.void(1)
-    assert owed(x, EVE, x.sequencer) == [BOND + 400 * STAKE, 399 * BOND]
+    assert owed(x, EVE, x.sequencer) == [WON + 399 * STAKE, 399 * BOND]
     check_wei(x, 0)
 
 
@@ -651,5 +686,5 @@ def test_a_descendant_of_a_false_batch_may_be_provable(x):
     x.prove(valid_on_it, EVE)
     x.chain.warp(DAY_S + 2 * ALLOWANCE_S + 1)
     x.void(1)
-    assert owed(x, WATCHERS[0], WATCHERS[1], EVE, x.sequencer) == [BOND + STAKE, 0, STAKE, BOND]
+    assert owed(x, WATCHERS[0], WATCHERS[1], EVE, x.sequencer) == [WON, 0, STAKE, BOND]
     check_wei(x, 0)

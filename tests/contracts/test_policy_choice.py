@@ -22,7 +22,7 @@ def test_five_policies_exist(chain, new_exchange, policy, data):
     exchange = new_exchange(chain, policy=policy, data=data)
     for name in SETTLED:
         assert str(exchange.read(name.upper())).lower() == str(getattr(exchange.config, name)).lower(), name
-    assert exchange.read("FREEZE_AFTER_S") == (10 if policy == 1 else 21) * DAY_S
+    assert exchange.read("FREEZE_AFTER_S") == (10 if policy == 1 else 24) * DAY_S
     assert (exchange.read("final_batch"), exchange.read("proposed_batch"), exchange.read("frozen")) == (0, 0, False)
 
 
@@ -69,7 +69,7 @@ def test_choices_that_do_not_go_together_are_refused(chain, new_exchange, change
 )
 def test_the_bounds_themselves_are_allowed(chain, new_exchange, changes):
     exchange = new_exchange(chain, **OPTIMISTIC, **changes)
-    assert exchange.read("FREEZE_AFTER_S") == 14 * DAY_S + exchange.config.challenge_window_s
+    assert exchange.read("FREEZE_AFTER_S") == 17 * DAY_S + exchange.config.challenge_window_s
 
 
 def test_attack_09_no_window_can_be_shortened_later(exchange):

@@ -205,7 +205,7 @@ def test_every_queue_outcome_is_applied(ready, bit):
         propose_changed(ready, 10, value)
 
 
-def test_queue_entries_cannot_be_skipped_repeated_swapped_or_invented(ready):
+def test_attack_06_queue_entries_cannot_be_skipped_repeated_swapped_or_invented(ready):
     def spoil(change):
         batch = ready.batch()
         effects = list(batch.effects)

@@ -15,6 +15,7 @@ EXITS = "0x" + f"{0xE817:040x}"
 USDC = 1_000_000
 FEE_WEI = 10**12
 BOND, STAKE = 10**18, 3 * 10**17
+BURNT = "0x000000000000000000000000000000000000dEaD"
 HOUR_S, DAY_S = 3600, 86_400
 TABLE_AGE_S, PROVING_S, OVERDUE_S = 900, DAY_S, 7 * DAY_S
 WINDOW_S, ALLOWANCE_S = 7 * DAY_S, 600
@@ -106,7 +107,11 @@ class Model:
         gone = self.pending[first:]
         for place, pending in enumerate(gone):
             if self.optimistic:
-                self.owe(pending.challenger if place == 0 else pending.proposer, BOND)
+                if place == 0:  # half of a wrong batch's bond is burnt
+                    self.owe(pending.challenger, BOND // 2)
+                    self.owe(BURNT, BOND // 2)
+                else:
+                    self.owe(pending.proposer, BOND)
                 if pending.open:
                     self.owe(pending.challenger, STAKE)
         self.voided = [pending.batch for pending in gone]
@@ -299,7 +304,7 @@ def make_machine(make_exchange, optimistic: bool):
 
         @rule(silence=st.sampled_from([False, False, False, True]))
         def freeze(self, silence):
-            wait_s = 14 * DAY_S + WINDOW_S if optimistic else 10 * DAY_S
+            wait_s = 17 * DAY_S + WINDOW_S if optimistic else 10 * DAY_S
             if silence:
                 self.x.chain.warp(wait_s)
             if self.model.frozen or not self.model.waits_longer(self.model.answered, self.now_s, wait_s):

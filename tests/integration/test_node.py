@@ -253,3 +253,52 @@ def test_a_lost_chain_shuts_the_market_and_one_that_goes_back_ends_the_node(tmp_
         assert node.process.wait(120) == 1
     assert other.account == trader.account + 1
     assert "Layer 1 went back further than layer1.confirmations = 0" in " ".join(log.read_text().split())
+
+
+def test_an_optimistic_exchange_makes_batches_final_by_time_and_goes_on_after_a_kill(tmp_path: Path) -> None:
+    folder, config = tmp_path / "exchange", tmp_path / "config.toml"
+    policy = '[rollup]\npolicy = "optimistic"\nchallenge_seconds = 3600\n[market]\nspeed = 120.0\n[epochs]\nseconds = 600\n'
+    config.write_text(f'preset = "nano"\n{policy}[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n')
+    with up(folder, config) as node:
+        join(node, folder, "trader", 1_000)
+        wait_for(lambda: node.get("/status")["batches"]["proposed"], PROOF_S, config)
+        assert node.stop(signal.SIGKILL) == -signal.SIGKILL
+    with up(folder, config) as node:
+        wait_for(lambda: node.get("/status")["batches"]["verified"], PROOF_S, config)
+        status, settlement = node.get("/status"), node.get("/status")["settlement"]
+        assert status["problems"] == [] and status["money"]["conservation_error"] == 0
+        assert (settlement["policy"], settlement["challenge_window_s"]) == ("optimistic rollup, data in calldata", 3_600)
+        assert settlement["now"]["owed_wei"] >= settlement["proposer_bond_wei"] and settlement["now"]["open_challenges"] == 0
+        first = node.get("/batches?first=1&limit=1")[0]
+        assert first["status"] == "verified" and first["finalise_gas"] and not first["prove_transaction"]
+        deployment = str(folder / "deployment.json")
+        assert CliRunner().invoke(app, ["verify", "--l1", status["layer1_url"], "--deployment", deployment]).exit_code == 0
+        changed = tmp_path / "changed.toml"
+        changed.write_text(config.read_text().replace("3600", "7200"))
+        assert node.stop() == 0
+    result = CliRunner().invoke(app, ["up", "--config", str(changed), "--data", str(folder), "--port", "0"])
+    assert result.exit_code == 2 and "challenge_window_s 3600, but the settings and keys give 7200" in " ".join(result.stderr.split())
+
+
+def test_a_validium_runs_its_own_committee_which_ends_with_it(tmp_path: Path) -> None:
+    folder, config = tmp_path / "exchange", tmp_path / "config.toml"
+    config.write_text('preset = "nano"\n[rollup]\npolicy = "validium"\n[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n')
+    with up(folder, config) as node:
+        join(node, folder, "trader", 1_000)
+        wait_for(lambda: node.get("/status")["batches"]["lag"] == 0 and node.get("/status")["batches"]["verified"], PROOF_S, config)
+        status = node.get("/status")
+        assert status["problems"] == [] and list(status["settlement"]["members"].values()) == [""] * 7
+        assert {batch["data"] for batch in node.get("/batches")} == {"committee"}
+        url = (folder / "members" / "member-3" / "member.url").read_text().strip()
+        verify = ["verify", "--l1", status["layer1_url"], "--deployment", str(folder / "deployment.json")]
+        assert CliRunner().invoke(app, [*verify, "--data", url]).exit_code == 0
+        assert CliRunner().invoke(app, verify).exit_code == 1
+        assert node.stop(signal.SIGKILL) == -signal.SIGKILL
+
+    def silent() -> bool:
+        try:
+            return not httpx.get(url + "/status", timeout=5, trust_env=False)
+        except httpx.TransportError:
+            return True
+
+    wait_for(silent, 60, config)

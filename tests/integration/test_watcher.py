@@ -365,7 +365,7 @@ def test_a_restart_between_sending_and_mining_waits(stage: Stage, tmp_path: Path
     rpc = stage.anvil.rpc
     rpc.call("evm_setAutomine", [False])
     wallet = stage.people["watchman"]
-    data = load("Rollup").encode_call("challenge", 3)
+    data = load("Rollup").encode_call("challenge", 3, stage.client.header_hash(3))
     call = {"from": wallet.address, "to": stage.deployment.rollup, "value": hex(CHALLENGER_BOND), "data": "0x" + data.hex(), "gas": hex(500_000)}
     rpc.call("anvil_impersonateAccount", [wallet.address])
     rpc.call("eth_sendTransaction", [call])

@@ -220,7 +220,7 @@ def test_proving_keys_of_another_set_up_are_refused(stage: Stage, tmp_path: Path
     key = tmp_path / "key"
     key.write_text("0x" + "11" * 32)
     result = CliRunner().invoke(app, arguments(stage, tmp_path / "keys", "--once", "--prove", "--key", str(key)))
-    assert result.exit_code == 2 and "give --keys with those of the rollup's set-up" in result.output, result.output
+    assert result.exit_code == 2 and "--keys with those of the rollup's set-up" in result.output, result.output
 
 
 def test_the_command_challenges_serves_and_ends_in_order(stage: Stage, tmp_path: Path) -> None:

@@ -230,8 +230,8 @@ func TestKeysDoNotAlias(t *testing.T) {
 	}
 }
 
-// TestDishonestMultiplicities: no choice of multiplicities helps a query for what the table lacks, nor moves counts between rows.
-func TestDishonestMultiplicities(t *testing.T) {
+// TestAttack01DishonestMultiplicities: no choice of multiplicities helps a query for what the table lacks, nor moves counts between rows.
+func TestAttack01DishonestMultiplicities(t *testing.T) {
 	s := lookup()
 	ccs := s.mustCompile(t)
 	absent := []int64{1, 4, 40, 1, 5, 50, 0, 6, 61, 3, 30, 5, 50}
@@ -296,6 +296,21 @@ func TestLaneCarries(t *testing.T) {
 		cheat(x)
 		if acceptsBig(t, ccs, x) {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestAttack01CopiesAreCompared: a committed copy of a public input is that input, whatever the prover answers.
+func TestAttack01CopiesAreCompared(t *testing.T) {
+	s := public()
+	ccs := s.mustCompile(t)
+	for answer := range int64(10) {
+		evil := solver.OverrideHint(solver.GetHintID(copyHint), func(_ *big.Int, _, outputs []*big.Int) error {
+			outputs[0].SetInt64(answer)
+			return nil
+		})
+		if got := accepts(t, ccs, []int64{answer}, evil); got != (answer == s.honest[0]) {
+			t.Errorf("%d for %d: accepted %v", answer, s.honest[0], got)
 		}
 	}
 }

@@ -223,9 +223,9 @@ func TestBlobReductionEndsInZero(t *testing.T) {
 	}
 }
 
-// TestBlobHintsAreChecked has the prover give other limbs, borrows, quotients, remainders and carries than the honest ones, alone and so that their
+// TestAttack01BlobHintsAreChecked has the prover give other limbs, borrows, quotients, remainders and carries than the honest ones, alone and so that their
 // number stays the same.
-func TestBlobHintsAreChecked(t *testing.T) {
+func TestAttack01BlobHintsAreChecked(t *testing.T) {
 	ccs := compiledBlob(t)
 	type change func(outputs []*big.Int)
 	add := func(at int, d *big.Int) change {

@@ -224,7 +224,7 @@ func TestAlteredInputsAreRefused(t *testing.T) {
 }
 
 // Every output of every hint is altered alone; the hints after it answer truthfully for the altered value where they can.
-func TestAlteredHintOutputsAreRefused(t *testing.T) {
+func TestAttack01AlteredHintOutputsAreRefused(t *testing.T) {
 	r := rand.New(rand.NewSource(25))
 	ccs := compile(t, shape(1, 0))
 	s := signRandom(r, randomSecret(r))

@@ -143,7 +143,7 @@ func solveWithRoot(t *testing.T, ccs constraint.ConstraintSystem, assignment fro
 
 // One multiplicity, or one digit of s, that is chosen after the challenge forges for any key; so all must be bound, though multiplicities are "only"
 // counts, and such a digit enters nothing but its query.
-func TestLateChoicesForge(t *testing.T) {
+func TestAttack02LateChoicesForge(t *testing.T) {
 	const fixed = 15 + 3*ways*challengeTableSize // places as in TestEverythingAfterTheChallengeWasBound
 	const queries = fixed + 3*ScalarDigits*scalarTableSize
 	f, row := newLateForgery(rand.New(rand.NewSource(50))), big.NewInt(scalarTableSize-1)

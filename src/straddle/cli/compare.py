@@ -23,7 +23,7 @@ NAMES = [choice.name for choice in architectures.CHOICES]
 
 
 def compare(
-    preset: Annotated[str, typer.Option(help="Sizes of the batch circuit: nano, demo or standard.")] = "standard",
+    preset: Annotated[str, typer.Option(help="Sizes of the batch circuit: nano, demo or standard.")] = "demo",
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(NAMES)}; again for more. All by default; {BASELINE} always.")] = None,
     seed: Annotated[int, typer.Option(help="All choices of traders follow from it.")] = 1,
     hours: Annotated[int, typer.Option(help="Hours of the recorded night.")] = 1,

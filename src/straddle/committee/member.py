@@ -105,6 +105,7 @@ class Member:
         """Takes the batch and signs its header: (header hash, signature). Behind, Refused, OfferError: see there."""
         with self._lock:
             header = offer.header_of(self.deployment)
+            offer.check_signature(self.deployment, header)
             if offer.data is not Data.COMMITTEE:
                 raise OfferError(f"data: {offer.data.name.lower()}, expected committee: what lies in calldata needs no certificate")
             for other in self._store.signed(offer.number):

@@ -300,10 +300,10 @@ class RollupClient:
         """Makes the oldest proposal final, which is proven, or unchallenged after its window. `public`: the statement's public inputs."""
         return self._write(sender, "finalise", words_bytes(batch.effects_words), _header(batch, public))
 
-    def challenge(self, sender: Sender, number: int) -> Receipt:
-        """Challenges a proposal with the challenger's bond."""
+    def challenge(self, sender: Sender, number: int, header_hash: bytes | None = None) -> Receipt:
+        """Challenges a proposal with the challenger's bond. `header_hash`: what was examined; None takes whatever stands there now."""
         bond = self.deployment.config.challenger_bond_wei
-        return sender.transact(self.deployment.rollup, self._rollup, "challenge", number, value_wei=bond)
+        return sender.transact(self.deployment.rollup, self._rollup, "challenge", number, header_hash or self.header_hash(number), value_wei=bond)
 
     def void(self, sender: Sender, number: int) -> Receipt:
         """Removes a proposal whose proof is overdue, with its descendants (at most 256 of them a call where proofs are required when challenged)."""

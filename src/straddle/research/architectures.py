@@ -41,7 +41,7 @@ CHOICES = (
         Proofs.WHEN_CHALLENGED,
         Data.CALLDATA,
         f"One honest watcher who checks every batch within 7 days and can reach layer 1; {ORACLES}.",
-        "After 7 days anyone proposes with a bond, after 21 anyone freezes; everyone exits with a proof made from layer-1 calldata.",
+        "After 7 days anyone proposes with a bond, after 24 anyone freezes; everyone exits with a proof made from layer-1 calldata.",
     ),
     Choice(
         "optimistic-blob",

@@ -1,8 +1,10 @@
 """How long an attacker can keep everybody's forced requests waiting, and what it costs him.
 
 A proof takes the same time whatever its batch holds. A batch answers as many entries as it has queue rows, fewer when their accounts hold so many positions
-that the position rows run out first: the worst is an account at its cap of positions in every entry. Each entry needs an account of its own (a second request
-of a kind waits for the answer to the first), so an entry costs the minimum deposit (which the attacker gets back), its gas, the request's gas and its fee.
+that the position rows run out first: the worst is an account at its cap of positions in every entry. (What touches an account after its forced withdrawal
+waits for the next batch, so that one batch may answer a single entry; over several it is no fewer. tests/differential/test_worst_queue.py has the engine
+answer such queues.) Each entry needs an account of its own (a second request of a kind waits for the answer to the first), so an entry costs the minimum
+deposit (which the attacker gets back), its gas, the request's gas and its fee.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class BatchRecord:
     prove_wall_seconds: float = 0.0
     prove_cpu_seconds: float = 0.0
     data_bytes: int = 0
-    """Effects and body as posted."""
+    """Effects, and body unless it lies with a committee; without an optimistic batch's transcript."""
     epoch: int = 0
     """Risk epoch of the batch's table."""
     data: str = "calldata"

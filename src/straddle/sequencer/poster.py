@@ -19,18 +19,22 @@ from straddle.commitments.challenge import genesis_header_hash
 from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
 from straddle.core.params import Params
+from straddle.l1.rpc import RpcError
+from straddle.l1.sender import TransactionFailed
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.keys import Proof
 from straddle.proving.prover import ProveResult
 from straddle.proving.vector import ChainFacts, PostedBatch, bind
 from straddle.proving.witness import Witness
 from straddle.sequencer.batch_file import BatchFile, BatchRecord, PosterError, SignedEpoch, Status, StoredBatch
-from straddle.sequencer.placing import OnLayer1, Placing
+from straddle.sequencer.placing import OnLayer1, Placing, QuorumAway
 from straddle.sequencer.sequencer import ClosedBatch
 from straddle.sequencer.settling import Landed, Pending, ProveAlways, Settling
 
 __all__ = ["BatchProver", "BatchRecord", "Facts", "Landed", "Layer1", "Poster", "PosterError", "SignedEpoch", "Status"]
 
+HELD_UP = (QuorumAway, RpcError, TransactionFailed)
+"""What keeps a batch from being proposed for now: members are away, or layer 1 refuses it."""
 KEPT_BATCHES = 32
 """Final batches that stay in memory, in case that a reorg of layer 1 undoes them. A restart has them all."""
 
@@ -167,8 +171,8 @@ class Poster:
         if known is None:
             if self._placing.data is Data.COMMITTEE:
                 self._file.store(_stored(kept))
-            data_bytes, root = 32 * (len(posted.effects_words) + len(posted.body_words)), f"{posted.effects.new_state_root:#066x}"
-            self._file.save(BatchRecord(number, Status.CLOSED, posted.header_hash.hex(), root, data_bytes=data_bytes, epoch=epoch, data=_name(data)))
+            root, size = f"{posted.effects.new_state_root:#066x}", _layer1_bytes(posted)
+            self._file.save(BatchRecord(number, Status.CLOSED, posted.header_hash.hex(), root, data_bytes=size, epoch=epoch, data=_name(data)))
         self._kept.append(kept)
         self._parent, self._newest, self._parent_epoch = posted.header_hash, number, epoch
         self._forget()
@@ -191,16 +195,19 @@ class Poster:
         final = self._ask_final()
         oldest = self._kept[0].number if self._kept else self._newest + 1
         before = {number for number in self._file.numbers(Status.VERIFIED, oldest) if number <= final}
+        held_up: Exception | None = None
         while final < self._newest:
             self._note_final(final)
             pending = self._kept[final + 1 - self._kept[0].number :][: self._settling.proposals_max]
-            self._propose(pending)
+            standing, held_up = self._propose(pending)
             self._collect_proofs()
-            self._start_proofs(self._settling.wanted(pending))
-            if not self._settling.settle(pending, self._finished_proof):
+            self._start_proofs(self._settling.wanted(standing))
+            if not standing or not self._settling.settle(standing, self._finished_proof):
                 break
             final = self._ask_final()
         self._note_final(final)
+        if held_up is not None:
+            raise held_up
         return [self._file.known(number) for number in self._file.numbers(Status.VERIFIED, oldest) if number not in before]
 
     def wait(self, timeout_s: float | None = None) -> None:
@@ -249,19 +256,25 @@ class Poster:
             if self._file.known(number).status is not Status.VERIFIED:
                 self._file.update(number, status=Status.VERIFIED)
 
-    def _propose(self, pending: Sequence[_Kept]) -> None:
-        """Those that layer 1 does not have."""
+    def _propose(self, pending: Sequence[_Kept]) -> tuple[Sequence[_Kept], Exception | None]:
+        """Propose those that layer 1 does not have; all that stand then, and what holds the others up: challenges must be answered all the same."""
         for number in self._file.numbers(Status.VERIFIED, pending[0].number):  # layer 1 went back
             self._file.update(number, status=Status.PROVED if self._file.proof(number) else Status.PROPOSED)
-        proposed = self._layer1.proposed_batch()
-        for kept in pending[max(0, proposed + 1 - pending[0].number) :]:
-            self._submit_epochs(kept.parent_epoch, kept.posted.effects.epoch)
-            certificates = self._placing.prepare(kept.number, partial(self._rebind, kept))
-            landed = self._layer1.propose(kept.posted, certificates)
+        standing, held_up = max(0, self._layer1.proposed_batch() + 1 - pending[0].number), None
+        for kept in pending[standing:]:
+            try:
+                self._submit_epochs(kept.parent_epoch, kept.posted.effects.epoch)
+                certificates = self._placing.prepare(kept.number, partial(self._rebind, kept))
+                landed = self._layer1.propose(kept.posted, certificates)
+            except HELD_UP as error:
+                held_up = error
+                break
             changes = {"propose_transaction": landed.transaction_hash, "propose_gas": landed.gas, "blob_gas": landed.blob_gas}
             self._file.update(kept.number, status=Status.PROPOSED, **changes)
-        # A header binds those before it: the newest speaks for all.
-        self._check_header(pending[-1])
+            standing += 1
+        if standing:  # a header binds those before it: the newest speaks for all
+            self._check_header(pending[:standing][-1])
+        return pending[:standing], held_up
 
     def _rebind(self, kept: _Kept, data: Data) -> None:
         """The batch lies elsewhere: it has another header, and so have all after it. None of them is on layer 1."""
@@ -273,11 +286,10 @@ class Poster:
             item.posted = bind(item.posted.witness, self._facts.preset, self._chain_facts(parent, place))
             item.parent_header_hash, parent = parent, item.posted.header_hash
         self._parent = parent
-        known = [self._file.known(item.number) for item in changed]
-        records = [
-            replace(record, status=Status.CLOSED, header_hash=item.posted.header_hash.hex(), data=_name(item.posted.place.data))
-            for record, item in zip(known, changed, strict=True)
-        ]
+        records = []
+        for item in changed:
+            header, name, size = item.posted.header_hash.hex(), _name(item.posted.place.data), _layer1_bytes(item.posted)
+            records.append(replace(self._file.known(item.number), status=Status.CLOSED, header_hash=header, data=name, data_bytes=size))
         self._file.rebound([(record, _stored(item)) for record, item in zip(records, changed, strict=True)])
 
     def _chain_facts(self, parent: bytes, data: Data) -> ChainFacts:
@@ -325,6 +337,12 @@ def _stored(kept: _Kept) -> StoredBatch:
     posted = kept.posted
     words = (posted.effects_words, posted.body_words)
     return StoredBatch(kept.number, kept.parent_header_hash, posted.header_hash, posted.place, *words, posted.witness.public.c, posted.effects.epoch)
+
+
+def _layer1_bytes(posted: PostedBatch) -> int:
+    """Effects and, unless it lies with a committee, body."""
+    body = 0 if posted.place.data is Data.COMMITTEE else len(posted.body_words)
+    return 32 * (len(posted.effects_words) + body)
 
 
 def _name(data: Data) -> str:

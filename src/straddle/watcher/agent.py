@@ -116,7 +116,7 @@ class Agent:
                 if since_s > window:
                     self.troubles[f"challenge batch {number}"] = "its window is over"
                 elif (not earlier or since_s > window - window // LAST_PART) and self._has_funds(number):
-                    self._try(f"challenge batch {number}", partial(self._client.challenge, self._sender, number))
+                    self._try(f"challenge batch {number}", partial(self._client.challenge, self._sender, number, posted.header_hash))
             earlier = True
 
     def _prove(self) -> None:

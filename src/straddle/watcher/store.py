@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,22 +75,18 @@ class Store:
 
     def extend(self, block: int, block_hash: str, logs: Sequence[dict[str, Any]]) -> None:
         """Everything up to a block: its logs after the checkpoint, which it replaces as the newest. All or nothing."""
-        with self._lock:
-            self._db.execute("BEGIN")
+        with self._writing():
             self._db.executemany(
                 "INSERT INTO logs VALUES (?, ?, ?)", [(int(log["blockNumber"], 16), int(log["logIndex"], 16), json.dumps(log)) for log in logs]
             )
             self._db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (block, block_hash))
             self._db.execute(f"DELETE FROM checkpoints WHERE block NOT IN (SELECT block FROM checkpoints ORDER BY block DESC LIMIT {CHECKPOINTS_KEPT})")
-            self._db.execute("COMMIT")
 
     def go_back(self, block: int) -> None:
         """Forget the blocks after `block`: they are no longer layer 1's."""
-        with self._lock:
-            self._db.execute("BEGIN")
+        with self._writing():
             self._db.execute("DELETE FROM logs WHERE block > ?", (block,))
             self._db.execute("DELETE FROM checkpoints WHERE block > ?", (block,))
-            self._db.execute("COMMIT")
 
     def logs(self) -> Iterator[dict[str, Any]]:
         """All logs, in the order of the chain."""
@@ -105,7 +102,7 @@ class Store:
         """Keep what readers use of them; `own`: layer 1 itself gave them to this watcher, which is believed before what a peer gave."""
         kept = [(item["hash"], json.dumps(_used(item)), int(own)) for item in transactions]
         update = "ON CONFLICT (hash) DO UPDATE SET raw = excluded.raw, own = 1 WHERE excluded.own = 1"
-        with self._lock:
+        with self._writing():
             self._db.executemany(f"INSERT INTO transactions (hash, raw, own) VALUES (?, ?, ?) {update}", kept)
 
     def is_own(self, transaction_hash: str) -> bool:
@@ -151,10 +148,6 @@ class Store:
         self._run("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", batch_number, header_hash.hex(), copy)
         self._run("DELETE FROM states WHERE batch NOT IN (SELECT batch FROM states ORDER BY batch DESC LIMIT ?)", STATES_KEPT)
 
-    def forget_states(self) -> None:
-        """Drop all: they were damaged."""
-        self._run("DELETE FROM states")
-
     # ---- parts
 
     def _rows(self, statement: str, *values: Any) -> list[Any]:
@@ -162,8 +155,19 @@ class Store:
             return self._db.execute(statement, values).fetchall()
 
     def _run(self, statement: str, *values: Any) -> None:
-        with self._lock:
+        with self._writing():
             self._db.execute(statement, values)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, all or nothing. StoreError: the disk refuses."""
+        with self._lock:
+            try:
+                with self._db:
+                    self._db.execute("BEGIN")
+                    yield
+            except sqlite3.Error as error:
+                raise StoreError(f"--data: the store cannot be written: {error}. Nothing of the last step was kept; make room and start again") from error
 
 
 def _used(transaction: dict[str, Any]) -> dict[str, Any]:

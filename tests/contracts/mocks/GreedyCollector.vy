@@ -5,7 +5,7 @@
 """
 
 interface Rollup:
-    def challenge(batch_number: uint256): payable
+    def challenge(batch_number: uint256, header_hash: bytes32): payable
     def collect_wei(): nonpayable
 
 ROLLUP: immutable(address)
@@ -27,8 +27,8 @@ def __default__():
 
 @external
 @payable
-def challenge(batch_number: uint256):
-    extcall Rollup(ROLLUP).challenge(batch_number, value=msg.value)
+def challenge(batch_number: uint256, header_hash: bytes32):
+    extcall Rollup(ROLLUP).challenge(batch_number, header_hash, value=msg.value)
 
 
 @external

@@ -98,6 +98,15 @@ def test_nobody_but_the_sequencer_offers_batches(world: World) -> None:
     assert member.tip == 0
 
 
+def test_a_stranger_cannot_make_a_member_ask_layer_1(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = world.member()
+    member.certify(world.offers[0])
+    other, _ = another(world, 1)
+    monkeypatch.setattr(world.layer1, "is_voided", lambda number, header: pytest.fail("layer 1 was asked"))
+    with pytest.raises(OfferError, match="signature"):
+        member.certify(dataclasses.replace(other, signature=world.offers[0].signature))
+
+
 def test_a_batch_that_comes_too_early_names_the_one_that_is_missing(world: World) -> None:
     member = world.member()
     with pytest.raises(Behind) as caught:

@@ -12,6 +12,7 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 
 from straddle.commitments.policy import Data, PolicyError, Proofs
+from straddle.committee.layer1 import HeadersOnLayer1
 from straddle.core.accounts import PublicKey
 from straddle.l1.certificates import certificate_digest, sign_digest
 from straddle.l1.contracts import load
@@ -87,6 +88,21 @@ def test_history_is_the_whole_past_in_order(world, story):
     assert len(history.epochs[2].signatures) == 2
     assert history.batches[-1].header_hash == world.client.header_hash(3)
     assert sorted(history.events, key=lambda event: (event.block_number, event.log_index)) == history.events
+
+
+def test_members_see_which_headers_stand_and_which_were_voided(world, story):
+    events = read_history(world.anvil.rpc, world.deployment).events
+    proposed = [event for event in events if isinstance(event, BatchProposed)]
+    assert [event.batch_number for event in proposed] == [1, 2, 3, 4, 3]
+    view = HeadersOnLayer1(world.anvil.rpc, world.deployment)
+    for event in proposed[:2] + proposed[4:]:
+        assert view.stands(event.batch_number, event.header_hash) and not view.is_voided(event.batch_number, event.header_hash)
+    for event in proposed[2:4]:
+        assert view.is_voided(event.batch_number, event.header_hash) and not view.stands(event.batch_number, event.header_hash)
+    assert not view.is_voided(1, bytes(32)) and not view.stands(9, bytes(32))
+    blocks = world.anvil.rpc.block_number() - proposed[4].block_number
+    before = HeadersOnLayer1(world.anvil.rpc, world.deployment, confirmations=blocks + 1)
+    assert not before.stands(3, proposed[4].header_hash) and before.is_voided(3, proposed[2].header_hash)
 
 
 def test_history_can_end_earlier(world, story):

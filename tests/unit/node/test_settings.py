@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from straddle.commitments.policy import Data, Proofs
 from straddle.node.config import ConfigError
 from straddle.node.settings import Settings
+
+MEMBER = "0x" + "11" * 20
 
 
 def load(folder: Path, text: str, **changes: Any) -> Settings:
@@ -65,11 +68,40 @@ def test_options_come_before_the_file(tmp_path: Path) -> None:
         ('[layer1]\nurl = "localhost"', "layer1.url: 'localhost', expected an address that begins with"),
         ("preset = ", "configuration .*config.toml: Invalid value"),
         ("[batches]\nlag_max = 0", "batches.lag_max: 0, expected an integer from 1 to 200"),
+        ('[rollup]\npolicy = "plasma"', "rollup.policy: 'plasma', expected one of zk, optimistic, validium"),
+        ('[rollup]\npolicy = "optimistic"\ndata = "committee"', "rollup.data: committee, expected calldata or blob with policy optimistic"),
+        ('[rollup]\npolicy = "validium"\ndata = "calldata"', "rollup.data: calldata, expected committee with policy validium"),
+        ("[rollup]\nchallenge_seconds = 60", "rollup.challenge_seconds: 60, expected an integer from 3600"),
+        ('[rollup]\npolicy = "validium"\n[committee]\nthreshold = 4', "committee.threshold: 4, expected more than two thirds of 7 members"),
+        ('[committee]\nmembers = "http://127.0.0.1:1"', "committee.members: 'http://127.0.0.1:1', expected ADDRESS@URL"),
+        (f'[committee]\nmembers = "{MEMBER}@http://a {MEMBER}@http://b"', f"committee.members: {MEMBER} twice"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("", (Proofs.ALWAYS, Data.CALLDATA)),
+        ('[rollup]\ndata = "blob"', (Proofs.ALWAYS, Data.BLOB)),
+        ('[rollup]\npolicy = "optimistic"', (Proofs.WHEN_CHALLENGED, Data.CALLDATA)),
+        ('[rollup]\npolicy = "optimistic"\ndata = "blob"', (Proofs.WHEN_CHALLENGED, Data.BLOB)),
+        ('[rollup]\npolicy = "validium"', (Proofs.ALWAYS, Data.COMMITTEE)),
+    ],
+)
+def test_a_policy_is_chosen_by_name(tmp_path: Path, text: str, chosen: tuple[Proofs, Data]) -> None:
+    terms = load(tmp_path, text).terms
+    assert (terms.proofs, terms.data) == chosen
+    fields = terms.fields([MEMBER])
+    assert ("proposer_bond_wei" in fields, "members" in fields) == (terms.proofs is Proofs.WHEN_CHALLENGED, terms.data is Data.COMMITTEE)
+
+
+def test_bonds_and_members_are_read(tmp_path: Path) -> None:
+    settings = load(tmp_path, f'[rollup]\nproposer_bond_gwei = 7\n[committee]\nmembers = "{MEMBER}@http://a:1"\nthreshold = 1')
+    assert settings.terms.proposer_bond_wei == 7 * 10**9 and settings.committee.urls == {MEMBER: "http://a:1"}
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from straddle.commitments.challenge import challenge, genesis_header_hash
 from straddle.commitments.policy import Data
 from straddle.commitments.state_copy import load_state
+from straddle.l1.rpc import Reverted
 from straddle.proving.keys import Proof
 from straddle.proving.vector import PostedBatch
 from straddle.sequencer.batch_file import BatchFile, PosterError, Status, StoredBatch
@@ -106,6 +107,34 @@ def test_challenged_batches_are_proved_the_most_urgent_first_and_hold_up_what_fo
     assert sorted(chain.proofs) == [2, 3] and [record.number for record in done] == list(range(1, len(closed) + 1))
     record = poster.record(2)
     assert record is not None and (record.prove_transaction, record.prove_gas) == ("0xv2", 200)
+    poster.close()
+
+
+def test_challenges_are_answered_while_nothing_can_be_proposed(path: Path, tmp_path: Path) -> None:
+    """Frozen, without ether for another bond, or with too old a table: the bonds that stand must not be lost for it."""
+
+    class Refusing(OptimisticChain):
+        refuses = True
+
+        def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+            if self.refuses and batch.effects.batch_number == 3:
+                raise Reverted("eth_estimateGas", 3, "Rollup: frozen")
+            return super().propose(batch)
+
+    closed, chain, prover = closed_batches(path), Refusing(), FakeProver()
+    poster = optimistic(tmp_path, chain, prover, closed)
+    with pytest.raises(Reverted, match="frozen"):
+        poster.advance()
+    chain.challenges, chain.over = {2: 900}, 2
+    for _ in range(2):
+        with pytest.raises(Reverted, match="frozen"):
+            poster.advance()
+        poster.wait(20)
+    with pytest.raises(Reverted, match="frozen"):
+        poster.advance()
+    assert prover.batches == [2] and chain.final == [1, 2] and len(chain.proposed) == 2
+    chain.refuses, chain.over = False, len(closed)
+    assert [record.number for record in poster.post()] == list(range(3, len(closed) + 1))
     poster.close()
 
 
@@ -253,6 +282,8 @@ def test_without_a_quorum_batches_wait_then_go_to_layer_1_behind_a_copy_and_come
     ((root, copy),) = chain.copies.items()
     assert root == closed[0].change.after.root == load_state(copy, market.PARAMS).root
     assert [record.data for record in poster.records()] == ["committee", "calldata", "calldata"]
+    bodies = [0, *(len(batch.body_words) for batch in chain.proposed[1:])]  # what lies with a committee is not on layer 1
+    assert [record.data_bytes for record in poster.records()] == [32 * (PRESET.effects_words + body) for body in bodies]
     assert [number for number, _ in chain.proven] == [1, 2, 3]
     members.there = 6
     for batch in closed[3:]:
