@@ -6,6 +6,8 @@ import random
 
 import pytest
 
+from straddle.l1.contracts import load_path
+
 USDC = 1_000_000
 DAY_S = 86_400
 WINDOW_S = 7 * DAY_S
@@ -130,7 +132,8 @@ def test_an_exchange_that_keeps_every_deadline_is_not_frozen(chain, new_exchange
 
 
 def test_blocking_by_false_proposals_costs_a_bond(x):
-    """Finding 3, repaired as far as it goes: in permissionless mode false proposals still keep everybody out until the freeze, but each costs. Eve challenges her own false batch at once, so that nobody else can; when the answer is overdue she voids it and proposes the next in the same block."""
+    """Finding 3, repaired as far as it goes: in permissionless mode false proposals still keep everybody out until the freeze, but each costs.
+    Eve challenges her own false batch at once, so that nobody else can; when the answer is overdue she voids it and proposes the next in the same block."""
     later(x, 7 * DAY_S + 1)
     spent, rounds = 0, 0
     while True:
@@ -158,7 +161,7 @@ def test_what_cannot_be_paid_locks_nobody_up(x):
     exits' equal shares. It was neither finalised nor challenged nor voided, and no exit opened."""
     unpayable = propose(x, withdrawals=[(3, ALICE, 151 * USDC)])
     x.chain.warp(WINDOW_S + 1)
-    with pytest.raises(Exception, match="^Vault: row too low$"):
+    with pytest.raises(Exception, match=r"^Vault: row too low$"):
         x.finalise(unpayable)
     x.chain.warp(x.read("FREEZE_AFTER_S") - WINDOW_S)
     x.send(EVE, "freeze")
@@ -169,18 +172,17 @@ def test_what_cannot_be_paid_locks_nobody_up(x):
     assert (x.read("proposed_batch"), owed(x, x.sequencer), wei(x)) == (0, [BOND], BOND)
 
 
-@finding(5, "with the freeze, in one block, a batch goes that anybody could have made final: the week in which to do so may have run out before")
 def test_the_freeze_leaves_time_to_make_final_what_stands(x):
-    """A batch of an exchange whose sequencer died, past its window, not final since nobody had a reason to call. Whoever lost money in it freezes and voids."""
+    """Finding 5, repaired: of a dead sequencer's batches, past their windows, none goes with the freeze in one block at the wish of who lost money in them."""
     standing = propose(x, withdrawals=[(3, ALICE, USDC)])
-    x.chain.warp(WINDOW_S + 22 * DAY_S + 1)
+    x.chain.warp(300 * DAY_S)
     x.send(EVE, "freeze")
-    try:
-        x.void(1)
-    except Exception:
-        x.finalise(standing)
-        return
-    pytest.fail("an unchallenged batch past its window is undone in the block of the freeze")
+    for wait in (0, WINDOW_S + 22 * DAY_S):
+        x.chain.warp(wait)
+        with fails("batch has no overdue challenge"):
+            x.void(1)
+    x.finalise(standing)
+    assert claimable(x, ALICE) == USDC
 
 
 def test_a_false_batch_hides_behind_no_other(x):
@@ -226,7 +228,7 @@ def test_a_challenger_of_what_is_voided_loses_nothing(x):
 
 def test_where_a_proof_is_required_what_cannot_be_paid_is_voided(zk):
     unpayable = propose(zk, withdrawals=[(3, ALICE, 151 * USDC)])
-    with pytest.raises(Exception, match="^Vault: row too low$"):
+    with pytest.raises(Exception, match=r"^Vault: row too low$"):
         zk.prove(unpayable)
     zk.chain.warp(10 * DAY_S + 1)
     zk.send(EVE, "freeze")
@@ -708,7 +710,7 @@ def test_strangers_bring_their_own_snapshot_and_the_sequencers_stays(validium):
 def test_parts_do_not_change_under_way(validium, root, part, parts):
     x = validium
     snapshot(x, EVE, 7, 0, 2)
-    with pytest.raises(Exception, match="^Committee: "):
+    with pytest.raises(Exception, match=r"^Committee: "):
         snapshot(x, EVE, root, part, parts)
     assert not x.chain.call(x.committee, "has_snapshot", EVE, 7)
     snapshot(x, EVE, 7, 1, 2)
@@ -730,11 +732,11 @@ def test_certificates_are_of_one_branch(validium):
     x.void(1)
     x.submit_epoch()
     other = x.batch(body=(1, 1))
-    with pytest.raises(Exception, match="^Committee: signer is not a member$"):
+    with pytest.raises(Exception, match=r"^Committee: signer is not a member$"):
         x.send(x.sequencer, "propose_certified", other.effects_bytes, other.c + 1, certificates)
     x.propose(other)
     child = x.batch()
-    with pytest.raises(Exception, match="^Committee: signer is not a member$"):
+    with pytest.raises(Exception, match=r"^Committee: signer is not a member$"):
         x.send(x.sequencer, "propose_certified", child.effects_bytes, child.c, of_second)
     assert x.read("proposed_batch") == 1
 
@@ -757,9 +759,9 @@ def test_a_stranger_certifies_nothing_by_certifying_much(validium):
     batch = x.batch()
     six = x.certificates(batch)
     for certificates in (six[:5] + six[4:5], six[:5], [six[0]] * 16, six[::-1], [*six[:5], (0, 0, 0)], [*six[:5], (27, 1, 1)], []):
-        with pytest.raises(Exception, match="^(Committee|Signers): "):
+        with pytest.raises(Exception, match=r"^(Committee|Signers): "):
             x.send(x.sequencer, "propose_certified", batch.effects_bytes, batch.c, certificates)
-    with pytest.raises(Exception):  # noqa: B017, PT011 - not payable, no reason
+    with pytest.raises(Exception):  # noqa: B017 - not payable, no reason
         x.send(x.sequencer, "propose_certified", batch.effects_bytes, batch.c, six, value_wei=1)
     x.send(x.sequencer, "propose_certified", batch.effects_bytes, batch.c, six)
 
@@ -806,3 +808,63 @@ def test_a_voided_blob_batch_needs_its_blob_again(chain, new_exchange):
     with fails("the transaction has no blob"):
         x.send(x.sequencer, function, *arguments)
     x.send(x.sequencer, function, *arguments, **options)
+
+
+# ---------------------------------------------------------------- a flooded queue
+
+FLOODER = """
+# pragma version 0.4.3
+# pragma evm-version cancun
+interface Token:
+    def mint(receiver: address, amount: uint256): nonpayable
+    def approve(spender: address, amount: uint256) -> bool: nonpayable
+
+interface Vault:
+    def deposit(rollup: address, account: uint256, amount: uint256): nonpayable
+
+@external
+def flood(token: Token, vault: Vault, rollup: address, account: uint256, count: uint256):
+    extcall token.mint(self, count * 10**6)
+    extcall token.approve(vault.address, count * 10**6)
+    for _: uint256 in range(count, bound=10000):
+        extcall vault.deposit(rollup, account, 10**6)
+"""
+
+
+@finding(7, "more deposits of 1 USDC than a window of proposals can answer: a living, honest optimistic sequencer gets permissionless mode and false proposals")
+def test_a_flood_of_deposits_opens_no_permissionless_mode(x, tmp_path):
+    path = tmp_path / "Flooder.vy"
+    path.write_text(FLOODER)
+    flooder = x.chain.deploy(load_path(path))
+    rows, gas = x.config.queue_rows, 0
+    entries = 4095 * rows + 1 - len(x.queue)
+    while entries > 0:
+        count = min(250, entries)
+        try:
+            receipt = x.chain.send(EVE, flooder, "flood", x.token.address, x.vault.address, x.rollup.address, 3, count)
+        except Exception:
+            break  # the queue is full
+        x._note(receipt)
+        gas += receipt.gas_used
+        entries -= count
+    # The sequencer proposes all that it may, at once.
+    for number in range(1, 4096):
+        if number % 1000 == 1:
+            x.submit_epoch()
+        batch = x.batch(body=())
+        if number == 1:
+            first = batch
+        if number > 1 and x.queue_ends[-1] == len(x.queue):
+            return
+        x.propose(batch)
+    with fails("too many proposals"):
+        x.propose(x.batch(body=()))
+    x.chain.warp(WINDOW_S + 1)
+    if x.read("permissionless"):
+        assert gas < 50_000 * 4095 * rows
+        x.submit_epoch()
+        x.finalise(first, sender=EVE)
+        false = x.batch(body=(), new_root=666)
+        x.propose(false, sender=EVE)
+        challenge(x, false, EVE)
+        pytest.fail(f"for {gas // 4095 // rows} gas a deposit, and no fault of the sequencer's, its next batches go with a stranger's false one")

@@ -4,7 +4,6 @@ show solvent what is not; and reentrancy through the token and through whoever i
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -22,7 +21,7 @@ BOND, STAKE = 10**18, 3 * 10**17
 RISK, MARKS = 77, 815
 FEE_WEI = 10**12
 
-HOSTILE_TOKEN = '''
+HOSTILE_TOKEN = """
 # pragma version 0.4.3
 # pragma evm-version cancun
 balanceOf: public(HashMap[address, uint256])
@@ -68,7 +67,7 @@ def _call():
         self.called += 1
         if raw_call(self.target, self.planned, revert_on_failure=False):
             self.went_through = True
-'''
+"""
 """Calls whatever it was told to before and after each movement, as the token's hooks of an ERC-777 would."""
 
 
@@ -165,7 +164,7 @@ def test_a_batch_proposed_before_the_freeze_may_end_it_and_nothing_moves_after_o
         lambda: x.send(chain.fund(ALICE), "force_withdraw", 3, USDC, value_wei=FEE_WEI),
     ]  # fmt: skip
     for call in late:
-        with pytest.raises(Exception, match="^(Rollup|Exits): "):
+        with pytest.raises(Exception, match=r"^(Rollup|Exits): "):
             call()
     assert life.row() == 92 * USDC
     # The deposit was answered by the last batch: it is in the state, and not reclaimed on top.
@@ -202,6 +201,60 @@ def test_the_freeze_needs_an_entry_that_waits(life):
     life.chain.warp(1)
     with fails("Rollup: no entry has waited long enough"):
         x.send(EVE, "freeze")
+
+
+def test_after_a_theft_the_rest_is_shared_and_not_locked_up(chain, new_exchange):
+    """Nobody watched for a week: a false batch took 60 of 96 USDC. The honest one after it cannot be paid. Freeze, a month, void, equal shares for all."""
+    life = Life(chain, new_exchange, policy=2)
+    x = life.exchange
+    theft = x.batch(withdrawals=[(5, EVE, 60 * USDC)])
+    x.propose(theft)
+    unpayable = [x.batch(withdrawals=[(3, ALICE, 46 * USDC)])]
+    x.propose(unpayable[0])
+    for _ in range(3):
+        unpayable.append(x.batch())
+        x.propose(unpayable[-1])
+    chain.warp(7 * DAY_S + 1)
+    x.finalise(theft)
+    life.root = x.roots[2]
+    # Proofs of mere descendants change nothing.
+    x.prove(unpayable[2])
+    x.deposit(EVE, 5 * USDC)
+    with fails("Vault: row too low"):
+        x.finalise(unpayable[0])
+    chain.warp(24 * DAY_S + 1)
+    x.send(EVE, "freeze")
+    wait = 7 * DAY_S + 22 * DAY_S
+    chain.warp(wait)
+    with fails("Rollup: batch has no overdue challenge"):
+        x.void(3)
+    with fails("Exits: proposals are left"):
+        life.send("open")
+    chain.warp(1)
+    x.void(3)
+    assert x.read("wei_owed", x.sequencer) == 6 * BOND
+    life.send("open")
+    chain.warp(3 * DAY_S + 1)
+    life.send("set_final_marks", x.time_ms, RISK)
+    for account, owner, equity in ((3, ALICE, 46), (4, BOB, 30), (5, CAROL, 20)):
+        life.claim(account, owner, equity * USDC, risk_root=RISK)
+    chain.warp(14 * DAY_S)
+    life.send("count_deposits", x.queue[3:])
+    for account in (3, 4, 5):
+        life.send("collect", account)
+    life.send("reclaim", 3, x.queue[3])
+    shares = [36 * USDC * equity // 96 for equity in (46, 30, 20)]
+    assert [life.claimable(who) for who in (ALICE, BOB, CAROL)] == [shares[0] + 4 * USDC, *shares[1:]]
+    assert life.claimable(EVE) == 65 * USDC
+
+
+def test_the_way_out_of_what_cannot_be_paid_undoes_nothing_before_the_freeze(chain, new_exchange):
+    life = Life(chain, new_exchange, policy=2)
+    x = life.exchange
+    x.propose(x.batch())
+    chain.warp(1000 * DAY_S)
+    with fails("Rollup: batch has no overdue challenge"):
+        x.void(2)
 
 
 # ---------------------------------------------------------------- marks
@@ -354,16 +407,16 @@ def test_neither_words_beyond_the_modulus_nor_other_lengths(life):
     for i in range(8):
         word = said.effects[i] + r
         spoilt = effects[: 32 * i] + word.to_bytes(32, "big") + effects[32 * i + 32 :]
-        with pytest.raises(Exception, match="^(Statement|Exits): "):
+        with pytest.raises(Exception, match=r"^(Statement|Exits): "):
             life.send("claim", spoilt, body, c, proof, beneficiary)
     for cut in (effects[:-32], effects[:-1], b""):
-        with pytest.raises(Exception, match="^(Statement: wrong effects length|Exits: .*|)$"):
+        with pytest.raises(Exception, match=r"^(Statement: wrong effects length|Exits: .*|)$"):
             life.send("claim", cut, body, c, proof, beneficiary)
     for longer in (body + bytes(32), body[:-1], r.to_bytes(32, "big") + body[32:]):
-        with pytest.raises(Exception, match="^Statement: "):
+        with pytest.raises(Exception, match=r"^Statement: "):
             life.send("claim", effects, longer, c, proof, beneficiary)
     for changes in ({"c": c + r}, {"beneficiary": EVE}):
-        with pytest.raises(Exception, match="^Statement: "):
+        with pytest.raises(Exception, match=r"^Statement: "):
             life.send("claim", *life.arguments(said, **changes))
 
 
@@ -385,7 +438,7 @@ def test_parts_cannot_be_counted_wrongly(life):
         [(*unanswered[0][:3], unanswered[0][3], 1)],
     ]  # fmt: skip
     for part in wrong:
-        with pytest.raises(Exception, match="^(QueueWalk: entries differ from the queue|Exits: entries beyond the queue's end)$"):
+        with pytest.raises(Exception, match=r"^(QueueWalk: entries differ from the queue|Exits: entries beyond the queue's end)$"):
             life.send("count_deposits", part)
     with fails("Exits: no entries"):
         life.send("count_deposits", [])
@@ -399,10 +452,10 @@ def test_parts_cannot_be_counted_wrongly(life):
     # A forced withdrawal is no deposit, by whatever name.
     asked = unanswered[3]
     for entry in (asked, (1, *asked[1:])):
-        with pytest.raises(Exception, match="^(QueueWalk: entries differ from the queue|Exits: entry is not a deposit)$"):
+        with pytest.raises(Exception, match=r"^(QueueWalk: entries differ from the queue|Exits: entry is not a deposit)$"):
             life.send("reclaim", 6, entry)
     for index, entry in ((2, x.queue[2]), (7, unanswered[0]), (2**256 - 1, unanswered[0]), (4, unanswered[0])):
-        with pytest.raises(Exception, match="^(QueueWalk: entries differ from the queue|Exits: entry is not an unanswered one)$"):
+        with pytest.raises(Exception, match=r"^(QueueWalk: entries differ from the queue|Exits: entry is not an unanswered one)$"):
             life.send("reclaim", index, entry)
     for index in (3, 4, 5):
         life.send("reclaim", index, x.queue[index])

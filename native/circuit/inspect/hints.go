@@ -109,5 +109,5 @@ var FreeOutputs = map[string]Free{
 		flag := 2 + (int(inputs[0].Int64())+at)*(int(inputs[1].Int64())+1)
 		return inputs[flag].Sign() == 0
 	},
-	"PointHint": func(inputs []*big.Int, at int) bool { return at >= 3 },
+	"PointHint": func(_ []*big.Int, at int) bool { return at >= 3 }, // three limbs, then the borrows
 }

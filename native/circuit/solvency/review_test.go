@@ -172,7 +172,11 @@ func TestReviewWords(t *testing.T) {
 		w := f.witness()
 		effects, body := vector(f.chunk, w)
 		for k := range len(effects) + len(body) {
-			for _, bit := range []int{0, 24, 56, 95, 96, 112, 128, 160, 168, 191, 223, 224, 247, 250} {
+			places := []int{0, 96, 160, 224}
+			if os.Getenv("STRADDLE_SLOW") != "" {
+				places = []int{0, 24, 56, 95, 96, 112, 128, 160, 168, 191, 223, 224, 247, 250}
+			}
+			for _, bit := range places {
 				for _, sign := range []int64{1, -1} {
 					words := slices.Concat(effects, body)
 					step := ledger.ToElement(new(big.Int).Mul(num(sign), ledger.Power(bit)))
@@ -363,6 +367,108 @@ func TestReviewHints(t *testing.T) {
 			}
 		})},
 	} {
+		t.Run(a.name, a.run)
+	}
+}
+
+// lenientCount lets the range checker's own hint count what lies outside its table as nothing, so that a constraint has to refuse, not the honest hint.
+func lenientCount(t *testing.T) []solver.Option {
+	t.Helper()
+	for _, hint := range solver.GetRegisteredHints() {
+		if !strings.HasSuffix(solver.GetHintName(hint), "logderivarg.countHint") {
+			continue
+		}
+		return []solver.Option{solver.OverrideHint(solver.GetHintID(hint), func(_ *big.Int, inputs, outputs []*big.Int) error {
+			rows, width := int(inputs[0].Int64()), int(inputs[1].Int64())
+			if width != 1 {
+				return fmt.Errorf("a table of %d columns", width)
+			}
+			at := map[string]*big.Int{}
+			for i, entry := range inputs[2 : 2+rows] {
+				outputs[i].SetInt64(0)
+				at[entry.String()] = outputs[i]
+			}
+			for _, query := range inputs[2+rows:] {
+				if count, ok := at[query.String()]; ok {
+					count.Add(count, num(1))
+				}
+			}
+			return nil
+		})}
+	}
+	t.Fatal("no count hint")
+	return nil
+}
+
+// TestReviewRanges leaves every range where leaving it would pay, by a prover whose hints do not object.
+func TestReviewRanges(t *testing.T) {
+	minus := func(v variable) *big.Int { return new(big.Int).Sub(fr.Modulus(), inspect.Number(v)) }
+	for _, a := range []reviewAttack{
+		{name: "control", id: rich, harmless: "honest"},
+		{name: "negative equity as a claim of r - d", id: broke, cells: func(c *Private) {
+			a := &c.Accounts[0]
+			a.Claim, a.Debt = minus(a.Debt), 0
+		}},
+		{name: "a claim as a debt of r - c", id: rich, cells: func(c *Private) {
+			a := &c.Accounts[0]
+			a.Claim, a.Debt = 0, minus(a.Claim)
+		}},
+		{name: "a claim of 64 bits and one", id: fees, plan: func(f *fixture) {
+			f.accounts[fees].cash, f.accounts[fees].positions = ledger.Less(ledger.Power(63), 1), map[int64]*big.Int{call: ledger.Power(33)}
+			f.instrument(call).Value = ledger.Power(31)
+		}},
+		{name: "the loss below the true one: a surplus of -1", id: thin, cells: func(c *Private) {
+			m := &c.Accounts[0].Margin
+			m.ScanLoss = plus(m.ScanLoss, -1)
+			for s := range m.Surplus {
+				m.Surplus[s] = plus(m.Surplus[s], -1)
+			}
+		}},
+		{name: "no loss at all", id: thin, cells: func(c *Private) {
+			m := &c.Accounts[0].Margin
+			for s := range m.Surplus {
+				m.Surplus[s] = new(big.Int).Sub(inspect.Number(m.Surplus[s]), inspect.Number(m.ScanLoss))
+			}
+			m.ScanLoss = 0
+		}},
+		{name: "a thin account called safe", id: thin, cells: func(c *Private) { c.Accounts[0].Below = 0 }},
+		{name: "a rich account called below", id: rich, cells: func(c *Private) { c.Accounts[0].Below = 1 }},
+		{name: "scenarios trade in their lane", id: rich, cells: func(c *Private) {
+			stride := ledger.PlanRisk(len(c.Positions)).Lanes[ledger.LaneDeltas].Shifts[1]
+			m := &c.Accounts[0].Margin
+			m.Surplus[0], m.Surplus[1] = new(big.Int).Add(inspect.Number(m.Surplus[0]), ledger.Power(stride)), plus(m.Surplus[1], -1)
+		}},
+		{name: "charges trade in their lane", id: rich, cells: func(c *Private) {
+			stride := ledger.PlanRisk(len(c.Positions)).Lanes[ledger.LaneLong].Shifts[1]
+			m := &c.Accounts[0].Margin
+			m.ChargeIM, m.ChargeMM = new(big.Int).Add(inspect.Number(m.ChargeIM), ledger.Power(stride)), plus(m.ChargeMM, -1)
+		}},
+		{name: "value and linear value trade in their lane, the claim follows", id: rich, cells: func(c *Private) {
+			stride := ledger.PlanRisk(len(c.Positions)).Lanes[ledger.LaneValues].Shifts[1]
+			a := &c.Accounts[0]
+			a.Margin.Value = new(big.Int).Add(inspect.Number(a.Margin.Value), ledger.Power(stride))
+			a.Claim = new(big.Int).Add(inspect.Number(a.Claim), ledger.Power(stride))
+			a.Margin.LinearValue = plus(a.Margin.LinearValue, -1)
+		}},
+		{name: "instrument and size trade in the digest's word", id: rich, plan: func(f *fixture) {
+			f.positionsOf = func(all []Position) []Position { // size + 1, instrument - 2^32
+				all[0].Size = new(big.Int).Add(all[0].Size, num(1))
+				all[0].Instrument = new(big.Int).Sub(all[0].Instrument, ledger.Power(32))
+				return all
+			}
+		}},
+		{name: "a net carried into the next", cells: func(c *Private) {
+			c.Nets[0], c.Nets[1] = new(big.Int).Add(inspect.Number(c.Nets[0]), ledger.Power(56)), plus(c.Nets[1], -1)
+		}},
+		{name: "debts carried into the number below", cells: func(c *Private) { // 2^96 less of debt, one more below
+			c.Accounts[broke].Debt = new(big.Int).Sub(inspect.Number(c.Accounts[broke].Debt), ledger.Power(96))
+			c.Accounts[fees].Below = 1
+		}},
+		{name: "rows swapped", plan: func(f *fixture) {
+			f.positionsOf = func(all []Position) []Position { all[0], all[1] = all[1], all[0]; return all }
+		}},
+	} {
+		a.options = func() []solver.Option { return lenientCount(t) }
 		t.Run(a.name, a.run)
 	}
 }

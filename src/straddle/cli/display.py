@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from straddle.node.report import DemoReport, LiquidationReport
 from straddle.node.verify import VerifyReport
+from straddle.node.verifying_keys import OPTIONS
 
 DAY_S = 86_400
 PLAIN_SECONDS = 10.0
@@ -132,10 +133,14 @@ def _money(report: DemoReport) -> dict[str, str]:
     }
 
 
-def verify_table(report: VerifyReport, vk_id: bytes, *, trusted: bool) -> Table:
-    """What `straddle verify` compared; `trusted` tells that the user named the verifying key."""
+def _trust(name: str, trusted: bool) -> str:
+    return "as expected" if trusted else f"on the chain as in the record; name the one that you trust with {OPTIONS[name]}"
+
+
+def verify_table(report: VerifyReport, keys: Mapping[str, bytes], trusted: Collection[str]) -> Table:
+    """What `straddle verify` compared; `trusted` are the statements whose verifying key the user named."""
     rows = {
-        "verifying key": f"0x{vk_id.hex()}, " + ("as expected" if trusted else "on the chain as in the record; name the one that you trust with --vk-id"),
+        **{f"verifying key, {name}": f"0x{key.hex()}, {_trust(name, name in trusted)}" for name, key in keys.items()},
         "layer-1 block": str(report.block),
         "batches": f"{report.batches} final, {report.proposals} proposed and not yet final",
         "accounts": str(report.accounts),

@@ -19,16 +19,17 @@ from straddle.cli.member import member
 from straddle.cli.remote import fetch_status
 from straddle.cli.solvency import solvency_command
 from straddle.cli.watch import watch
-from straddle.l1.deployment import Deployment, DeploymentError
+from straddle.l1.deployment import Deployment
 from straddle.l1.rpc import Rpc
 from straddle.node.choice import chosen_policy
-from straddle.node.config import ConfigError, DemoConfig
+from straddle.node.config import DemoConfig
 from straddle.node.demo import run_demo
 from straddle.node.running import Node
 from straddle.node.served import listen, serve
 from straddle.node.settings import Settings
 from straddle.node.terms import PolicyTerms
 from straddle.node.verify import verify as verify_rollup
+from straddle.node.verifying_keys import check_keys, check_sizes, verifying_keys
 
 app = typer.Typer(help="Straddle: an options exchange as its own Ethereum rollup.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -151,7 +152,9 @@ def status(
 def verify(
     l1: Annotated[str, typer.Option("--l1", help="JSON-RPC address of a layer-1 node.")],
     deployment: Annotated[Path, typer.Option(help="The deployment's record (JSON).")],
-    vk_id: Annotated[str | None, typer.Option("--vk-id", help="Verifying key that you expect, 32 bytes in hex: of a set-up that you trust.")] = None,
+    vk_id: Annotated[str | None, typer.Option("--vk-id", help="Verifying key of batches that you expect, 32 bytes in hex: of a set-up that you trust.")] = None,
+    exits_vk_id: Annotated[str | None, typer.Option("--exits-vk-id", help="The one of exits: whoever can forge it takes everything after a freeze.")] = None,
+    solvency_vk_id: Annotated[str | None, typer.Option("--solvency-vk-id", help="The one of solvency.")] = None,
     data: DataOption = None,
 ) -> None:
     """Rebuild a rollup's state from layer-1 data (a validium: with one member's) and compare every root, every risk table and the vault.
@@ -160,25 +163,13 @@ def verify(
     """
     with clear_errors():
         record = Deployment.from_json(deployment.read_text())
-        _check_key(record, vk_id)
+        trusted = check_keys(record, {"batch": vk_id, "exits": exits_vk_id, "solvency": solvency_vk_id})
+        check_sizes(record)
         with Rpc(l1) as rpc, TerminalDisplay(output) as display:
             blobs, bodies = open_sources(rpc, record, data)
             report = verify_rollup(rpc, record, display.progress, blobs=blobs, bodies=bodies)
-        output.print(verify_table(report, record.vk_id, trusted=vk_id is not None))
+        output.print(verify_table(report, verifying_keys(record), trusted))
     finish(report.mismatches)
-
-
-def _check_key(record: Deployment, expected: str | None) -> None:
-    """The record's verifying key is the expected one, if there is one; that the contract has the record's is checked against the chain."""
-    if expected is not None:
-        try:
-            wanted = bytes.fromhex(expected.removeprefix("0x"))
-        except ValueError:
-            wanted = b""
-        if len(wanted) != 32:
-            raise ConfigError(f"--vk-id: {expected!r}, expected 32 bytes in hex")
-        if wanted != record.vk_id:
-            raise DeploymentError(f"vk_id: 0x{record.vk_id.hex()} in the record, expected 0x{wanted.hex()} (--vk-id)")
 
 
 # Commands of their own files: one line each.
