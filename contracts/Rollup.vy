@@ -362,7 +362,7 @@ def void(batch_number: uint256):
     first: uint256 = batch_number
     if POLICY == PROOF_REQUIRED:
         if block.timestamp <= self._proposed_at_s(batch_number) + PROVING_WINDOW_S:
-            errors._raise("Rollup: the proving window is open")
+            errors._raise("Rollup: proving window is open")
     else:
         fraudulent: bool = bonds._is_unanswered(batch_number)
         # Long after a freeze also what nobody could make final: withdrawals that the row cannot pay. It would bar all exits.
@@ -534,7 +534,7 @@ def _propose(effects: Bytes[32 * MAX_EFFECTS], body: Bytes[32 * MAX_BODY_CELLS],
 @payable
 def _propose_blob(effects: Bytes[32 * MAX_EFFECTS], data_commitment: uint256, opening: availability.Opening, at_once: bool) -> Header:
     if DATA != IN_BLOB:
-        errors._raise("Rollup: bodies are not blobs here")
+        errors._raise("Rollup: no blobs here")
     versioned_hash: bytes32 = blobhash(0)
     if versioned_hash == empty(bytes32):
         errors._raise("Rollup: the transaction has no blob")

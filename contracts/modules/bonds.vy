@@ -52,6 +52,8 @@ PROVING_ALLOWANCE_S: public(immutable(uint256))
 
 # Batch n in slot n % 4096. Written whole by `_stake`; what an older batch left there is never read.
 stakes: PackedStake[STAKE_SLOTS]
+# Whose proof answered the challenge of the batch in the same slot: gets the challenger's bond when the batch is final. Written with every such proof.
+provers: address[STAKE_SLOTS]
 # Challenges without a proof, of batches that stand.
 open_challenges: public(uint256)
 reserved_wei: public(uint256)
@@ -133,7 +135,7 @@ def _settle_proof(batch_number: uint256, beneficiary: address):
     self.stakes[batch_number % STAKE_SLOTS].proposer = convert(stake.proposer, uint256) | PROVEN
     if stake.challenger != empty(address):
         self.open_challenges -= 1
-        self.wei_owed[beneficiary] += CHALLENGER_BOND_WEI
+        self.provers[batch_number % STAKE_SLOTS] = beneficiary
 
 
 @internal
@@ -141,7 +143,10 @@ def _settle_finality(batch_number: uint256):
     """
     A batch is final: its proposer has his bond back.
     """
-    self.wei_owed[self._stake_of(batch_number).proposer] += PROPOSER_BOND_WEI
+    stake: Stake = self._stake_of(batch_number)
+    self.wei_owed[stake.proposer] += PROPOSER_BOND_WEI
+    if stake.challenger != empty(address):
+        self.wei_owed[self.provers[batch_number % STAKE_SLOTS]] += CHALLENGER_BOND_WEI
 
 
 @internal
@@ -157,8 +162,9 @@ def _settle_void(batch_number: uint256, fraudulent: bool):
         self.wei_owed[stake.challenger] += PROPOSER_BOND_WEI - burnt
     else:
         self.wei_owed[stake.proposer] += PROPOSER_BOND_WEI
-    if stake.challenger != empty(address) and not stake.proven:
-        self.open_challenges -= 1
+    if stake.challenger != empty(address):
+        if not stake.proven:
+            self.open_challenges -= 1
         self.wei_owed[stake.challenger] += CHALLENGER_BOND_WEI
 
 

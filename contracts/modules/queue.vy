@@ -32,6 +32,8 @@ FIRST_USER_ACCOUNT: constant(uint256) = 3
 MINIMUM_DEPOSIT: public(constant(uint256)) = 1_000_000
 PERMISSIONLESS_AFTER_S: public(constant(uint256)) = 7 * 24 * 60 * 60
 MAX_LIMIT_BPS: constant(uint256) = 10_000
+# Deposits that wait for a proposal. More than a window's proposals can answer would open permissionless mode against a sequencer that does what it can.
+MAX_WAITING: constant(uint256) = 2**13
 
 DEPOSITS_FROM: immutable(address)
 REQUEST_FEE_WEI: public(immutable(uint256))
@@ -75,7 +77,9 @@ def on_deposit(account: uint256, depositor: address, amount: uint256):
     if msg.sender != DEPOSITS_FROM:
         errors._raise("Rollup: only the vault reports deposits")
     if amount < MINIMUM_DEPOSIT:
-        errors._raise("Rollup: deposit below the minimum")
+        errors._raise("Rollup: deposit below minimum")
+    if self.queue_length >= self.queue_proposed + MAX_WAITING:
+        errors._raise("Rollup: the queue is full")
     target: uint256 = account
     if target == 0:
         target = self.next_account

@@ -117,7 +117,7 @@ def _check_queue(effects: Bytes[32 * MAX_WORDS], queue_first: uint256) -> uint25
         word_2: uint256 = extract32(effects, offset + 64, output_type=uint256)
         if i >= count:
             if entry | word_1 | word_2 != 0:
-                errors._raise("Rollup: unused queue row is not zero")
+                errors._raise("Rollup: unused row is not zero")
             continue
         if entry >> 200 != OUTCOME_APPLIED:
             errors._raise("Rollup: wrong queue outcome")
@@ -148,9 +148,9 @@ def _check_withdrawals(effects: Bytes[32 * MAX_WORDS]):
         if amount == 0 or amount >= 2**63:
             errors._raise("Rollup: withdrawal amount must be 1 to 2^63 - 1")
         if word & (2**160 - 1) == 0:
-            errors._raise("Rollup: withdrawal to the zero address")
+            errors._raise("Rollup: withdrawal to nobody")
         if word >> 224 >= queue.ACCOUNT_LIMIT:
-            errors._raise("Rollup: withdrawal from no account")
+            errors._raise("Rollup: no such account")
 
 
 @internal

@@ -131,7 +131,7 @@ def test_the_other_ways_are_closed(x, exchange, chain, new_exchange):
         x.send(x.sequencer, "propose_certified", batch.effects_bytes, batch.c, [])
     effects, c, *opening, versioned_hash = parts(x, batch)
     for other in (exchange, new_exchange(chain, data=3), new_exchange(chain, policy=2)):
-        with fails("bodies are not blobs here"):
+        with fails("no blobs here"):
             other.send(other.sequencer, "propose_blob", effects, c, tuple(opening), blob_hashes=[versioned_hash], value_wei=other.config.proposer_bond_wei)
 
 

@@ -388,7 +388,7 @@ def test_descendants_get_their_own_bonds_back(x):
     assert x.read("open_challenges") == 2
     x.chain.warp(DAY_S + 3 * ALLOWANCE_S + 1)
     x.void(1)
-    assert owed(x, WATCHERS[0], WATCHERS[1], WATCHERS[3], PROVER, x.sequencer) == [WON, STAKE, 0, STAKE, 3 * BOND]
+    assert owed(x, WATCHERS[0], WATCHERS[1], WATCHERS[3], PROVER, x.sequencer) == [WON, STAKE, STAKE, 0, 3 * BOND]
     assert x.read("open_challenges") == 0
     check_wei(x, 0)
 
@@ -679,12 +679,12 @@ def test_ones_own_challenges_put_an_answer_off_by_14_days_at_most(chain, new_exc
 
 
 def test_a_descendant_of_a_false_batch_may_be_provable(x):
-    """Its statement is about its own parent's root, false or not. So whoever challenges must challenge the first false batch: a later one may take his bond."""
+    """Its statement is about its own parent's root, false or not. Yet its proof earns nothing, since it is never final: its challenger has his bond back."""
     false, valid_on_it = propose(x, 2)
     x.challenge(false, WATCHERS[0])
     x.challenge(valid_on_it, WATCHERS[1])
     x.prove(valid_on_it, EVE)
     x.chain.warp(DAY_S + 2 * ALLOWANCE_S + 1)
     x.void(1)
-    assert owed(x, WATCHERS[0], WATCHERS[1], EVE, x.sequencer) == [WON, 0, STAKE, BOND]
+    assert owed(x, WATCHERS[0], WATCHERS[1], EVE, x.sequencer) == [WON, STAKE, 0, BOND]
     check_wei(x, 0)

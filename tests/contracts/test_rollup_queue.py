@@ -129,7 +129,7 @@ def test_a_deposit_into_no_account_is_refused(exchange, account):
 
 
 def test_a_small_deposit_is_refused(exchange):
-    with fails("Rollup: deposit below the minimum"):
+    with fails("Rollup: deposit below minimum"):
         exchange.deposit(ALICE, USDC - 1)
     exchange.deposit(ALICE, USDC)
 

@@ -19,6 +19,7 @@ BURNT = "0x000000000000000000000000000000000000dEaD"
 HOUR_S, DAY_S = 3600, 86_400
 TABLE_AGE_S, PROVING_S, OVERDUE_S = 900, DAY_S, 7 * DAY_S
 WINDOW_S, ALLOWANCE_S = 7 * DAY_S, 600
+STUCK_S = 22 * DAY_S
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Pending:
     proven: bool = False
     challenger: str | None = None
     due_s: int = 0
+    prover: str = ""
 
     @property
     def open(self) -> bool:
@@ -69,6 +71,7 @@ class Model:
     root: int = 999
     pending: list[Pending] = field(default_factory=list)
     frozen: bool = False
+    frozen_at_s: int = 0
 
     @property
     def proposed(self) -> int:
@@ -91,28 +94,28 @@ class Model:
         self.root, self.answered = first.batch.effects[3], first.queue_end
         if self.optimistic:
             self.owe(first.proposer, BOND)
+            if first.challenger:
+                self.owe(first.prover, STAKE)
         for owner, amount in first.payouts:
             self.row -= amount
             self.claimable[owner] += amount
 
     def prove(self, pending: Pending, prover: str) -> None:
-        if pending.open:
-            self.owe(prover, STAKE)
-        pending.proven = True
+        pending.proven, pending.prover = True, prover
         if pending is self.pending[0]:
             self.settle()
 
-    def drop(self, first: int) -> None:
-        """Proposals from the `first` one on, for want of a proof of that one, or because another batch comes."""
+    def drop(self, first: int, *, fraudulent: bool = True) -> None:
+        """Proposals from the `first` one on, for want of a proof of that one, or because another batch comes, or because nobody could make them final."""
         gone = self.pending[first:]
         for place, pending in enumerate(gone):
             if self.optimistic:
-                if place == 0:  # half of a wrong batch's bond is burnt
+                if place == 0 and fraudulent:  # half of a wrong batch's bond is burnt
                     self.owe(pending.challenger, BOND // 2)
                     self.owe(BURNT, BOND // 2)
                 else:
                     self.owe(pending.proposer, BOND)
-                if pending.open:
+                if pending.challenger:
                     self.owe(pending.challenger, STAKE)
         self.voided = [pending.batch for pending in gone]
         del self.pending[first:]
@@ -279,11 +282,12 @@ def make_machine(make_exchange, optimistic: bool):
             if expire:
                 self.x.chain.warp(PROVING_S + 6 * ALLOWANCE_S + 1)
             overdue = self.now_s > pending.due_s and pending.open if optimistic else self.now_s > pending.proposed_at_s + PROVING_S
-            if not overdue:
+            stuck = optimistic and model.frozen and self.now_s > model.frozen_at_s + WINDOW_S + STUCK_S
+            if not overdue and not stuck:
                 refused(lambda: self.x.void(model.final + 1 + which))
                 return
             self.x.void(model.final + 1 + which)
-            model.drop(which)
+            model.drop(which, fraudulent=overdue)
 
         @precondition(lambda self: self.model.voided)
         @rule()
@@ -311,7 +315,7 @@ def make_machine(make_exchange, optimistic: bool):
                 refused(lambda: self.x.send(USERS[0], "freeze"))
                 return
             self.x.send(USERS[0], "freeze")
-            self.model.frozen = True
+            self.model.frozen, self.model.frozen_at_s = True, self.now_s
 
         @precondition(lambda self: self.model.frozen or len(self.model.times) % 4 == 1)
         @rule(who=st.sampled_from(USERS), share=st.integers(0, 101), caller=st.sampled_from([EXITS, EXITS, EXITS, USERS[0]]))
@@ -378,7 +382,7 @@ def make_machine(make_exchange, optimistic: bool):
         def wei_is_conserved(self):
             """The contract has the fees, the bonds of what stands, and what it owes; and owes each what the model says."""
             x, model = self.x, self.model
-            held = sum(BOND + STAKE * pending.open for pending in model.pending) if optimistic else 0
+            held = sum(BOND + STAKE * (pending.challenger is not None) for pending in model.pending) if optimistic else 0
             reserved = held + sum(model.owed.values())
             assert x.read("reserved_wei") == reserved
             assert x.chain.evm.get_balance(x.rollup.address) == reserved + model.fees

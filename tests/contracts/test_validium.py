@@ -251,7 +251,7 @@ def test_attack_17_nobody_elses_snapshot_counts_and_none_is_complete_unset(x):
 
 
 def test_blobs_are_closed(x):
-    with fails("bodies are not blobs here"):
+    with fails("no blobs here"):
         x.send(x.sequencer, "propose_blob", x.batch().effects_bytes, 5, (bytes(48), bytes(48), 0))
 
 
