@@ -25,6 +25,8 @@ from tests.support.stage import ALLOWANCE_S, ANSWER_S, CHALLENGER_BOND, PROPOSER
 from tests.support.watch import Watch
 
 PERPETUAL, CALL = 1, 2
+BURNT = PROPOSER_BOND // 2
+"""Of a wrong batch's bond; its challenger has the rest."""
 GENEROUS_GAS_WEI = 10**16
 
 
@@ -272,12 +274,12 @@ def test_the_watcher_alone_finds_and_voids_a_wrong_batch(name: str, stage: Stage
     watch.step()
     assert stage.client.proposed_batch() == 2 and stage.client.open_challenges() == 0
     assert stage.client.wei_owed(watch.wallet.address) == 0 and stage.client.wei_owed(sequencer.address) == 0
-    assert stage.wei() == fees + 2 * PROPOSER_BOND, "both bonds of the wrong batch have left the contract, the others' have not"
+    assert stage.wei() == fees + 2 * PROPOSER_BOND + BURNT, "of the wrong batch's bonds the burnt half is left, and all of the others'"
     gained = watch.wei - 10**21
-    assert PROPOSER_BOND - GENEROUS_GAS_WEI < gained < PROPOSER_BOND
+    assert BURNT - GENEROUS_GAS_WEI < gained < BURNT, "the other half"
     assert watch.verdicts() == [Verdict.HOLDS, Verdict.HOLDS]
     told = [line for line in watch.said if not line.startswith(("batch 1 holds", "batch 2 holds", "batch 3 "))]
-    assert told == ["done: challenge batch 3", "done: void batch 3", f"done: collect {PROPOSER_BOND + CHALLENGER_BOND} wei", "batches 3 to 3 void"]
+    assert told == ["done: challenge batch 3", "done: void batch 3", f"done: collect {BURNT + CHALLENGER_BOND} wei", "batches 3 to 3 void"]
     assert any(line.startswith(f"batch 3 challenged by {watch.wallet.address}: a proof is due by 20") for line in watch.said)
 
 
@@ -302,7 +304,7 @@ def test_what_descends_from_a_wrong_batch_never_pays(depth: int, stage: Stage, w
     assert stage.client.claimable(stage.accounts[BOB].address) == 0
     assert stage.client.wei_owed(stage.people["sequencer"].address) == depth * PROPOSER_BOND
     assert stage.client.wei_owed(stranger.address) == CHALLENGER_BOND
-    assert stage.client.reserved_wei() == (2 + depth) * PROPOSER_BOND + CHALLENGER_BOND
+    assert stage.client.reserved_wei() == (2 + depth) * PROPOSER_BOND + CHALLENGER_BOND + BURNT
 
 
 def test_later_wrong_batches_are_challenged_only_when_time_presses(tmp_path: Path) -> None:
@@ -327,7 +329,7 @@ def test_later_wrong_batches_are_challenged_only_when_time_presses(tmp_path: Pat
         assert [stage.client.stake(number).challenged for number in (1, 2, 3)] == [True, True, True]
         stage.pass_time(ANSWER_S + 3 * ALLOWANCE_S)
         watch.step()
-        assert stage.client.proposed_batch() == 0 and stage.client.reserved_wei() == 2 * PROPOSER_BOND
+        assert stage.client.proposed_batch() == 0 and stage.client.reserved_wei() == 2 * PROPOSER_BOND + BURNT
         assert stage.client.wei_owed(stage.people["sequencer"].address) == 2 * PROPOSER_BOND
         watch.close()
 
@@ -355,7 +357,7 @@ def test_a_restart_neither_challenges_twice_nor_forgets(stage: Stage, tmp_path: 
     stage.pass_time(ANSWER_S + ALLOWANCE_S + 2)
     third = Watch(stage, tmp_path)
     third.step()
-    assert stage.client.proposed_batch() == 2 and third.wei > spent + PROPOSER_BOND + CHALLENGER_BOND - GENEROUS_GAS_WEI
+    assert stage.client.proposed_batch() == 2 and third.wei > spent + BURNT + CHALLENGER_BOND - GENEROUS_GAS_WEI
     third.close()
 
 

@@ -67,10 +67,8 @@ def test_a_challenged_honest_batch_is_proved_for_others(stage: Stage, prover: Pr
     helper.step()
     assert stage.client.stake(2).proven and stage.client.open_challenges() == 0 and stage.client.final_batch() == 0
     helper.step()
-    gained = helper.wei - before
-    assert CHALLENGER_BOND - 10**16 < gained < CHALLENGER_BOND, "the challenger's bond pays the proof"
-    assert stage.client.wei_owed(griefer.address) == 0
-    assert stage.client.reserved_wei() == 3 * PROPOSER_BOND
+    assert stage.client.wei_owed(griefer.address) == stage.client.wei_owed(helper.wallet.address) == 0, "paid at finality, not before"
+    assert stage.client.reserved_wei() == 3 * PROPOSER_BOND + CHALLENGER_BOND
     stage.pass_time(ANSWER_S + ALLOWANCE_S + 2)
     helper.step()
     assert stage.client.proposed_batch() == 3, "nothing to void"
@@ -78,6 +76,10 @@ def test_a_challenged_honest_batch_is_proved_for_others(stage: Stage, prover: Pr
     helper.step()
     assert stage.client.final_batch() == 3 and stage.client.state_root() == stage.state.root
     assert stage.client.claimable(stage.accounts[4].address) == 1_000_000
+    helper.step()
+    gained = helper.wei - before
+    assert CHALLENGER_BOND - 10**16 < gained < CHALLENGER_BOND, "the challenger's bond pays the proof"
+    assert stage.client.wei_owed(griefer.address) == 0
     helper.close()
 
 

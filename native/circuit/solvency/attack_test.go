@@ -35,7 +35,8 @@ func TestAlteredHintsReachTheSolver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, accepted, err := inspect.AlteredHints(compiled(t, nanoSolvency), c, 6, nil)
+	const samples = 50 // which outputs they are depends on the solver's order, and some decide something
+	_, accepted, err := inspect.AlteredHints(compiled(t, nanoSolvency), c, samples, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
