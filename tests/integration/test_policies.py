@@ -82,7 +82,7 @@ def test_a_challenged_honest_batch_is_answered_by_the_poster_and_the_challenger_
         assert (client.final_batch(), client.open_challenges()) == (0, 0) and client.stake(2).proven
         record = loop.poster.record(2)
         assert record is not None and record.status is Status.PROVED and record.prove_gas
-        assert client.wei_owed(loop.sender.address) == config.challenger_bond_wei and bonds_are_kept(loop)
+        assert client.wei_owed(loop.sender.address) == 0 and bonds_are_kept(loop)
         loop.anvil.set_time(loop.anvil.time_s() + HOUR_S + 1)
         assert [item.number for item in loop.poster.advance()] == list(range(1, count + 1))
         assert client.reserved_wei() == client.wei_owed(loop.sender.address) == config.challenger_bond_wei + count * config.proposer_bond_wei
