@@ -331,7 +331,7 @@ def test_attack_19_a_rollup_with_data_in_blobs_is_left_from_an_archive(market: R
         begun(rollup, 3)
         rollup.client.force_withdraw(rollup.sender_of(rollup.traders[0]), 3, 1)
         rollup.desert()
-        rollup.pass_days(14.1)
+        rollup.pass_days(17.1)
         key = tmp_path / "key"
         key.write_text(bytes(rollup.traders[1].wallet.key).hex())
         where = ("--l1", rollup.anvil.rpc.url, "--rollup", rollup.deployment.rollup, "--account", 4, "--key", key)
