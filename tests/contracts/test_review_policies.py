@@ -1,4 +1,4 @@
-"""Review of the policies: attempts to take bonds, to make a false batch final, to lock or to stop everybody. Each is refused, or a finding (xfail, strict)."""
+"""Review of the policies: attempts to take bonds, to make a false batch final, to lock or to stop everybody. Each is refused."""
 
 from __future__ import annotations
 
@@ -25,10 +25,6 @@ ALICE, BOB, EVE, PROVER, WATCHER = ("0x" + "00" * 18 + f"{n:04x}" for n in (0xA1
 
 def fails(reason: str):
     return pytest.raises(Exception, match=f"^Rollup: {reason}$")
-
-
-def finding(number: int, what: str):
-    return pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason=f"finding {number}: {what}")
 
 
 def ready(x):
