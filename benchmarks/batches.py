@@ -13,13 +13,14 @@ from typing import Any
 from benchmarks import circuits
 from benchmarks.full_batch import FullBatch
 from benchmarks.measure import Results, cpu_seconds
+from straddle.commitments.data import QueueEntry
 from straddle.core.batch import OpenBatch
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
+from straddle.l1.queue import queue_commands
 from straddle.node.chain import QueueReader
 from straddle.node.config import DemoConfig
 from straddle.node.demo import CHAIN_LEAD_S
 from straddle.node.exchange import Identity
-from straddle.node.layer1 import QueueCommand, queue_commands
 from straddle.node.market import Market, exchange_params, load_market
 from straddle.node.network import Network
 from straddle.node.policy import circuit_keys
@@ -129,7 +130,7 @@ class _OnChain:
         self.network.join(trader, amount)
         assert trader.account == account
 
-    def pending(self, pointer: int) -> Sequence[QueueCommand]:
+    def pending(self, pointer: int) -> Sequence[QueueEntry]:
         self.reader.look()
         return queue_commands(self.reader.entries[pointer:])
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from straddle.bots.structures import canonical
+from straddle.commitments.data import QueueEntry
 from straddle.core.accounts import FIRST_USER_ACCOUNT
 from straddle.core.batch import OpenBatch
 from straddle.core.combinations import size_step
@@ -23,7 +24,6 @@ from straddle.core.risk_table import RiskTable
 from straddle.node.config import DemoConfig
 from straddle.node.exchange import INCLUSION_MS, Identity
 from straddle.node.feed import OracleReplay
-from straddle.node.layer1 import QueueCommand
 from straddle.node.market import Market, genesis
 from straddle.node.session import MarketSession
 from straddle.node.traders import Trader
@@ -68,7 +68,7 @@ class Requests(Protocol):
     def join(self, trader: Trader, account: int, amount: int) -> None:
         """The trader's owner deposits and sets its key."""
 
-    def pending(self, pointer: int) -> Sequence[QueueCommand]:
+    def pending(self, pointer: int) -> Sequence[QueueEntry]:
         """Entries from `pointer` on."""
 
 

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import LICENCES, SEED, Measurement, Results, peer_version
+from straddle.research.machine import describe, git
 
 SCHEMA = 1
 
 
 def machine() -> dict[str, Any]:
     """What the figures belong to."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    load = [round(value, 2) for value in os.getloadavg()]
-    return {
-        "cpu": _cpu_name(), "cores": os.cpu_count(), "memory_bytes": memory, "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(), "load_average": load, "commit": _git("rev-parse", "HEAD"), "modified": bool(_git("status", "--porcelain")),
-    }  # fmt: skip
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        return subprocess.run(["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or "unknown")
+    return {**describe().facts, "commit": git("rev-parse", "HEAD") or None, "modified": bool(git("status", "--porcelain"))}
 
 
 def as_json(results: Results, on: Mapping[str, Any], wall_seconds: float, cpu_seconds: float) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 from straddle.cli.main import app
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.history import read_history
+from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Reverted
 from straddle.l1.sender import Sender
 from straddle.node.config import DemoConfig
 from straddle.node.demo import CHAIN_LEAD_S, run_demo
 from straddle.node.exchange import Exchange, Identity
-from straddle.node.layer1 import queue_commands
 from straddle.node.market import load_market
 from straddle.node.network import Network
 from straddle.node.policy import circuit_keys

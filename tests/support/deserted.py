@@ -40,10 +40,11 @@ from straddle.l1.contracts import load_path
 from straddle.l1.deploying import StatementKey, _Deployer
 from straddle.l1.deployment import Deployment, RollupConfig, StatementContract, constructor_struct, read_deployment
 from straddle.l1.history import read_history
+from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
 from straddle.node.feed import OracleReplay, RecordedMarket
-from straddle.node.layer1 import PosterChain, queue_commands
+from straddle.node.layer1 import PosterChain
 from straddle.node.market import exchange_params, genesis
 from straddle.node.session import MarketSession
 from straddle.node.traders import Trader, address_of, wallet_of

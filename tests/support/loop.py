@@ -10,12 +10,12 @@ from pathlib import Path
 
 from straddle.l1.anvil import Anvil
 from straddle.l1.history import read_history
+from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
 from straddle.node.config import DemoConfig
 from straddle.node.demo import CHAIN_LEAD_S
 from straddle.node.exchange import Exchange, Identity
-from straddle.node.layer1 import queue_commands
 from straddle.node.market import Market, load_market
 from straddle.node.network import Network
 from straddle.node.policy import circuit_keys

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from straddle.commitments.data import QueueEntry
 from straddle.commitments.policy import Data
 from straddle.core import messages
 from straddle.core.accounts import FIRST_USER_ACCOUNT, INSURANCE_ACCOUNT
@@ -13,7 +14,6 @@ from straddle.core.commands import L1Deposit, L1ForceWithdraw, L1SetKey
 from straddle.node.config import DemoConfig
 from straddle.node.demo import DEPOSITS, deposit_of
 from straddle.node.exchange import Exchange, Identity
-from straddle.node.layer1 import QueueCommand
 from straddle.node.market import Market, exchange_params, load_market
 from straddle.node.night import Night, Schedule
 from straddle.node.traders import Trader, address_of, wallet_of
@@ -31,9 +31,9 @@ ORACLES = (b"\1" * 32, b"\2" * 32)
 class Queue:
     """Layer 1's queue, in memory."""
 
-    entries: list[QueueCommand] = field(default_factory=list)
+    entries: list[QueueEntry] = field(default_factory=list)
 
-    def pending(self, pointer: int) -> Sequence[QueueCommand]:
+    def pending(self, pointer: int) -> Sequence[QueueEntry]:
         return self.entries[pointer:]
 
     def force_withdraw(self, trader: Trader, amount_micros: int) -> None:

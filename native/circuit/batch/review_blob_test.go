@@ -5,7 +5,6 @@ import (
 	"math/big"
 	"math/rand"
 	"slices"
-	"strings"
 	"testing"
 
 	bls "github.com/consensys/gnark-crypto/ecc/bls12-381/fr"
@@ -63,35 +62,6 @@ func reduceTo(sum, remainder *big.Int, inputs, outputs []*big.Int) bool {
 	return true
 }
 
-// lenientCount lets the range checker's own hint count what lies outside its table as nothing, so that a constraint has to refuse, not the honest hint.
-func lenientCount(t *testing.T) []solver.Option {
-	t.Helper()
-	for _, hint := range solver.GetRegisteredHints() {
-		if !strings.HasSuffix(solver.GetHintName(hint), "logderivarg.countHint") {
-			continue
-		}
-		return []solver.Option{solver.OverrideHint(solver.GetHintID(hint), func(_ *big.Int, inputs, outputs []*big.Int) error {
-			rows, width := int(inputs[0].Int64()), int(inputs[1].Int64())
-			if width != 1 {
-				return fmt.Errorf("a table of %d columns", width)
-			}
-			at := map[string]*big.Int{}
-			for i, entry := range inputs[2 : 2+rows] {
-				outputs[i].SetInt64(0)
-				at[entry.String()] = outputs[i]
-			}
-			for _, query := range inputs[2+rows:] {
-				if count, ok := at[query.String()]; ok {
-					count.Add(count, least(1))
-				}
-			}
-			return nil
-		})}
-	}
-	t.Fatal("no count hint")
-	return nil
-}
-
 // TestReviewBlobRepresentatives: the value plus n p is proved for n = 0, and for n = 1 where it stays below 2^255, and for nothing else. The one beyond
 // is a representative of the same value modulo p, so it helps no other blob (the argument in blob.go counts it).
 func TestReviewBlobRepresentatives(t *testing.T) {
@@ -114,7 +84,7 @@ func TestReviewBlobRepresentatives(t *testing.T) {
 				rest := new(big.Int).Mod(sum, blobModulus)
 				return rest.Cmp(value) == 0 && reduceTo(sum, other, inputs, outputs)
 			})
-			accepted := refusal(t, ccs, c, append(lenientCount(t), lie)...) == ""
+			accepted := refusal(t, ccs, c, append(inspect.LenientCount(), lie)...) == ""
 			if accepted != (n == 0 || n == 1 && fits) {
 				t.Errorf("value + %d p (fits: %v): accepted %v", n, fits, accepted)
 			}
@@ -213,7 +183,7 @@ func TestReviewBlobFieldSolutions(t *testing.T) {
 				}
 				return true
 			}
-			place := refusal(t, ccs, c, append(lenientCount(t), lyingReductions(lie))...)
+			place := refusal(t, ccs, c, append(inspect.LenientCount(), lyingReductions(lie))...)
 			if !applied || !inspect.RefusedBy(place, "range of") {
 				t.Errorf("free limb %d, remainder + 2^%d: applied %v, refused by %q", free, limbBits*wish, applied, place)
 			}

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from straddle.bots.pnl import FlowTrade, HedgePolicy, PnlStudy, replay
+from straddle.commitments.data import QueueEntry
 from straddle.commitments.policy import Data
 from straddle.l1.anvil import Anvil
 from straddle.l1.blobs import AnvilBlobs
+from straddle.l1.queue import queue_commands
 from straddle.l1.sender import Sender
 from straddle.node.chain import QueueReader
 from straddle.node.config import DemoConfig
 from straddle.node.exchange import Exchange, Identity
 from straddle.node.files import write_atomically
-from straddle.node.layer1 import QueueCommand, queue_commands
 from straddle.node.market import Market, load_market
 from straddle.node.members import DevCommittee, MembersCertifier, connect
 from straddle.node.network import Display, Network, shown
@@ -102,7 +103,7 @@ class Owners:
     network: Network
     reader: QueueReader
 
-    def pending(self, pointer: int) -> Sequence[QueueCommand]:
+    def pending(self, pointer: int) -> Sequence[QueueEntry]:
         """Entries of the queue from `pointer` on."""
         self.reader.look()
         return queue_commands(self.reader.entries[pointer:])

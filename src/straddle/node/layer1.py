@@ -1,23 +1,18 @@
-"""Layer 1 as the node uses it: the poster's chain, the queue as commands."""
+"""Layer 1 as the node's poster uses it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from straddle.commitments.policy import Data
-from straddle.core.accounts import PublicKey
-from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1SetKey
 from straddle.l1.blobs import BlobArchive
-from straddle.l1.history import QueueEntryAdded
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Receipt, Sender
 from straddle.proving import transcript
 from straddle.proving.keys import Proof
 from straddle.proving.vector import PostedBatch
 from straddle.sequencer.poster import Landed, SignedEpoch
-
-QueueCommand = L1Deposit | L1SetKey | L1ForceWithdraw | L1ForceClose
 
 SNAPSHOT_PART_BYTES = 60_000
 """Of a posted copy of a state: below what the contract takes (65,536) and what nodes pass on (128 KiB a transaction)."""
@@ -111,21 +106,3 @@ class PosterChain:
 
 def _landed(receipt: Receipt) -> Landed:
     return Landed(receipt.transaction_hash, receipt.gas_used, receipt.blob_gas_used)
-
-
-def queue_commands(entries: Iterable[QueueEntryAdded]) -> list[QueueCommand]:
-    """The commands that answer queue entries, in order."""
-    return [_command(entry) for entry in entries]
-
-
-def _command(entry: QueueEntryAdded) -> QueueCommand:
-    match entry.kind:
-        case 1:
-            return L1Deposit(entry.index, entry.account, entry.owner, entry.word_1)
-        case 2:
-            return L1SetKey(entry.index, entry.account, entry.owner, PublicKey(entry.word_1, entry.word_2))
-        case 3:
-            return L1ForceWithdraw(entry.index, entry.account, entry.owner, entry.word_1)
-        case 4:
-            return L1ForceClose(entry.index, entry.account, entry.owner, entry.word_1)
-    raise ValueError(f"queue entry {entry.index} kind: {entry.kind}, expected 1 (deposit), 2 (key), 3 (forced withdrawal) or 4 (forced close)")

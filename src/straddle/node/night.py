@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from straddle.bots.structures import structures
+from straddle.commitments.data import QueueEntry
 from straddle.core.commands import InternalDeleverage, InternalLiquidate
 from straddle.core.events import AuctionBegun, AuctionEnded, Deleveraged, Event, ForcePaid, TakenOver
 from straddle.core.liquidation import is_below_maintenance
@@ -14,7 +15,6 @@ from straddle.core.orders import Side
 from straddle.core.rejections import Rejection
 from straddle.core.upkeep import to_liquidate
 from straddle.node.crowd import Crowd, Taker
-from straddle.node.layer1 import QueueCommand
 from straddle.node.market import Market
 from straddle.node.session import MarketSession
 from straddle.node.traders import Trader
@@ -27,7 +27,7 @@ THIN_ORDERS = 6
 class Requests(Protocol):
     """What the night needs of layer 1 while it goes on."""
 
-    def pending(self, pointer: int) -> Sequence[QueueCommand]:
+    def pending(self, pointer: int) -> Sequence[QueueEntry]:
         """Entries of the queue from `pointer` on."""
 
     def force_withdraw(self, trader: Trader, amount_micros: int) -> None:

@@ -18,7 +18,7 @@ from straddle.core.params import Params
 from straddle.core.risk_table import RiskTable
 from straddle.l1.deployment import Deployment, DeploymentError
 from straddle.l1.history import EpochSubmitted, History
-from straddle.node.layer1 import queue_commands
+from straddle.l1.queue import queue_commands
 from straddle.node.market import exchange_params
 from straddle.node.verify import preset_of
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters

@@ -14,6 +14,7 @@ from typing import Self, get_args
 
 from straddle.api.hub import Hub
 from straddle.api.tape import Tape
+from straddle.commitments.data import QueueEntry
 from straddle.commitments.policy import Data
 from straddle.committee.client import CommitteeClient
 from straddle.core import messages
@@ -21,12 +22,13 @@ from straddle.core.batch import OpenBatch
 from straddle.core.rejections import Rejection
 from straddle.l1.blobs import BlobArchive
 from straddle.l1.history import HistoryError
+from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
 from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, Observation, QueueReader, open_deployment
 from straddle.node.feed import OracleReplay, RecordedMarket
 from straddle.node.keys import NodeKeys, warn_of_readers
-from straddle.node.layer1 import PosterChain, QueueCommand, queue_commands
+from straddle.node.layer1 import PosterChain
 from straddle.node.market import exchange_params, genesis
 from straddle.node.members import DevCommittee, MembersCertifier, connect
 from straddle.node.network import Display, shown
@@ -51,7 +53,7 @@ INCLUSION_MS = 600_000
 """Receipts promise inclusion within ten minutes of market time."""
 QUEUE_GROUP = 256
 """Queue entries that go to the writer together."""
-QUEUE_COMMANDS = get_args(QueueCommand)
+QUEUE_COMMANDS = get_args(QueueEntry)
 CLOCKS = ("PROVING_WINDOW_S", "PERMISSIONLESS_AFTER_S", "FREEZE_AFTER_S")
 """The contract's periods that `straddle status` shows."""
 
@@ -76,7 +78,7 @@ class Node:
         self.layer1_problem = ""
         self.pending_withdrawals: dict[int, int] = {}
         """Closed batch -> what it withdraws, micro-dollars."""
-        self.answered: list[QueueCommand] = []
+        self.answered: list[QueueEntry] = []
         """Queue entries that the exchange has taken in, in order: those of this run, and those of earlier ones that layer 1 had not proved at its start."""
         self._compared = (0, 0)
         """(reading of the queue, entries of `answered`) that layer 1 still has."""

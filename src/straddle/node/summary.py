@@ -146,16 +146,25 @@ def _market(config: DemoConfig, market: Market) -> MarketReport:
     )
 
 
+def matches_of(exchange: Exchange) -> dict[int, range]:
+    """Batch -> places of its match events in the session's list: a batch's fills are whole matches, in their order."""
+    found, first = {}, 0
+    matches = exchange.session.matches
+    for closed in exchange.closed:
+        legs, last = len(closed.batch.fills), first
+        while legs > 0:
+            legs -= len(matches[last].fills)
+            last += 1
+        found[closed.batch.number], first = range(first, last), last
+    return found
+
+
 def _batches(exchange: Exchange, figures: Figures) -> list[BatchReport]:
     closed = {closed.batch.number: closed.batch for closed in exchange.closed}
-    matches = list(exchange.session.matches)
-    found = []
+    matches, found = matches_of(exchange), []
     for record in figures.records:
         batch = closed[record.number]
-        legs, trades = len(batch.fills), 0
-        while matches and sum(len(match.fills) for match in matches[:trades]) < legs:
-            trades += 1
-        del matches[:trades]
+        legs, trades = len(batch.fills), len(matches[record.number])
         found.append(
             BatchReport(
                 number=record.number,

@@ -18,9 +18,9 @@ from straddle.core.commands import L1Deposit
 from straddle.core.params import Params
 from straddle.l1.deployment import Deployment, DeploymentError
 from straddle.l1.history import BatchProposed, BlobSource, BodySource, History, read_history
+from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
-from straddle.node.layer1 import queue_commands
 from straddle.node.market import exchange_params
 from straddle.node.session import positions_sum
 from straddle.proving.presets import all_presets

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -18,7 +16,7 @@ from straddle.l1.anvil import Anvil
 from straddle.l1.deploying import CircuitKeys
 from straddle.l1.sender import Sender
 from straddle.node.config import ConfigError, DemoConfig
-from straddle.node.demo import CHAIN_LEAD_S
+from straddle.node.demo import CHAIN_LEAD_S, Stopwatch
 from straddle.node.market import Market, exchange_params, load_market
 from straddle.node.network import Display, Network, shown
 from straddle.node.terms import PolicyTerms
@@ -90,47 +88,36 @@ class _Found:
     request_gas: int = 0
     fee_wei: int = 0
     proof_seconds: list[float] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def time(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - begun, 3)
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
 
 def compare(config: CompareConfig, display: Display) -> Comparison:
     """Measure and put together. Errors of any part go through."""
     found = _Found()
-    with found.time("total"):
-        display.stage("market", "reading the recordings, fitting the surface")
-        market = load_market(config.night)
-        prover = Prover()
-        for choice in config.choices:
-            _settle(config, choice, market, prover, found, display)
-        assert found.flow is not None
-        display.stage("layer 1", "the same trades on a contract of layer 1")
-        with found.time(BASELINE), Anvil(market.path.start_ms // 1_000) as anvil:
-            baselines = tuple(
-                measure_baseline(anvil, scenarios=scenarios, tables_in_code=in_code, portfolios=PORTFOLIOS)
-                for scenarios in (48, 16)
-                for in_code in (True, False)
-            )
-            swap = measure_swap(anvil)
-        display.stage("hedging", f"the maker's flow hedged at {len(hedging.INTERVALS_MINUTES)} intervals on {config.histories} histories")
-        with found.time("hedging"):
-            fees = HedgePolicy(0, HEDGE_HALF_SPREAD_BPS, FeeSchedule().taker_bps)
-            intervals = hedging.intervals(
-                found.flow.maker,
-                market.path,
-                hedged_until(market, found.flow),
-                fees,
-                histories=config.histories,
-                seed=config.night.seed,
-                parameters=market.parameters,
-            )
+    display.stage("market", "reading the recordings, fitting the surface")
+    market = load_market(config.night)
+    prover = Prover()
+    for choice in config.choices:
+        _settle(config, choice, market, prover, found, display)
+    assert found.flow is not None
+    display.stage("layer 1", "the same trades on a contract of layer 1")
+    with found.watch.time(BASELINE), Anvil(market.path.start_ms // 1_000) as anvil:
+        baselines = tuple(
+            measure_baseline(anvil, scenarios=scenarios, tables_in_code=in_code, portfolios=PORTFOLIOS) for scenarios in (48, 16) for in_code in (True, False)
+        )
+        swap = measure_swap(anvil)
+    display.stage("hedging", f"the maker's flow hedged at {len(hedging.INTERVALS_MINUTES)} intervals on {config.histories} histories")
+    with found.watch.time("hedging"):
+        fees = HedgePolicy(0, HEDGE_HALF_SPREAD_BPS, FeeSchedule().taker_bps)
+        intervals = hedging.intervals(
+            found.flow.maker,
+            market.path,
+            hedged_until(market, found.flow),
+            fees,
+            histories=config.histories,
+            seed=config.night.seed,
+            parameters=market.parameters,
+        )
     return _conclude(config, market, found, baselines, swap, intervals)
 
 
@@ -145,10 +132,10 @@ def _settle(config: CompareConfig, choice: architectures.Choice, market: Market,
     night = replace(config.night, terms=PolicyTerms(choice.proofs, choice.data))
     circuit = circuit_name(night.preset, choice.data)
     display.stage(choice.name, f"proving keys of circuit {circuit} (made once, then kept)")
-    with found.time("keys"):
+    with found.watch.time("keys"):
         key = prover.setup(circuit, shown(display, "set-up"))
     with (
-        found.time(choice.name),
+        found.watch.time(choice.name),
         tempfile.TemporaryDirectory(prefix="straddle-compare-") as folder,
         Anvil(market.path.start_ms // 1_000 - CHAIN_LEAD_S) as anvil,
     ):
@@ -224,7 +211,7 @@ def _conclude(
         notional_usd=flow.notional_micros / 1e6,
         worst_queue=_worst_queue(config, found),
         context=PUBLISHED,
-        seconds=found.seconds,
+        seconds=found.watch.total(),
     )
 
 

@@ -21,7 +21,7 @@ from straddle.node.market import Market
 from straddle.node.network import Network
 from straddle.node.night import Night, Schedule
 from straddle.node.session import SessionError
-from straddle.node.summary import flow_of
+from straddle.node.summary import flow_of, matches_of
 from straddle.node.traders import address_of
 from straddle.research.margins import Book
 from straddle.sequencer.poster import SignedEpoch
@@ -114,20 +114,15 @@ def _keep_books(flow: Flow, exchange: Exchange) -> None:
 
 
 def _count(flow: Flow, exchange: Exchange) -> None:
-    """Match events of each batch: a batch's fills are whole matches, in the session's order."""
-    waiting, hedges = list(enumerate(exchange.session.matches)), set(exchange.crowd.hedge_matches)
-    flow.notional_micros = sum(fill.size_lots * exchange.market.path.recording.index_ticks for _, match in waiting for fill in match.fills)
+    """What each batch holds."""
+    hedges, places = set(exchange.crowd.hedge_matches), matches_of(exchange)
+    lots = sum(fill.size_lots for match in exchange.session.matches for fill in match.fills)
+    flow.notional_micros = lots * exchange.market.path.recording.index_ticks
     for closed in flow.closed:
-        number, legs = closed.batch.number, len(closed.batch.fills)
-        uses, ends = closed.batch.order_uses, closed.batch.end
+        number, uses, ends = closed.batch.number, closed.batch.order_uses, closed.batch.end
         sides = [(uses[fill.taker].account, uses[fill.maker].account) for fill in closed.batch.fills]
         flow.positions[number] = [sum(len(ends[account].positions) for account in pair) for pair in sides]
-        flow.trades[number] = flow.hedges[number] = 0
-        while legs:
-            place, match = waiting.pop(0)
-            legs -= len(match.fills)
-            flow.trades[number] += 1
-            flow.hedges[number] += place in hedges
+        flow.trades[number], flow.hedges[number] = len(places[number]), sum(place in hedges for place in places[number])
     flow.instruments_held = len({instrument for closed in flow.closed for end in closed.batch.end.values() for instrument in end.positions})
     times = [closed.batch.table.time_ms for closed in flow.closed if closed.batch.table is not None]
     moments = sorted({*times, *(epoch.time_ms for epoch in flow.epochs)})

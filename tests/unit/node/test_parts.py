@@ -12,10 +12,10 @@ from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1S
 from straddle.core.instruments import Kind
 from straddle.core.orders import Side, outright
 from straddle.l1.history import QueueEntryAdded
+from straddle.l1.queue import queue_commands
 from straddle.node.config import ConfigError, DemoConfig
 from straddle.node.crowd import allot
 from straddle.node.demo import SHOWN_REFUSALS, show_refusals
-from straddle.node.layer1 import queue_commands
 from straddle.node.market import load_market
 from straddle.node.night import Schedule
 from straddle.node.session import positions_sum
