@@ -10,11 +10,31 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import batches, circuits, engine, journal, layer1, margin, market_session, pricing, proving, report, risk_table, sequencer, signatures
+from benchmarks import (
+    batches,
+    circuits,
+    continuing,
+    engine,
+    journal,
+    layer1,
+    margin,
+    market_session,
+    pricing,
+    proving,
+    report,
+    risk_table,
+    sequencer,
+    signatures,
+)
 from benchmarks.measure import Results, cpu_seconds
 
 MODULES = (engine, sequencer, signatures, margin, pricing, risk_table, journal, market_session, circuits, proving, layer1)
-SUBJECTS = {module.SUBJECT.replace(" ", "-"): module.run for module in MODULES} | {batches.DEMO: batches.run_demo, batches.STANDARD: batches.run_standard}
+SUBJECTS = {module.SUBJECT.replace(" ", "-"): module.run for module in MODULES} | {
+    batches.DEMO: batches.run_demo,
+    batches.STANDARD: batches.run_standard,
+    continuing.DEMO: continuing.run_demo,
+    continuing.STANDARD: continuing.run_standard,
+}
 
 
 def main() -> None:

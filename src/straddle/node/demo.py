@@ -133,7 +133,7 @@ def run_demo(config: DemoConfig, display: Display) -> DemoReport:
             anvil = stack.enter_context(Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S))
             network = Network(config, market, anvil, keys)
         certifier = open_committee(stack, network, folder, display) if network.members else None
-        run = _Run(config, market, network, folder, display, certifier)
+        run = NightRun(config, market, network, folder, display, certifier)
         pool = stack.enter_context(ProverPool(prover, circuit_name(config.preset, config.terms.data), config.workers))
         run.trade(pool, watch)
         display.stage("withdrawals", "owners pull what proved batches credited")
@@ -173,7 +173,7 @@ def show_refusals(market: Market, display: Display) -> None:
         display.progress(f"{quotes} single quotes refused, listed in the report (--json)")
 
 
-class _Run:
+class NightRun:
     """A run from the deposits on: the night on layer 2, and behind it the poster's thread."""
 
     def __init__(self, config: DemoConfig, market: Market, network: Network, folder: Path, display: Display, certifier: MembersCertifier | None = None) -> None:
