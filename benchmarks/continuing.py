@@ -40,7 +40,10 @@ def run_demo(results: Results) -> None:
 
 
 def run_standard(results: Results) -> None:
-    """Batches of some 200 trades."""
+    """Batches of some 200 trades, for a quarter of an hour: only when asked for by name."""
+    if STANDARD not in results.asked:
+        results.leave_out(STANDARD, "all of it", f"takes a quarter of an hour: --only {STANDARD}")
+        return
     _run(results, STANDARD, DemoConfig.recorded(preset="standard", hours=HOURS, epoch_minutes=EPOCH_MINUTES, rounds=2, takers=STANDARD_TAKERS))
 
 
