@@ -5,9 +5,10 @@
 @title Layer-one options
 @license Apache-2.0
 @notice The comparison's baseline: options, futures and a perpetual traded on layer 1 itself, with a portfolio margin check in every trade.
-@dev For measuring, not for use. It does what the rollup's trade does, as cheaply as we know how:
+@dev For measuring, not for use. It does what the rollup's trade does, cheaply (docs/reference/compare.md: what would be cheaper still):
        - a signed maker order (EIP-712) is filled by a taker's call; orders share 64 slots a maker, as the rollup's do, so that a warm one costs 5,000 gas;
-       - positions are packed four to a word and scanned, not mapped;
+       - positions are packed four to a word and scanned, not mapped; the scan finds a page of tables once and leaves out checks that cannot fail;
+       - fees stay in the header of who paid them until they are collected;
        - eight scenario deltas lie in a word, and one multiplication moves four of them (see `_margin`);
        - the oracle's tables lie in storage, or, chosen at deployment, in the code of a data contract, which reads cheaper and writes dearer;
        - nothing is proved and the oracle is one address: no committee's signatures are checked.
@@ -64,9 +65,9 @@ TYPE_HASH: constant(bytes32) = keccak256("Order(uint256 instrument,bool is_buy,u
 DOMAIN_TYPE_HASH: constant(bytes32) = keccak256("EIP712Domain(string name,uint256 chainId,address verifyingContract)")
 HALF_SECP256K1_N: constant(uint256) = 57896044618658097711785492504343953926418782139537452191302581570759080747168
 
-# Bounds: sum |q| * 2^32 stays below 2^63, a lane of the scan.
-MAX_POSITIONS: constant(uint256) = 32
-MAX_LOTS: constant(int256) = 2**26
+# Bounds: sum |q| 2^32 stays below 2^63, a lane of the scan.
+MAX_POSITIONS: constant(uint256) = 128
+MAX_LOTS: constant(int256) = 2**24
 MAX_INSTRUMENT: constant(uint256) = 2**16 - 1
 MAX_PRICE: constant(uint256) = 2**39
 MAX_CASH: constant(int256) = 2**63
@@ -74,10 +75,12 @@ MAX_ROWS: constant(uint256) = 64
 MAX_DELTA_WORDS: constant(uint256) = 6
 ORDER_SLOTS: constant(uint256) = 64
 
-# A position: instrument(16) at bit 40 | (size + 2^39)(40). An account's header: count(8) | (cash + 2^63)(64) at bit 8.
+# A position: instrument(16) at bit 40 | (size + 2^39)(40).
+# An account's header: count(8) | (cash + 2^63)(64) at bit 8 | fees that it paid and nobody collected yet at bit 72.
 POSITION_BITS: constant(uint256) = 56
 POSITIONS_A_WORD: constant(uint256) = 4
-SIZE_OFFSET: constant(uint256) = 2**39
+FEES_BIT: constant(uint256) = 72
+OFFSET_40: constant(int256) = 2**39
 MASK_40: constant(uint256) = 2**40 - 1
 MASK_56: constant(uint256) = 2**56 - 1
 MASK_64: constant(uint256) = 2**64 - 1
@@ -99,7 +102,6 @@ DELTA_WORDS: public(immutable(uint256))
 TABLES_IN_CODE: public(immutable(bool))
 DOMAIN_SEPARATOR: public(immutable(bytes32))
 
-fees: public(uint256)
 headers: HashMap[address, uint256]
 positions: HashMap[address, uint256[MAX_POSITIONS // POSITIONS_A_WORD]]
 # maker -> nonce % ORDER_SLOTS -> nonce(64) at bit 40 | filled(40)
@@ -122,6 +124,7 @@ def __init__(
     assert oracle != empty(address) and fees_to != empty(address), "LayerOneOptions: oracle or fees address is zero"
     assert delta_words == 2 or delta_words == 6, "LayerOneOptions: delta words must be 2 or 6"
     assert fee_per_lot < 2**30 and k_im_bps < 2**16, "LayerOneOptions: fee or margin rate too large"
+    assert max_age_s <= MASK_40, "LayerOneOptions: maximum age too large"
     TOKEN = token
     ORACLE = oracle
     FEES_TO = fees_to
@@ -197,17 +200,20 @@ def deliver(owner: address, instrument: uint256):
     size: int256 = self._size(owner, instrument)
     assert size != 0, "LayerOneOptions: no position"
     amount: int256 = size * self._signed_40(row[0])
-    self._move(owner, instrument, -size, amount)
+    self._move(owner, instrument, -size, amount, 0)
     log Delivered(owner=owner, instrument=instrument, amount=amount)
 
 
 @external
-def collect_fees():
+def collect_fees(payers: DynArray[address, MAX_ROWS]):
     """
-    @notice Pays the fees to their owner.
+    @notice Pays the fees that these accounts paid to their owner.
     """
-    amount: uint256 = self.fees
-    self.fees = 0
+    amount: uint256 = 0
+    for payer: address in payers:
+        header: uint256 = self.headers[payer]
+        amount += header >> FEES_BIT
+        self.headers[payer] = header & (2**FEES_BIT - 1)
     assert extcall TOKEN.transfer(FEES_TO, amount, default_return_value=True), "LayerOneOptions: token transfer failed"
 
 
@@ -237,9 +243,8 @@ def fill(order: Order, v: uint256, r: uint256, s: uint256, lots: uint256):
         size = -size
     cash: int256 = -size * (convert(order.price, int256) - self._signed_40(row[0] >> 40))
     fee: uint256 = lots * FEE_PER_LOT
-    self.fees += fee
-    self._move(maker, order.instrument, size, cash)
-    self._move(msg.sender, order.instrument, -size, -cash - convert(fee, int256))
+    self._move(maker, order.instrument, size, cash, 0)
+    self._move(msg.sender, order.instrument, -size, -cash - convert(fee, int256), fee)
     margin: Margin = self._margin(maker)
     assert margin.equity >= margin.requirement, "LayerOneOptions: maker's margin"
     margin = self._margin(msg.sender)
@@ -272,7 +277,7 @@ def account(owner: address) -> (int256, DynArray[uint256, MAX_POSITIONS], DynArr
     for i: uint256 in range(self.headers[owner] & 255, bound=MAX_POSITIONS):
         position: uint256 = self._position(owner, i)
         instruments.append(position >> 40)
-        sizes.append(convert(position & MASK_40, int256) - convert(SIZE_OFFSET, int256))
+        sizes.append(convert(position & MASK_40, int256) - OFFSET_40)
     return self._cash(self.headers[owner]), instruments, sizes
 
 
@@ -283,6 +288,15 @@ def margin(owner: address) -> Margin:
     @notice Equity, initial margin (rounded up) and settled cash.
     """
     return self._margin(owner)
+
+
+@external
+@view
+def fees(owner: address) -> uint256:
+    """
+    @notice Fees that an account paid and nobody collected yet.
+    """
+    return self.headers[owner] >> FEES_BIT
 
 
 # ---------------------------------------------------------------- internal
@@ -306,13 +320,13 @@ def _use_order(maker: address, order: Order, lots: uint256):
 @internal
 def _change_cash(owner: address, amount: int256):
     header: uint256 = self.headers[owner]
-    self.headers[owner] = self._header(header & 255, self._cash(header) + amount)
+    self.headers[owner] = self._header(header & 255, self._cash(header) + amount, header >> FEES_BIT)
 
 
 @internal
-def _move(owner: address, instrument: uint256, lots: int256, cash: int256):
+def _move(owner: address, instrument: uint256, lots: int256, cash: int256, fee: uint256):
     """
-    Adds to a position and to the cash. A position of 0 gives its place to the last one.
+    Adds to a position, to the cash and to the fees paid. A position of 0 gives its place to the last one.
     """
     header: uint256 = self.headers[owner]
     count: uint256 = header & 255
@@ -324,7 +338,7 @@ def _move(owner: address, instrument: uint256, lots: int256, cash: int256):
             word = self.positions[owner][i // POSITIONS_A_WORD]
         if (word >> 40) & MAX_INSTRUMENT == instrument:
             place = i
-            size = convert(word & MASK_40, int256) - convert(SIZE_OFFSET, int256)
+            size = unsafe_sub(convert(word & MASK_40, int256), OFFSET_40)
             break
         word >>= POSITION_BITS
     size += lots
@@ -338,8 +352,8 @@ def _move(owner: address, instrument: uint256, lots: int256, cash: int256):
         if place == count:
             assert count < MAX_POSITIONS, "LayerOneOptions: too many positions"
             count += 1
-        self._set_position(owner, place, (instrument << 40) | convert(size + convert(SIZE_OFFSET, int256), uint256))
-    self.headers[owner] = self._header(count, self._cash(header) + cash)
+        self._set_position(owner, place, (instrument << 40) | convert(size + OFFSET_40, uint256))
+    self.headers[owner] = self._header(count, self._cash(header) + cash, (header >> FEES_BIT) + fee)
 
 
 @internal
@@ -348,7 +362,7 @@ def _size(owner: address, instrument: uint256) -> int256:
     for i: uint256 in range(self.headers[owner] & 255, bound=MAX_POSITIONS):
         position: uint256 = self._position(owner, i)
         if position >> 40 == instrument:
-            return convert(position & MASK_40, int256) - convert(SIZE_OFFSET, int256)
+            return convert(position & MASK_40, int256) - OFFSET_40
     return 0
 
 
@@ -363,28 +377,44 @@ def _margin(owner: address) -> Margin:
     lanes: uint256[2 * MAX_DELTA_WORDS] = empty(uint256[2 * MAX_DELTA_WORDS])
     total: int256 = 0
     charge: int256 = 0
-    margin: Margin = Margin(equity=self._cash(header), requirement=0, settled=self._cash(header))
+    equity: int256 = self._cash(header)
+    settled: int256 = equity
     word: uint256 = 0
+    row: uint256[1 + MAX_DELTA_WORDS] = empty(uint256[1 + MAX_DELTA_WORDS])
+    page: address = empty(address)
+    page_number: uint256 = max_value(uint256)
+    # No sum here can overflow: sizes are below 2^24, numbers of a row below 2^40, positions 128 at most.
     for i: uint256 in range(header & 255, bound=MAX_POSITIONS):
         if i % POSITIONS_A_WORD == 0:
             word = self.positions[owner][i // POSITIONS_A_WORD]
-        row: uint256[1 + MAX_DELTA_WORDS] = self._row((word >> 40) & MAX_INSTRUMENT)
-        size: int256 = convert(word & MASK_40, int256) - convert(SIZE_OFFSET, int256)
+        instrument: uint256 = (word >> 40) & MAX_INSTRUMENT
+        size: int256 = unsafe_sub(convert(word & MASK_40, int256), OFFSET_40)
         word >>= POSITION_BITS
+        if not TABLES_IN_CODE:
+            row = self._row(instrument)
+        else:
+            if instrument // MAX_ROWS != page_number:
+                page_number = instrument // MAX_ROWS
+                page = self.pages[page_number]
+            # Without `_row_of`, whose own check costs a tenth of the scan: a page without a row that is held fails here.
+            if DELTA_WORDS == 6:
+                row = abi_decode(slice(page.code, unsafe_add(1, unsafe_mul(224, instrument % MAX_ROWS)), 224), uint256[7])
+            else:
+                row = self._row_of(page, instrument)
 
         flags: uint256 = row[0] >> 160
-        value: int256 = size * self._signed_40(row[0])
-        margin.equity += value
+        value: int256 = unsafe_mul(size, unsafe_sub(convert(row[0] & MASK_40, int256), OFFSET_40))
+        equity = unsafe_add(equity, value)
         if flags & FLAG_LINEAR != 0 or size < 0:
-            margin.settled += value
+            settled = unsafe_add(settled, value)
         if flags & FLAG_SETTLED != 0:
             continue
-        assert ((flags >> 8) & MASK_40) + MAX_AGE_S >= block.timestamp, "LayerOneOptions: table is too old"
+        assert unsafe_add((flags >> 8) & MASK_40, MAX_AGE_S) >= block.timestamp, "LayerOneOptions: table is too old"
         if size > 0:
-            charge += size * convert((row[0] >> 80) & MASK_40, int256)
+            charge = unsafe_add(charge, unsafe_mul(size, convert((row[0] >> 80) & MASK_40, int256)))
         else:
-            charge -= size * convert((row[0] >> 120) & MASK_40, int256)
-        total += size
+            charge = unsafe_sub(charge, unsafe_mul(size, convert((row[0] >> 120) & MASK_40, int256)))
+        total = unsafe_add(total, size)
         factor: uint256 = convert(convert(size, bytes32), uint256)
         # Written out: a loop's checked indices cost several times as much.
         lanes[0] = unsafe_add(lanes[0], unsafe_mul(factor, row[1] & EVEN_FIELDS))
@@ -403,8 +433,7 @@ def _margin(owner: address) -> Margin:
     loss: int256 = -self._lowest(lanes, total)
     if loss > 0:
         charge += (loss * convert(K_IM_BPS, int256) + 9_999) // 10_000
-    margin.requirement = charge
-    return margin
+    return Margin(equity=equity, requirement=charge, settled=settled)
 
 
 @internal
@@ -432,13 +461,21 @@ def _row(instrument: uint256) -> uint256[1 + MAX_DELTA_WORDS]:
             return self.rows[instrument]
         short = self.short_rows[instrument]
         return [short[0], short[1], short[2], 0, 0, 0, 0]
-    page: address = self.pages[instrument // MAX_ROWS]
-    start: uint256 = 1 + 32 * (1 + DELTA_WORDS) * (instrument % MAX_ROWS)
+    return self._row_of(self.pages[instrument // MAX_ROWS], instrument)
+
+
+@internal
+@view
+def _row_of(page: address, instrument: uint256) -> uint256[1 + MAX_DELTA_WORDS]:
+    """
+    An instrument's row in the code of its page; zeros if there is none.
+    """
+    start: uint256 = unsafe_add(1, unsafe_mul(32 * (1 + DELTA_WORDS), instrument % MAX_ROWS))
     if page.codesize <= start:
         return empty(uint256[1 + MAX_DELTA_WORDS])
     if DELTA_WORDS == 6:
         return abi_decode(slice(page.code, start, 224), uint256[7])
-    short = abi_decode(slice(page.code, start, 96), uint256[3])
+    short: uint256[3] = abi_decode(slice(page.code, start, 96), uint256[3])
     return [short[0], short[1], short[2], 0, 0, 0, 0]
 
 
@@ -458,7 +495,7 @@ def _set_position(owner: address, place: uint256, position: uint256):
 @internal
 @pure
 def _signed_40(word: uint256) -> int256:
-    return convert(word & MASK_40, int256) - convert(SIZE_OFFSET, int256)
+    return convert(word & MASK_40, int256) - OFFSET_40
 
 
 @internal
@@ -469,11 +506,11 @@ def _cash(header: uint256) -> int256:
     """
     if header == 0:
         return 0
-    return convert(header >> 8, int256) - MAX_CASH
+    return convert((header >> 8) & MASK_64, int256) - MAX_CASH
 
 
 @internal
 @pure
-def _header(count: uint256, cash: int256) -> uint256:
+def _header(count: uint256, cash: int256, fees: uint256) -> uint256:
     assert cash < MAX_CASH and cash > -MAX_CASH, "LayerOneOptions: cash out of range"
-    return count | (convert(cash + MAX_CASH, uint256) << 8)
+    return count | (convert(cash + MAX_CASH, uint256) << 8) | (fees << FEES_BIT)

@@ -9,7 +9,8 @@
 enum { GROUPS = LANES / 8 };
 
 /* Sixteen elements: limb j of eight of them in one register. An element is the sum of its limbs times 2^(52 j); "carried" means that each is below 2^52, which
-   factors of a product must be. Numbers exceed the modulus r by small factors, which comments give; 2^260 is 84.6 r. */
+   factors of a product must be. Numbers exceed the modulus r by small factors, which comments give; 2^260 is 84.6 r. Functions with `groups` compute with the
+   first so many of the registers of a limb, a constant, and leave the others alone. */
 typedef struct {
     __m512i limb[GROUPS][LIMBS];
 } lanes;
@@ -33,21 +34,21 @@ INLINE void carry_groups(int groups, __m512i (*z)[LIMBS])
     }
 }
 
-INLINE void carry(lanes *z) { carry_groups(GROUPS, z->limb); }
+INLINE void carry(int groups, lanes *z) { carry_groups(groups, z->limb); }
 
-INLINE lanes plus(const lanes *a, const lanes *b)
+INLINE lanes plus(int groups, const lanes *a, const lanes *b)
 {
     lanes z;
-    UNROLL for (int g = 0; g < GROUPS; g++)
+    UNROLL for (int g = 0; g < groups; g++)
         UNROLL for (int j = 0; j < LIMBS; j++)
             z.limb[g][j] = _mm512_add_epi64(a->limb[g][j], b->limb[g][j]);
     return z;
 }
 
-INLINE lanes plus_constant(const lanes *a, const limbs b)
+INLINE lanes plus_constant(int groups, const lanes *a, const limbs b)
 {
     lanes z;
-    UNROLL for (int g = 0; g < GROUPS; g++)
+    UNROLL for (int g = 0; g < groups; g++)
         UNROLL for (int j = 0; j < LIMBS; j++)
             z.limb[g][j] = _mm512_add_epi64(a->limb[g][j], all(b[j]));
     return z;
@@ -91,18 +92,18 @@ INLINE void multiply(const struct field *f, int groups, __m512i (*z)[LIMBS], con
 }
 
 /* a b / 2^260 mod r, carried: less than 2 r if a b < 84 r^2. Both must be carried. */
-INLINE lanes times(const struct field *f, const lanes *a, const lanes *b)
+INLINE lanes times(const struct field *f, int groups, const lanes *a, const lanes *b)
 {
     lanes z;
-    multiply(f, GROUPS, z.limb, a->limb, b->limb);
+    multiply(f, groups, z.limb, a->limb, b->limb);
     return z;
 }
 
 /* a^2 / 2^260 mod r: as `times`, but products of different limbs are computed once and doubled. */
-INLINE lanes square(const struct field *f, const lanes *a)
+INLINE lanes square(const struct field *f, int groups, const lanes *a)
 {
     __m512i t[GROUPS][2 * LIMBS];
-    UNROLL for (int g = 0; g < GROUPS; g++) {
+    UNROLL for (int g = 0; g < groups; g++) {
         UNROLL for (int j = 0; j < 2 * LIMBS; j++)
             t[g][j] = all(0);
         UNROLL for (int i = 0; i < LIMBS; i++) {
@@ -119,34 +120,34 @@ INLINE lanes square(const struct field *f, const lanes *a)
         }
     }
     lanes z;
-    montgomery(f, GROUPS, z.limb, t);
+    montgomery(f, groups, z.limb, t);
     return z;
 }
 
 /* The fifth power, less than 1.2 r, of a carried number below 9 r. */
-INLINE lanes power(const struct field *f, const lanes *a)
+INLINE lanes power(const struct field *f, int groups, const lanes *a)
 {
-    lanes z = square(f, a);
-    z = square(f, &z);
-    return times(f, &z, a);
+    lanes z = square(f, groups, a);
+    z = square(f, groups, &z);
+    return times(f, groups, &z, a);
 }
 
-INLINE lanes times_constant(const struct field *f, const lanes *a, const limbs b)
+INLINE lanes times_constant(const struct field *f, int groups, const lanes *a, const limbs b)
 {
     lanes c;
-    UNROLL for (int g = 0; g < GROUPS; g++)
+    UNROLL for (int g = 0; g < groups; g++)
         UNROLL for (int j = 0; j < LIMBS; j++)
             c.limb[g][j] = all(b[j]);
-    return times(f, a, &c);
+    return times(f, groups, a, &c);
 }
 
 /* a less a multiple of r, carried: below 1.2 r for a number below 20 r, below 1.3 r for one below 38 r. The quotient is never too big, for its factor is rounded
    down; adding 2^260 - r that many times and dropping what is above 2^260 subtracts r. */
-INLINE void shrink(const struct field *f, lanes *a)
+INLINE void shrink(const struct field *f, int groups, lanes *a)
 {
     const __m512i mask = all((1ull << LIMB_BITS) - 1);
-    carry(a);
-    UNROLL for (int g = 0; g < GROUPS; g++) {
+    carry(groups, a);
+    UNROLL for (int g = 0; g < groups; g++) {
         const __m512i quotient = _mm512_madd52hi_epu64(all(0), a->limb[g][LIMBS - 1], all(f->reciprocal));
         UNROLL for (int j = 0; j < LIMBS; j++) {
             a->limb[g][j] = _mm512_madd52lo_epu64(a->limb[g][j], quotient, all(f->complement[j]));
@@ -154,18 +155,18 @@ INLINE void shrink(const struct field *f, lanes *a)
                 a->limb[g][j + 1] = _mm512_madd52hi_epu64(a->limb[g][j + 1], quotient, all(f->complement[j]));
         }
     }
-    carry(a);
-    UNROLL for (int g = 0; g < GROUPS; g++)
+    carry(groups, a);
+    UNROLL for (int g = 0; g < groups; g++)
         a->limb[g][LIMBS - 1] = _mm512_and_si512(a->limb[g][LIMBS - 1], mask);
 }
 
 /* From four words of 64 bits each, below 2^256; an element comes `stride` words after the one before. */
-INLINE lanes load_apart(const uint64_t *words, int stride)
+INLINE lanes load_apart(int groups, const uint64_t *words, int stride)
 {
     const uint64_t mask = (1ull << LIMB_BITS) - 1;
     _Alignas(64) uint64_t limb[GROUPS][LIMBS][8];
     lanes z;
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < 8 * groups; i++) {
         const uint64_t *w = words + stride * i;
         uint64_t(*to)[8] = limb[i / 8];
         to[0][i % 8] = w[0] & mask;
@@ -174,22 +175,22 @@ INLINE lanes load_apart(const uint64_t *words, int stride)
         to[3][i % 8] = (w[2] >> 28 | w[3] << 36) & mask;
         to[4][i % 8] = w[3] >> 16;
     }
-    for (int g = 0; g < GROUPS; g++)
+    for (int g = 0; g < groups; g++)
         for (int j = 0; j < LIMBS; j++)
             z.limb[g][j] = _mm512_load_si512(limb[g][j]);
     return z;
 }
 
-INLINE lanes load(const uint64_t *words) { return load_apart(words, WORDS); }
+INLINE lanes load(int groups, const uint64_t *words) { return load_apart(groups, words, WORDS); }
 
 /* To four words of 64 bits each, as `load_apart`; carried and below 2^256. */
-INLINE void store_apart(uint64_t *words, int stride, const lanes *a)
+INLINE void store_apart(int groups, uint64_t *words, int stride, const lanes *a)
 {
     _Alignas(64) uint64_t limb[GROUPS][LIMBS][8];
-    for (int g = 0; g < GROUPS; g++)
+    for (int g = 0; g < groups; g++)
         for (int j = 0; j < LIMBS; j++)
             _mm512_store_si512(limb[g][j], a->limb[g][j]);
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < 8 * groups; i++) {
         uint64_t *w = words + stride * i, (*from)[8] = limb[i / 8];
         const int k = i % 8;
         w[0] = from[0][k] | from[1][k] << 52;
@@ -199,57 +200,67 @@ INLINE void store_apart(uint64_t *words, int stride, const lanes *a)
     }
 }
 
-INLINE void store(uint64_t *words, const lanes *a) { store_apart(words, WORDS, a); }
+INLINE void store(int groups, uint64_t *words, const lanes *a) { store_apart(groups, words, WORDS, a); }
 
 /* x = 2 x + y, y = x + 2 y. */
-INLINE void mix(lanes *x, lanes *y)
+INLINE void mix(int groups, lanes *x, lanes *y)
 {
-    const lanes sum = plus(x, y);
-    *x = plus(x, &sum);
-    *y = plus(y, &sum);
+    const lanes sum = plus(groups, x, y);
+    *x = plus(groups, x, &sum);
+    *y = plus(groups, y, &sum);
 }
 
-IFMA static void full_round(const struct field *f, const limbs keys[2], lanes *x, lanes *y)
+INLINE void full_round(const struct field *f, int groups, const limbs keys[2], lanes *x, lanes *y)
 {
-    *x = plus_constant(x, keys[0]);
-    *y = plus_constant(y, keys[1]);
-    carry(x);
-    carry(y);
-    *x = power(f, x);
-    *y = power(f, y);
-    mix(x, y);
+    *x = plus_constant(groups, x, keys[0]);
+    *y = plus_constant(groups, y, keys[1]);
+    carry(groups, x);
+    carry(groups, y);
+    *x = power(f, groups, x);
+    *y = power(f, groups, y);
+    mix(groups, x, y);
 }
 
 /* x = 2 s + y, y = 3 y + s for the fifth power s of x + key. */
-INLINE void partial_round(const struct field *f, const limbs key, lanes *x, lanes *y)
+INLINE void partial_round(const struct field *f, int groups, const limbs key, lanes *x, lanes *y)
 {
-    *x = plus_constant(x, key);
-    carry(x);
-    const lanes s = power(f, x), sum = plus(&s, y);
-    *x = plus(&s, &sum);
-    *y = plus(y, y);
-    *y = plus(y, &sum);
+    *x = plus_constant(groups, x, key);
+    carry(groups, x);
+    const lanes s = power(f, groups, x), sum = plus(groups, &s, y);
+    *x = plus(groups, &s, &sum);
+    *y = plus(groups, y, y);
+    *y = plus(groups, y, &sum);
+}
+
+INLINE void narrow(const struct field *f, int groups, const struct narrow_keys *keys, const uint64_t *left, const uint64_t *right, uint64_t *out)
+{
+    lanes x = load(groups, left), y = load(groups, right);
+    x = times_constant(f, groups, &x, f->into); /* below 1.1 r, as y */
+    y = times_constant(f, groups, &y, f->into);
+    mix(groups, &x, &y); /* below 3.3 r; with a key 4.3 r */
+    for (int round = 0; round < 3; round++)
+        full_round(f, groups, keys->full[round], &x, &y); /* below 3.6 r */
+    shrink(f, groups, &y);
+    for (int round = 0; round < 50; round += 2) {
+        partial_round(f, groups, keys->partial[round], &x, &y);     /* x below 2.4 r + 1.2 r, y below 3.6 r + 1.2 r */
+        partial_round(f, groups, keys->partial[round + 1], &x, &y); /* x below 2.4 r + 4.8 r, y below 14.4 r + 1.2 r */
+        shrink(f, groups, &y);                                      /* y below 1.2 r */
+    }
+    for (int round = 3; round < 6; round++)
+        full_round(f, groups, keys->full[round], &x, &y);
+    carry(groups, &y);
+    y = times_constant(f, groups, &y, f->out);
+    store(groups, out, &y);
 }
 
 IFMA void lanes_narrow(const struct field *f, const struct narrow_keys *keys, const uint64_t *left, const uint64_t *right, uint64_t *out)
 {
-    lanes x = load(left), y = load(right);
-    x = times_constant(f, &x, f->into); /* below 1.1 r, as y */
-    y = times_constant(f, &y, f->into);
-    mix(&x, &y); /* below 3.3 r; with a key 4.3 r */
-    for (int round = 0; round < 3; round++)
-        full_round(f, keys->full[round], &x, &y); /* below 3.6 r */
-    shrink(f, &y);
-    for (int round = 0; round < 50; round += 2) {
-        partial_round(f, keys->partial[round], &x, &y);     /* x below 2.4 r + 1.2 r, y below 3.6 r + 1.2 r */
-        partial_round(f, keys->partial[round + 1], &x, &y); /* x below 2.4 r + 4.8 r, y below 14.4 r + 1.2 r */
-        shrink(f, &y);                                      /* y below 1.2 r */
-    }
-    for (int round = 3; round < 6; round++)
-        full_round(f, keys->full[round], &x, &y);
-    carry(&y);
-    y = times_constant(f, &y, f->out);
-    store(out, &y);
+    narrow(f, GROUPS, keys, left, right, out);
+}
+
+IFMA void lanes_narrow_half(const struct field *f, const struct narrow_keys *keys, const uint64_t *left, const uint64_t *right, uint64_t *out)
+{
+    narrow(f, GROUPS / 2, keys, left, right, out);
 }
 
 /* ---- the wide permutation, whose state is in Montgomery's form for 2^256 throughout */
@@ -288,7 +299,7 @@ INLINE void mix_wide(const struct field *f, lanes *a)
             }
         }
     }
-    shrink(f, &z);
+    shrink(f, GROUPS, &z);
     UNROLL for (int j = 0; j < LIMBS; j++) {
         __m512i sum = _mm512_add_epi64(z.limb[0][j], z.limb[1][j]);
         sum = _mm512_add_epi64(sum, _mm512_shuffle_i64x2(sum, sum, 0x4e));
@@ -300,10 +311,10 @@ INLINE void mix_wide(const struct field *f, lanes *a)
 IFMA static void full_round_wide(const struct field *f, const lane_limbs keys, lanes *a)
 {
     const lanes key = load_limbs(keys);
-    *a = plus(a, &key); /* below 7 r */
-    carry(a);
-    *a = power(f, a);
-    *a = times_constant(f, a, f->power);
+    *a = plus(GROUPS, a, &key); /* below 7 r */
+    carry(GROUPS, a);
+    *a = power(f, GROUPS, a);
+    *a = times_constant(f, GROUPS, a, f->power);
     mix_wide(f, a);
 }
 
@@ -425,20 +436,20 @@ INLINE void partial_round_wide(const struct field *f, const struct wide_keys *ke
     to_limbs(s_limbs, s);
     UNROLL for (int j = 0; j < LIMBS; j++)
         total[j] += s_limbs[j]; /* below 3.3 r */
-    *a = plus_constant(&z, total);
-    carry(a);
+    *a = plus_constant(GROUPS, &z, total);
+    carry(GROUPS, a);
 }
 
 IFMA void lanes_wide(const struct field *f, const struct wide_keys *keys, uint64_t *state)
 {
     static const words no_key;
-    lanes a = load(state);
+    lanes a = load(GROUPS, state);
     limbs lane;
     words first;
     mix_wide(f, &a);
     for (int round = 0; round < 4; round++)
         full_round_wide(f, keys->full[round], &a);
-    shrink(f, &a);
+    shrink(f, GROUPS, &a);
     UNROLL for (int j = 0; j < LIMBS; j++)
         lane[j] = (uint64_t)_mm_cvtsi128_si64(_mm512_castsi512_si128(a.limb[0][j]));
     to_words(first, lane);
@@ -450,8 +461,8 @@ IFMA void lanes_wide(const struct field *f, const struct wide_keys *keys, uint64
         a.limb[0][j] = _mm512_mask_mov_epi64(a.limb[0][j], 1, all(lane[j]));
     for (int round = 4; round < 8; round++)
         full_round_wide(f, keys->full[round], &a);
-    shrink(f, &a);
-    store(state, &a);
+    shrink(f, GROUPS, &a);
+    store(GROUPS, state, &a);
 }
 
 /* ---- the wide permutation of sixteen states, element i of all of them in one `lanes`; times 2^260 */
@@ -459,19 +470,19 @@ IFMA void lanes_wide(const struct field *f, const struct wide_keys *keys, uint64
 /* The block (5 7 1 3, 4 6 1 1, 1 3 5 7, 1 1 4 6) of four elements below 1.2 r; below 1.2 r. */
 IFMA static void mix_block(const struct field *f, lanes x[4])
 {
-    const lanes t0 = plus(&x[0], &x[1]), t1 = plus(&x[2], &x[3]);
-    lanes t2 = plus(&x[1], &x[1]), t3 = plus(&x[3], &x[3]);
-    t2 = plus(&t2, &t1);
-    t3 = plus(&t3, &t0);
-    lanes t4 = plus(&t1, &t1), t5 = plus(&t0, &t0);
-    t4 = plus(&t4, &t4);
-    t5 = plus(&t5, &t5);
-    x[3] = plus(&t4, &t3);
-    x[1] = plus(&t5, &t2);
-    x[0] = plus(&t3, &x[1]);
-    x[2] = plus(&t2, &x[3]);
+    const lanes t0 = plus(GROUPS, &x[0], &x[1]), t1 = plus(GROUPS, &x[2], &x[3]);
+    lanes t2 = plus(GROUPS, &x[1], &x[1]), t3 = plus(GROUPS, &x[3], &x[3]);
+    t2 = plus(GROUPS, &t2, &t1);
+    t3 = plus(GROUPS, &t3, &t0);
+    lanes t4 = plus(GROUPS, &t1, &t1), t5 = plus(GROUPS, &t0, &t0);
+    t4 = plus(GROUPS, &t4, &t4);
+    t5 = plus(GROUPS, &t5, &t5);
+    x[3] = plus(GROUPS, &t4, &t3);
+    x[1] = plus(GROUPS, &t5, &t2);
+    x[0] = plus(GROUPS, &t3, &x[1]);
+    x[2] = plus(GROUPS, &t2, &x[3]);
     for (int i = 0; i < 4; i++)
-        shrink(f, &x[i]); /* below 19.2 r before */
+        shrink(f, GROUPS, &x[i]); /* below 19.2 r before */
 }
 
 /* circ(2 M, M, M, M) of elements below 1.2 r; below 6 r. */
@@ -480,18 +491,18 @@ IFMA static void mix_many(const struct field *f, lanes a[LANES])
     for (int i = 0; i < LANES; i += 4)
         mix_block(f, a + i);
     for (int i = 0; i < 4; i++) {
-        const lanes first = plus(&a[i], &a[i + 4]), second = plus(&a[i + 8], &a[i + 12]), sum = plus(&first, &second);
+        const lanes first = plus(GROUPS, &a[i], &a[i + 4]), second = plus(GROUPS, &a[i + 8], &a[i + 12]), sum = plus(GROUPS, &first, &second);
         for (int j = i; j < LANES; j += 4)
-            a[j] = plus(&a[j], &sum);
+            a[j] = plus(GROUPS, &a[j], &sum);
     }
 }
 
 IFMA static void full_round_many(const struct field *f, const limbs keys[LANES], lanes a[LANES])
 {
     for (int i = 0; i < LANES; i++) {
-        a[i] = plus_constant(&a[i], keys[i]); /* below 7 r */
-        carry(&a[i]);
-        a[i] = power(f, &a[i]);
+        a[i] = plus_constant(GROUPS, &a[i], keys[i]); /* below 7 r */
+        carry(GROUPS, &a[i]);
+        a[i] = power(f, GROUPS, &a[i]);
     }
     mix_many(f, a);
 }
@@ -499,17 +510,17 @@ IFMA static void full_round_many(const struct field *f, const limbs keys[LANES],
 /* x_0 = (x_0 + key)^5, then x_i = d_i x_i + (x_0 + ... + x_15), for x_i below 2.4 r, carried; so are the results. */
 IFMA static void partial_round_many(const struct field *f, const limbs key, const limbs diagonal[LANES], lanes a[LANES])
 {
-    a[0] = plus_constant(&a[0], key);
-    carry(&a[0]);
-    a[0] = power(f, &a[0]);
+    a[0] = plus_constant(GROUPS, &a[0], key);
+    carry(GROUPS, &a[0]);
+    a[0] = power(f, GROUPS, &a[0]);
     lanes sum = a[0];
     for (int i = 1; i < LANES; i++)
-        sum = plus(&sum, &a[i]);
-    shrink(f, &sum); /* below 1.2 r + 15 * 2.4 r before, below 1.3 r after */
+        sum = plus(GROUPS, &sum, &a[i]);
+    shrink(f, GROUPS, &sum); /* below 1.2 r + 15 * 2.4 r before, below 1.3 r after */
     for (int i = 0; i < LANES; i++) {
-        a[i] = times_constant(f, &a[i], diagonal[i]); /* below 1.1 r */
-        a[i] = plus(&a[i], &sum);
-        carry(&a[i]);
+        a[i] = times_constant(f, GROUPS, &a[i], diagonal[i]); /* below 1.1 r */
+        a[i] = plus(GROUPS, &a[i], &sum);
+        carry(GROUPS, &a[i]);
     }
 }
 
@@ -517,22 +528,22 @@ IFMA void lanes_wide_many(const struct field *f, const struct wide_many_keys *ke
 {
     lanes a[LANES];
     for (int i = 0; i < LANES; i++) {
-        a[i] = load_apart(states + WORDS * i, WORDS * LANES);
-        a[i] = times_constant(f, &a[i], f->into); /* below 1.1 r */
+        a[i] = load_apart(GROUPS, states + WORDS * i, WORDS * LANES);
+        a[i] = times_constant(f, GROUPS, &a[i], f->into); /* below 1.1 r */
     }
     mix_many(f, a);
     for (int round = 0; round < 4; round++)
         full_round_many(f, keys->full[round], a);
     for (int i = 0; i < LANES; i++)
-        shrink(f, &a[i]);
+        shrink(f, GROUPS, &a[i]);
     for (int round = 0; round < 57; round++)
         partial_round_many(f, keys->partial[round], keys->diagonal, a);
     for (int round = 4; round < 8; round++)
         full_round_many(f, keys->full[round], a);
     for (int i = 0; i < LANES; i++) {
-        carry(&a[i]);
-        a[i] = times_constant(f, &a[i], f->out);
-        store_apart(states + WORDS * i, WORDS * LANES, &a[i]);
+        carry(GROUPS, &a[i]);
+        a[i] = times_constant(f, GROUPS, &a[i], f->out);
+        store_apart(GROUPS, states + WORDS * i, WORDS * LANES, &a[i]);
     }
 }
 
@@ -541,6 +552,11 @@ IFMA void lanes_wide_many(const struct field *f, const struct wide_many_keys *ke
 int lanes_supported(void) { return 0; }
 
 void lanes_narrow(const struct field *f, const struct narrow_keys *keys, const uint64_t *left, const uint64_t *right, uint64_t *out)
+{
+    (void)f, (void)keys, (void)left, (void)right, (void)out;
+}
+
+void lanes_narrow_half(const struct field *f, const struct narrow_keys *keys, const uint64_t *left, const uint64_t *right, uint64_t *out)
 {
     (void)f, (void)keys, (void)left, (void)right, (void)out;
 }

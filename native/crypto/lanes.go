@@ -4,6 +4,8 @@ package crypto
 #cgo CFLAGS: -O2 -std=c11 -Wall -Wextra
 #cgo noescape lanes_narrow
 #cgo nocallback lanes_narrow
+#cgo noescape lanes_narrow_half
+#cgo nocallback lanes_narrow_half
 #cgo noescape lanes_wide
 #cgo nocallback lanes_wide
 #cgo noescape lanes_wide_many
@@ -23,7 +25,7 @@ import (
 const (
 	// lanes elements are computed with side by side, which pays from minLanes pairs on.
 	lanes    = C.LANES
-	minLanes = 3
+	minLanes = 2
 	limbBits = C.LIMB_BITS
 	// Numbers of lanes.c are multiplied modulo r with a division by 2^laneBits.
 	laneBits = C.LIMBS * limbBits
@@ -84,7 +86,11 @@ func compressLanes(out, left, right []fr.Element) {
 	var x, y, z [lanes]fr.Element
 	copy(x[:], left)
 	copy(y[:], right)
-	C.lanes_narrow(laneField(), narrowLaneKeys(), words(&x), words(&y), words(&z))
+	if len(out) <= lanes/2 {
+		C.lanes_narrow_half(laneField(), narrowLaneKeys(), words(&x), words(&y), words(&z))
+	} else {
+		C.lanes_narrow(laneField(), narrowLaneKeys(), words(&x), words(&y), words(&z))
+	}
 	for i := range out {
 		subtractModulus(&z[i], z[i][0], z[i][1], z[i][2], z[i][3])
 		steadyAdd(&out[i], &z[i], &y[i])

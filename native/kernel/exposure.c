@@ -7,21 +7,6 @@
 
 typedef struct {
     const Row *row;
-    int64_t size, buys, sells; /* held, in open buy orders, in open sell orders: not all 0 */
-} Entry;
-
-typedef struct {
-    PyObject_HEAD
-    Table *table;
-    int64_t k_im;
-    Py_ssize_t count, capacity;
-    Entry *entries;                          /* ascending by instrument */
-    int128 value, charges, extra;            /* sum q V; C_im; what open orders could add to it */
-    int128 paths[PATHS], reserved[PATHS];    /* k_im * sum q D; what open orders lose; both times BPS */
-} Exposure;
-
-typedef struct {
-    const Row *row;
     int64_t ratio;
 } Leg;
 
@@ -47,8 +32,7 @@ static Entry entry_of(const Exposure *self, const Row *row)
     return place < self->count && self->entries[place].row == row ? self->entries[place] : (Entry){row, 0, 0, 0};
 }
 
-/* Room for `more` new entries. */
-static int make_room(Exposure *self, Py_ssize_t more)
+int make_room(Exposure *self, Py_ssize_t more)
 {
     if (self->count + more <= self->capacity)
         return 0;
@@ -193,6 +177,16 @@ static int read_legs(const Table *table, PyObject *given, Leg *legs)
     return (int)count;
 }
 
+/* What an order loses on a path, or 0. */
+static inline int128 loss(int128 base, int64_t weight, int64_t net)
+{
+    const int128 result = base + (int128)weight * net; /* without branches: half of the results are losses */
+    return result & (result >> 127);
+}
+
+/* Whether a total lies outside -2^126 .. 2^126 - 1: one bit. */
+static inline uint64_t is_beyond(int128 total) { return (uint64_t)(((uint128)total + (uint128)RESERVED_BOUND) >> 127); }
+
 /* What is reserved on each path after `units` more of an order; -1 with an exception set when that is beyond the bound. */
 static int reserve_paths(const Exposure *self, const Leg *legs, int leg_count, int64_t sign, int64_t limit, int64_t fee, int64_t units, int128 *reserved)
 {
@@ -207,11 +201,10 @@ static int reserve_paths(const Exposure *self, const Leg *legs, int leg_count, i
     const int128 base = (int128)(BPS * amount) * (sign * (mark - limit) - fee), taken = units > 0 ? 0 : -1;
     const int64_t weight = self->k_im * sign * amount; /* below 2^56 */
     uint64_t beyond = 0;
-    for (int path = 0; path < PATHS; path++) { /* without branches: half of the results are losses */
-        const int128 result = base + (int128)weight * nets[path], loss = result & (result >> 127);
-        const int128 total = self->reserved[path] + ((loss ^ taken) - taken);
+    for (int path = 0; path < PATHS; path++) {
+        const int128 total = self->reserved[path] + ((loss(base, weight, nets[path]) ^ taken) - taken);
         reserved[path] = total;
-        beyond |= (uint64_t)(((uint128)total + (uint128)RESERVED_BOUND) >> 127);
+        beyond |= is_beyond(total);
     }
     if (beyond) {
         PyErr_SetString(PyExc_ValueError, "reserved: beyond 2^126, expected fewer or smaller open orders");
@@ -259,6 +252,37 @@ static PyObject *exposure_reserve(PyObject *object, PyObject *const *arguments, 
     for (int i = 0; i < leg_count; i++)
         set_entry(self, entries[i]);
     Py_RETURN_NONE;
+}
+
+/* ---- one order in place of another */
+
+bool plan_change(const Exposure *self, const Row *row, int64_t sign, const Open *taken, const Open *added, int128 cash, Change *change)
+{
+    const int64_t taken_weight = self->k_im * sign * taken->units, added_weight = self->k_im * sign * added->units;
+    const int128 taken_base = (int128)(BPS * taken->units) * (sign * (row->mark - taken->limit) - taken->fee);
+    const int128 added_base = (int128)(BPS * added->units) * (sign * (row->mark - added->limit) - added->fee);
+    int128 worst = (int128)(((uint128)1 << 127) - 1);
+    uint64_t beyond = 0;
+    for (int path = 0; path < PATHS; path++) {
+        const int64_t delta = row->deltas[path];
+        const int128 reserved = self->reserved[path] - loss(taken_base, taken_weight, delta) + loss(added_base, added_weight, delta);
+        const int128 total = self->paths[path] + reserved;
+        change->reserved[path] = reserved;
+        beyond |= is_beyond(reserved);
+        worst = total < worst ? total : worst;
+    }
+    Entry before = entry_of(self, row), after = before;
+    *(sign > 0 ? &after.buys : &after.sells) += added->units - taken->units;
+    change->entry = after;
+    change->instruments = self->count + !(before.size || before.buys || before.sells);
+    change->surplus = BPS * (cash + self->value - self->charges - self->extra - extra_charge(&after) + extra_charge(&before)) + worst;
+    return !beyond && after.buys >= 0 && after.buys <= OPEN_LOTS_MAX && after.sells >= 0 && after.sells <= OPEN_LOTS_MAX;
+}
+
+void make_change(Exposure *self, const Change *change)
+{
+    memcpy(self->reserved, change->reserved, sizeof self->reserved);
+    set_entry(self, change->entry);
 }
 
 /* ---- results */

@@ -9,6 +9,17 @@ static int refuse_type(PyObject *object, const char *name)
     return -1;
 }
 
+bool is_word(PyObject *object, uint64_t *out)
+{
+    if (!object || !PyLong_Check(object) || PyBool_Check(object))
+        return false;
+    *out = PyLong_AsUnsignedLongLong(object);
+    if (*out != UINT64_MAX || !PyErr_Occurred())
+        return true;
+    PyErr_Clear();
+    return false;
+}
+
 int read_int(PyObject *object, const char *name, int64_t low, int64_t high, int64_t *out)
 {
     int overflow;

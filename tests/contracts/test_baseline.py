@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from straddle.l1.contracts import load
-from straddle.research.baseline import Order, TableRow, baseline_contract
+from straddle.research.layer_one import Order, TableRow, baseline_contract
 
 ORACLE, FEES_TO = ("0x" + f"{n:040x}" for n in (0x04AC, 0xFEE5))
 KEYS = [keccak(b"trader %d" % i) for i in range(4)]
@@ -115,7 +115,7 @@ class Market:
             cash, instruments, sizes = self.read("account", who)
             assert (cash, dict(zip(instruments, sizes, strict=True))) == (self.cash[who], self.held[who])
         undelivered = sum(size * self.rows[i].value for held in self.held.values() for i, size in held.items() if self.rows[i].settled)
-        assert self.read("fees") == self.fees
+        assert sum(self.read("fees", who) for who in PEOPLE) == self.fees
         assert self.chain.call(self.token, "balanceOf", self.contract.address) == sum(self.cash.values()) + self.fees + undelivered
 
 
@@ -139,7 +139,9 @@ def test_a_trade_moves_positions_cash_and_the_fee(market):
     market.fill(market.order(is_buy=False), 60)
     assert market.read("account", PEOPLE[0])[1:] == ((1,), (-5,))
     market.check()
-    market.chain.send(PEOPLE[2], market.contract, "collect_fees")
+    market.chain.send(PEOPLE[2], market.contract, "collect_fees", PEOPLE[::2])
+    assert market.chain.call(market.token, "balanceOf", FEES_TO) == 0, "only takers paid"
+    market.chain.send(PEOPLE[2], market.contract, "collect_fees", PEOPLE)
     assert market.chain.call(market.token, "balanceOf", FEES_TO) == market.fees
     market.fees = 0
     market.check()
@@ -214,7 +216,7 @@ def test_the_largest_position_is_scanned_exactly(chain):
     assert market.read("margin", PEOPLE[1]) == market.margin(PEOPLE[1])
     market.post(market.row(0, deltas=(0,) * 16, long_im=0, short_im=0))
     with fails("position too large"):
-        market.fill(market.order(0, lots=2**26, price=0))
+        market.fill(market.order(0, lots=2**24, price=0))
 
 
 def test_both_sides_need_their_margin(market):
@@ -351,17 +353,30 @@ def test_tables(chain, tables_in_code):
     market.check()
 
 
-def test_thirty_two_positions_at_most(market):
-    market.post(*(market.row() for _ in range(33)))
-    market.deposit(PEOPLE[0], 10 * MONEY)
-    market.deposit(PEOPLE[1], 10 * MONEY)
-    for i in range(32):
-        market.fill(market.order(i))
+@pytest.mark.parametrize("tables_in_code", [False, True])
+def test_128_positions_at_most(chain, tables_in_code):
+    """Over several pages of tables, and the margin of all of them still the rule's."""
+    market = Market(chain, 48, tables_in_code)
+    rows = [market.row(100_000 * i, slope=1_000 * i, linear=i % 3 == 0) for i in range(129)]
+    market.rows = dict(enumerate(rows))
+    for first in (0, 64, 128):
+        market.send(ORACLE, "post", first, b"".join(row.encode() for row in rows[first : first + 64]))
+    for who in PEOPLE[:2]:
+        market.deposit(who, 10 * MONEY)
+    for i in range(128):
+        market.fill(market.order(i, is_buy=i % 2 == 0, lots=10 + i))
+    for who in PEOPLE[:2]:
+        assert market.read("margin", who) == market.margin(who)
     with fails("too many positions"):
-        market.fill(market.order(32))
-    market.fill(market.order(7, is_buy=False))
-    market.fill(market.order(32))
+        market.fill(market.order(128))
+    market.fill(market.order(7, is_buy=True, lots=17))
+    market.fill(market.order(128))
     market.check()
+    if tables_in_code:
+        market.send(ORACLE, "post", 64, rows[64].encode())
+        with pytest.raises(Exception) as refused:  # a page that leaves out what is held
+            market.fill(market.order(1))
+        assert type(refused.value).__name__ == "Reverted"
 
 
 def test_amounts_and_deployments_out_of_range(market, chain, mock):
@@ -383,13 +398,14 @@ def test_amounts_and_deployments_out_of_range(market, chain, mock):
         with fails("token transfer failed"):
             chain.send(PEOPLE[0], poor, function, amount)
     with fails("token transfer failed"):
-        chain.send(PEOPLE[0], poor, "collect_fees")
+        chain.send(PEOPLE[0], poor, "collect_fees", [])
     wrong = {
         0: (PEOPLE[0], "token is not a contract"),
         1: ("0x" + "00" * 20, "oracle or fees address is zero"),
         2: ("0x" + "00" * 20, "oracle or fees address is zero"),
         3: (2**30, "fee or margin rate too large"),
         4: (2**16, "fee or margin rate too large"),
+        5: (2**40, "maximum age too large"),
         6: (3, "delta words must be 2 or 6"),
     }
     for place, (value, reason) in wrong.items():

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from straddle.l1.contracts import load
-from straddle.research.baseline import baseline_contract
+from straddle.research.layer_one import baseline_contract
 
 PROVIDER, TRADER = ("0x" + f"{n:040x}" for n in (0x9407, 0x74AD))
 START = (10**9, 3 * 10**9)

@@ -153,7 +153,7 @@ def test_gas_of_a_swap(anvil):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"scenarios": 32}, {"scenarios": 48, "portfolios": ()}, {"scenarios": 48, "portfolios": (0, 1)}, {"scenarios": 48, "portfolios": (32,)}]
+    "wrong", [{"scenarios": 32}, {"scenarios": 48, "portfolios": ()}, {"scenarios": 48, "portfolios": (0, 1)}, {"scenarios": 48, "portfolios": (64,)}]
 )
 def test_a_measurement_that_cannot_be_made_is_refused(wrong):
     with pytest.raises(ValueError, match=r"^(scenarios|portfolios): "):

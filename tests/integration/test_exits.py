@@ -32,9 +32,10 @@ from straddle.l1.history import BodySource, History, read_history
 from straddle.l1.rpc import Reverted
 from straddle.l1.sender import Sender
 from straddle.node.feed import RecordedMarket
-from straddle.node.leaving import Leaving, Stage, Standing
+from straddle.node.leaving import Leaving, Stage
 from straddle.node.recovery import RecoveryError, final_state, recorded_table
 from straddle.node.statements import StatementProver, WitnessProver
+from straddle.node.steps import Standing
 from straddle.proving.holdings import HoldingsFacts, count_chunk
 from straddle.proving.server import ProvingServer
 

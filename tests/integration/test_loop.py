@@ -122,7 +122,7 @@ def loop(prover: Prover, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         crowd.trade(crowd.hot(1), crowd.takers)
         assert session.matches
         session.finish_batch()
-        batches = poster.kept[:2]
+        batches = [poster.posted(number) for number in (1, 2)]
         proofs = [prover.prove(batch.witness).proof for batch in batches]
         loop = Loop(anvil, network, exchange, Sender(anvil.rpc, bytes(network.sequencer.key)), batches, proofs)
         anvil.set_time_at_least(-(-epoch.time_ms // 1000) + 1)

@@ -116,6 +116,15 @@ def join(node: Running, folder: Path, name: str, dollars: int) -> Trader:
     return trader
 
 
+def challenge(node: Running, folder: Path, number: int) -> None:
+    """Somebody challenges a batch with a bond."""
+    deployment = Deployment.from_json((folder / "deployment.json").read_text())
+    with Rpc(node.get("/status")["layer1_url"]) as rpc:
+        sender = Sender(rpc, bytes(31) + b"\x77")
+        rpc.call("anvil_setBalance", [sender.address, hex(10**20)])
+        RollupClient(rpc, deployment).challenge(sender, number)
+
+
 def order(node: Running, trader: Trader, side: Side, offset_ticks: int = 0) -> dict[str, Any]:
     """A signed order of 0.1 BTC on the perpetual, as JSON."""
     table = node.get("/table")
@@ -255,29 +264,35 @@ def test_a_lost_chain_shuts_the_market_and_one_that_goes_back_ends_the_node(tmp_
     assert "Layer 1 went back further than layer1.confirmations = 0" in " ".join(log.read_text().split())
 
 
-def test_an_optimistic_exchange_makes_batches_final_by_time_and_goes_on_after_a_kill(tmp_path: Path) -> None:
+def test_an_optimistic_exchange_goes_on_in_the_middle_of_its_window_and_makes_batches_final_by_time(tmp_path: Path) -> None:
+    """After a kill, from a snapshot that is not final: what was proposed before is proved when it is challenged, and final when its window is over."""
     folder, config = tmp_path / "exchange", tmp_path / "config.toml"
-    policy = '[rollup]\npolicy = "optimistic"\nchallenge_seconds = 3600\n[market]\nspeed = 120.0\n[epochs]\nseconds = 600\n'
-    config.write_text(f'preset = "nano"\n{policy}[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n')
+    policy = '[rollup]\npolicy = "optimistic"\nchallenge_seconds = 7200\n[market]\nspeed = 120.0\n[epochs]\nseconds = 600\n'
+    config.write_text(f'preset = "nano"\n{policy}[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n[snapshots]\nbatches = 1\n')
     with up(folder, config) as node:
-        join(node, folder, "trader", 1_000)
-        wait_for(lambda: node.get("/status")["batches"]["proposed"], PROOF_S, config)
-        assert node.stop(signal.SIGKILL) == -signal.SIGKILL
+        for i, name in enumerate(("trader", "other"), start=1):
+            join(node, folder, name, 1_000)
+            wait_for(lambda i=i: node.get("/status")["batches"]["proposed"] >= i, PROOF_S, config)  # type: ignore[misc]
+        assert node.get("/status")["batches"]["verified"] == 0 and node.stop(signal.SIGKILL) == -signal.SIGKILL
     with up(folder, config) as node:
-        wait_for(lambda: node.get("/status")["batches"]["verified"], PROOF_S, config)
+        assert re.search(r"replayed from snapshot at entry [1-9]", node.log.read_text())
+        challenge(node, folder, 1)
+        wait_for(lambda: node.get("/batches?first=1&limit=1")[0]["prove_transaction"], PROOF_S, config)
+        wait_for(lambda: node.get("/batches?first=2&limit=1")[0]["status"] == "verified", PROOF_S, config)
         status, settlement = node.get("/status"), node.get("/status")["settlement"]
         assert status["problems"] == [] and status["money"]["conservation_error"] == 0
-        assert (settlement["policy"], settlement["challenge_window_s"]) == ("optimistic rollup, data in calldata", 3_600)
+        assert (settlement["policy"], settlement["challenge_window_s"]) == ("optimistic rollup, data in calldata", 7_200)
         assert settlement["now"]["owed_wei"] >= settlement["proposer_bond_wei"] and settlement["now"]["open_challenges"] == 0
-        first = node.get("/batches?first=1&limit=1")[0]
-        assert first["status"] == "verified" and first["finalise_gas"] and not first["prove_transaction"]
+        first, second = node.get("/batches?first=1&limit=2")
+        assert first["status"] == "verified" and not first["finalise_gas"]  # by its proof
+        assert second["finalise_gas"] and not second["prove_transaction"]  # by time
         deployment = str(folder / "deployment.json")
         assert CliRunner().invoke(app, ["verify", "--l1", status["layer1_url"], "--deployment", deployment]).exit_code == 0
         changed = tmp_path / "changed.toml"
-        changed.write_text(config.read_text().replace("3600", "7200"))
+        changed.write_text(config.read_text().replace("7200", "9000"))
         assert node.stop() == 0
     result = CliRunner().invoke(app, ["up", "--config", str(changed), "--data", str(folder), "--port", "0"])
-    assert result.exit_code == 2 and "challenge_window_s 3600, but the settings and keys give 7200" in " ".join(result.stderr.split())
+    assert result.exit_code == 2 and "challenge_window_s 7200, but the settings and keys give 9000" in " ".join(result.stderr.split())
 
 
 def test_a_validium_runs_its_own_committee_which_ends_with_it(tmp_path: Path) -> None:

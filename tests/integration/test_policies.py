@@ -102,7 +102,7 @@ def test_a_zk_rollup_with_data_in_blobs_is_proved_and_rebuilt(prover: Prover, tm
 def test_an_optimistic_rollup_with_data_in_blobs_shows_its_transcript_there(prover: Prover, tmp_path: Path) -> None:
     with open_loop(prover, tmp_path, dataclasses.replace(OPTIMISTIC, data=Data.BLOB)) as loop:
         loop.poster.advance()
-        (kept,) = loop.poster.kept
+        kept = loop.poster.posted(1)
         (batch,) = read_history(loop.anvil.rpc, loop.network.deployment, blobs=AnvilBlobs(loop.anvil.rpc)).batches
         assert batch.body is not None and padded(batch.body, loop.network.deployment.config.body_cells) == padded(
             kept.body_words, loop.network.deployment.config.body_cells
@@ -115,7 +115,7 @@ def test_an_optimistic_rollup_with_data_in_blobs_shows_its_transcript_there(prov
 def test_an_early_proof_ends_the_wait(prover: Prover, tmp_path: Path) -> None:
     with open_loop(prover, tmp_path, OPTIMISTIC) as loop:
         loop.poster.advance()
-        (batch,) = loop.poster.kept
+        batch = loop.poster.posted(1)
         proof = prover.prove(batch.witness).proof
         loop.client.prove(loop.stranger(), batch, proof)
         assert loop.client.final_batch() == 1

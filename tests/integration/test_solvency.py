@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.deserted import begun, deserted
+from support.deserted import SOLVENCY, begun, deserted
 from typer.testing import CliRunner
 
 from straddle.cli.main import app
 from straddle.commitments.policy import Proofs
 from straddle.l1.deploying import StatementKey
+from straddle.l1.deployment import read_statement
 from straddle.l1.history import read_history
 from straddle.l1.rpc import Reverted
 from straddle.l1.solvency import SolvencyClient
+from straddle.node import statements
 from straddle.node.counting import Publisher, check_published
 from straddle.node.feed import RecordedMarket
 from straddle.node.recovery import final_state, recorded_table
 from straddle.node.statements import StatementProver
+from straddle.proving.presets import load_holdings_preset
 from straddle.proving.prover import Prover
 
 pytestmark = pytest.mark.slow
@@ -58,6 +62,7 @@ def test_a_proof_is_published_and_everyone_finds_himself_in_it(
         for arguments, message in (
             (("--prove",), "--key: missing"),
             (("--every", 3), "--every: 3, expected only together with --prove"),
+            (("--single",), "--single: expected only together with --prove"),
             (("--solvency", it.rollup), "is no Solvency contract of this version"),
         ):
             code, said = run(*where, *arguments)
@@ -97,3 +102,47 @@ def test_a_proof_is_published_and_everyone_finds_himself_in_it(
         prover = StatementProver.of(statement_prover, it, it.solvency, rollup.preset.name, "solvency", *facts)
         Publisher(client, prover, sender).publish(state, epoch, table, history.queue)
         assert len(client.published()) == 2 and client.run_of(sender.address) is None
+
+
+def test_accounts_with_more_positions_than_a_chunk_has_rows_are_counted_one_by_one(
+    market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], statement_prover: Prover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two accounts hold all that is listed, as many positions as they may. With fewer rows in the circuit of chunks nothing is sent; the exits' has enough."""
+    with deserted(market, tmp_path / "operator", keys, proofs=Proofs.ALWAYS) as rollup:
+        rollup.insure(100)
+        buyer, seller = rollup.join(50_000), rollup.join(50_000)
+        rollup.open()
+        rollup.answer()
+        held = [*rollup.options, *rollup.linear]
+        for instrument in held:
+            rollup.trade(buyer, seller, instrument, 1)
+        rollup.session.finish_batch()
+        it, rpc = rollup.deployment, rollup.anvil.rpc
+        assert it.solvency is not None and it.exits is not None and len(held) == rollup.preset.instruments
+        key = tmp_path / "key"
+        key.write_text(bytes(rollup.sender_of(buyer)._account.key).hex())
+        publish = ("--l1", rpc.url, "--rollup", it.rollup, "--prove", "--key", key)
+
+        few = replace(SOLVENCY, positions=2 * len(held) - 1)
+        monkeypatch.setattr(statements, "load_holdings_preset", lambda preset, kind: few if kind == "solvency" else load_holdings_preset(preset, kind))
+        code, said = run(*publish, "--solvency", it.solvency.address)
+        assert code == 2 and f"chunk 0 (accounts 0 to 7): {2 * len(held)} positions, expected at most {few.positions} in circuit nano-solvency" in said, said
+        assert "--single" in said and SolvencyClient(rpc, it).run_of(buyer.wallet.address) is None
+
+        code, said = run(*publish, "--solvency", it.solvency.address, "--single")
+        made = read_deployed(said)
+        equity = rollup.session.exchange.requirement_of(buyer.account).equity
+        assert code == 0 and "sum to zero in every instrument" in said and "0x" + it.exits.vk_id.hex() in said, said
+        code, said = run("--l1", rpc.url, "--rollup", it.rollup, "--solvency", made, "--account", buyer.account)
+        assert code == 0 and said.count(f"{equity // 10**6:,}.{equity % 10**6:06d} USDC") == 2, said
+        alone = replace(it, solvency=read_statement(rpc, "Solvency", made, it.rollup))
+        (published,) = SolvencyClient(rpc, alone).published()
+        assert [chunk.chunk_bits for chunk in published.chunks] == [0] * (seller.account + 1)
+        assert published.liabilities == sum(rollup.session.exchange.requirement_of(id_).equity for id_ in rollup.session.exchange.accounts)
+
+
+def read_deployed(said: str) -> str:
+    """Address of the contract that the command made."""
+    found = re.search(r"--solvency (0x[0-9a-fA-F]{40}): made for this rollup", said)
+    assert found is not None, said
+    return found[1]

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from eth_utils.crypto import keccak
 from typer.testing import CliRunner
 
 from straddle.cli.main import app
 from straddle.commitments.policy import Data, Proofs
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
+from straddle.l1.sender import Sender
 from straddle.node.terms import PolicyTerms
 from straddle.proving.prover import Prover, ProverError
+from straddle.proving.vector import circuit_name
 from straddle.watcher.agent import Duties
 from straddle.watcher.examine import Verdict
 from tests.support.loop import open_loop
@@ -20,6 +29,8 @@ from tests.support.stage import ALLOWANCE_S, ANSWER_S, CHALLENGER_BOND, PROPOSER
 from tests.support.watch import Watch
 
 pytestmark = pytest.mark.slow
+
+PATIENCE_S = 300.0
 
 
 @pytest.fixture
@@ -30,14 +41,15 @@ def prover() -> Prover:
         pytest.skip(f"needs `make setup`: {error}")
 
 
-@pytest.fixture
-def stage(prover: Prover) -> Iterator[Stage]:
+@contextmanager
+def stage_of(prover: Prover, data: Data) -> Iterator[Stage]:
+    """Three honest batches, whose circuit is real."""
     try:
         binary = find_anvil()
     except AnvilError as error:
         pytest.skip(str(error))
     with Anvil(START_S, binary=binary) as anvil:
-        stage = Stage(anvil, key=prover.setup("nano"))
+        stage = Stage(anvil, key=prover.setup(circuit_name("nano", data)), data=data)
         alice, bob = stage.join(100_000, 100_000)
         stage.answer()
         stage.post()
@@ -47,6 +59,40 @@ def stage(prover: Prover) -> Iterator[Stage]:
         stage.trade(bob, alice, 2, 10)
         stage.post()
         yield stage
+
+
+@pytest.fixture
+def stage(prover: Prover) -> Iterator[Stage]:
+    with stage_of(prover, Data.CALLDATA) as stage:
+        yield stage
+
+
+@contextmanager
+def proving_command(stage: Stage, folder: Path) -> Iterator[tuple[Sender, Path]]:
+    """`straddle watch --prove` as its users run it: the wallet, and what the process writes."""
+    wallet, key, record, log = stage.people["helper"], folder / "wallet.key", folder / "deployment.json", folder / "watch.log"
+    key.write_text(keccak(b"helper").hex())
+    key.chmod(0o600)
+    record.write_text(stage.deployment.to_json())
+    options = ["--l1", stage.anvil.url, "--deployment", str(record), "--data", str(folder / "watch"), "--prove", "--key", str(key), "--interval", "0.2"]
+    with log.open("w") as output:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "straddle.cli.main", "watch", *options]
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, env=environment)
+    try:
+        yield wallet, log
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(look: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not look():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
 
 
 def finish_proof(helper: Watch) -> None:
@@ -81,6 +127,26 @@ def test_a_challenged_honest_batch_is_proved_for_others(stage: Stage, prover: Pr
     assert CHALLENGER_BOND - 10**16 < gained < CHALLENGER_BOND, "the challenger's bond pays the proof"
     assert stage.client.wei_owed(griefer.address) == 0
     helper.close()
+
+
+def test_the_command_proves_and_finalises_for_others_from_blobs(prover: Prover, tmp_path: Path) -> None:
+    """Bodies and transcripts lie in blobs. Batch 2 of a proposer who has gone is challenged: the command alone proves it, and makes all final in their time."""
+    with stage_of(prover, Data.BLOB) as stage:
+        griefer = stage.people["griefer"]
+        stage.client.challenge(griefer, 2)
+        with proving_command(stage, tmp_path) as (wallet, log):
+            before = stage.anvil.rpc.balance_wei(wallet.address)
+            wait_for(lambda: stage.client.stake(2).proven, log)
+            assert (stage.client.open_challenges(), stage.client.final_batch()) == (0, 0), "it did not wait for its parent"
+            stage.pass_time(WINDOW_S + 1)
+            wait_for(lambda: stage.client.final_batch() == 3 and stage.client.wei_owed(wallet.address) == 0, log)
+        assert stage.client.state_root() == stage.state.root and stage.client.claimable(stage.accounts[4].address) == 1_000_000
+        gained = stage.anvil.rpc.balance_wei(wallet.address) - before
+        assert CHALLENGER_BOND - 10**16 < gained < CHALLENGER_BOND, "the challenger's bond pays the proof"
+        assert stage.client.wei_owed(griefer.address) == 0
+        assert stage.client.reserved_wei() == stage.client.wei_owed(stage.people["sequencer"].address) == 3 * PROPOSER_BOND
+        said = log.read_text()
+        assert "batch 2 holds and is challenged: proving it" in said and "done: prove batch 2" in said and "done: finalise batch 3" in said
 
 
 def test_what_a_node_posts_holds(prover: Prover, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A rollup on anvil whose traders hold options, futures and the perpetual, and whose operator then disappears: nothing but layer 1 is left.
 
-Engine, sequencer, data and layer 1 are real. Proofs of batches are not made here (tests/integration/test_loop.py has those): the batch verifier takes a hash.
-Proofs of exits and of solvency are real.
+Engine, sequencer, data and layer 1 are real. Proofs of exits and of solvency are real. Proofs of batches are not made here unless asked for
+(tests/integration/test_loop.py has those): the batch verifier takes a hash.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from straddle.l1.anvil import Anvil
 from straddle.l1.blobs import BlobArchive
 from straddle.l1.certificates import certificate_digest, offer_digest, sign_digest
 from straddle.l1.contracts import load_path
-from straddle.l1.deploying import StatementKey, _Deployer
+from straddle.l1.deploying import CircuitKeys, StatementKey, _Deployer, deploy
 from straddle.l1.deployment import Deployment, RollupConfig, StatementContract, constructor_struct, read_deployment
 from straddle.l1.history import read_history
 from straddle.l1.queue import queue_commands
@@ -49,15 +49,18 @@ from straddle.node.market import exchange_params, genesis
 from straddle.node.session import MarketSession
 from straddle.node.traders import Trader, address_of, wallet_of
 from straddle.proving.build import HeaderFacts, post_change
+from straddle.proving.keys import VerifyingKey
 from straddle.proving.presets import load_holdings_preset, load_preset
 from straddle.proving.vector import ChainFacts, PostedBatch
+from straddle.risk.funding import accrue
 from straddle.risk.inputs import RiskInputs, decode_inputs, encode_inputs
 from straddle.risk.listing import list_chain
 from straddle.risk.oracle import EpochMessage, sign_epoch
-from straddle.risk.scaling import target_scale_ppm
+from straddle.risk.scaling import next_scaling, target_scale_ppm
 from straddle.risk.table import build_table
 from straddle.sequencer.batch_file import SignedEpoch
 from straddle.sequencer.journal import Journal
+from straddle.sequencer.poster import BatchProver
 from straddle.sequencer.receipts import LogIdentity
 from straddle.sequencer.sequencer import ClosedBatch, Sequencer
 
@@ -90,6 +93,8 @@ class Deserted:
     epochs: list[SignedEpoch] = field(default_factory=list)
     prove: bool = True
     """Whether batches are proved where a proof is required."""
+    batches: tuple[VerifyingKey, BatchProver] | None = None
+    """Key and prover of the batch circuit: proofs of batches are real then."""
     _parent: bytes = b""
 
     def __post_init__(self) -> None:
@@ -111,7 +116,9 @@ class Deserted:
     # ---- the operator's part
 
     def _deploy(self) -> Deployment:
-        """As `straddle.l1.deploying.deploy`, with a batch verifier that takes a hash for a proof."""
+        """With a batch verifier that takes a hash for a proof, unless proofs are real."""
+        if self.batches:
+            return deploy(self.anvil.rpc, self._sender(self.operator), CircuitKeys(self.batches[0], *self.keys), self._config())
         rpc, made = self.anvil.rpc, _Deployer(self.anvil.rpc, self._sender(self.operator))
         start = rpc.block_number() + 1
         token, batch_verifier = made.create("TestUSDC"), self._sender(self.operator).deploy(load_path(MOCK_VERIFIER)).contract_address
@@ -226,7 +233,8 @@ class Deserted:
             certificates = [first, *(sign_digest(wallet, digest) for wallet in self.members[1:6])]
         PosterChain(self.client, sender, archive=self.archive).propose(posted, certificates)
         if self.proofs is Proofs.ALWAYS and self.prove:
-            self.client.prove(sender, posted, HashProof.of((public.c, public.z, public.y_effects, public.y_body, public.beneficiary)))
+            words = (public.c, public.z, public.y_effects, public.y_body, public.beneficiary)
+            self.client.prove(sender, posted, self.batches[1].prove(posted.witness).proof if self.batches else HashProof.of(words))
 
     def _offer(self, posted: PostedBatch) -> Offer:
         """The batch as members of the committee are given it."""
@@ -292,6 +300,14 @@ class Deserted:
         signed = self.signed(inputs, self.final_listings_root)
         self.epochs.append(signed)
         return signed
+
+    def sign_successor(self) -> SignedEpoch:
+        """The oracles' next table by layer 1's clock, as they owe it to the last one; prices stand still."""
+        last, now, parameters = decode_inputs(self.epochs[-1].inputs), 1000 * self.anvil.time_s(), self.market.parameters
+        (funding, remainder), (hours, scale) = accrue(last, now, parameters), next_scaling(last, now, last.index_ticks, parameters)
+        kept = {"cumulative_funding": funding, "funding_remainder": remainder, "hours": hours, "scale_ppm": scale}
+        self.epochs.append(self.signed(replace(last, epoch=last.epoch + 1, time_ms=now, **kept), self.final_listings_root))
+        return self.epochs[-1]
 
     def signed(self, inputs: RiskInputs, listings_root: int) -> SignedEpoch:
         """What the oracles sign for inputs over the listings of this exchange."""

@@ -13,6 +13,7 @@ from rich.console import Console
 from straddle.cli.common import clear_errors, errors, output
 from straddle.cli.display import TerminalDisplay
 from straddle.node.config import CHAIN_FILE, PRICES_FILE, DemoConfig, data_directory
+from straddle.proving.presets import load_preset
 from straddle.research import architectures, capital, charts, hedging
 from straddle.research.compare import BASELINE, CompareConfig
 from straddle.research.compare import compare as run_compare
@@ -30,7 +31,8 @@ def compare(
     rounds: Annotated[int, typer.Option(help="Epochs in which takers trade.")] = 2,
     epoch_minutes: Annotated[int, typer.Option(help="From one risk table to the next.")] = 10,
     makers: Annotated[int, typer.Option(help="Market makers.")] = 3,
-    takers: Annotated[int, typer.Option(help="Takers; 0: as many as the preset has room for, at most 45.")] = 0,
+    takers: Annotated[int, typer.Option(help="Takers; 0: as many as one batch can let in.")] = 0,
+    instruments: Annotated[int, typer.Option(help="Instruments to list; 0: as many as one batch can.")] = 0,
     histories: Annotated[int, typer.Option(help="Histories of the hedging study.")] = 60,
     gas: Annotated[float, typer.Option(help="Price of gas, gwei.")] = REFERENCE.gas_gwei,
     blob: Annotated[float, typer.Option(help="Price of blob gas, gwei.")] = REFERENCE.blob_gwei,
@@ -58,7 +60,8 @@ def compare(
             epoch_minutes=epoch_minutes,
             hours=hours,
             makers=makers,
-            takers=takers or _room(preset, makers),
+            takers=takers or _takers(preset, makers),
+            instruments=instruments or _instruments(preset),
         )
         config = CompareConfig(night, tuple(only or NAMES), histories, Prices(gas, blob, ether), aversion, rate, command=" ".join(["straddle", *sys.argv[1:]]))
         with TerminalDisplay(errors) as display:
@@ -67,11 +70,18 @@ def compare(
         _write(found, json_file, markdown_file, charts_directory, chart_format)
 
 
-def _room(preset: str, makers: int) -> int:
-    """Takers beside the makers, two service accounts and a sub-account."""
-    from straddle.proving.presets import load_preset
+def _takers(preset: str, makers: int) -> int:
+    """So many that one batch holds all deposits and keys: the insurance fund's deposit, and two entries a trader, a sub-account among them. At least 2.
 
-    return max(2, min(45, load_preset(preset).accounts - makers - 3))
+    A batch without trades costs a proof in every architecture that proves.
+    """
+    return max(2, (load_preset(preset).queue - 3) // 2 - makers)
+
+
+def _instruments(preset: str) -> int:
+    """So many that one batch lists them, if the table has room."""
+    sizes = load_preset(preset)
+    return min(sizes.listings, sizes.instruments)
 
 
 def _wide(console: Console) -> Console:

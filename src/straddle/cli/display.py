@@ -9,10 +9,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from straddle.node.report import DemoReport, LiquidationReport
+from straddle.node.steps import Standing, utc
 from straddle.node.verify import VerifyReport
 from straddle.node.verifying_keys import OPTIONS
 
@@ -152,6 +154,23 @@ def verify_table(report: VerifyReport, keys: Mapping[str, bytes], trusted: Colle
     table = Table(show_header=False)
     for name, text in rows.items():
         table.add_row(name, text)
+    return table
+
+
+def steps_table(title: str, standing: Standing, *, ended: bool, with_key: bool) -> Table:
+    """What was done of a way, and what comes next."""
+    table = Table(title=title, show_header=False, title_justify="left")
+    for item in standing.done:
+        table.add_row("done", escape(item))
+    step = standing.next
+    if step.act is not None and not with_key:
+        table.add_row("possible now", escape(f"{step.what} (run this command again with --key)"))
+    elif ended:
+        table.add_row("ended", escape(step.what))
+    else:
+        table.add_row("next", escape(step.what))
+        if step.due_s is not None:
+            table.add_row("not before", f"{utc(step.due_s)}, by layer 1's clock: run this command again then")
     return table
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from straddle.cli.common import clear_errors, output
-from straddle.cli.display import TerminalDisplay
+from straddle.cli.display import TerminalDisplay, steps_table
 from straddle.cli.layer1 import (
     DataOption,
     DeploymentOption,
@@ -36,9 +34,10 @@ from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 from straddle.node.config import ConfigError
 from straddle.node.files import write_atomically
-from straddle.node.leaving import Leaving, Stage, Standing
+from straddle.node.leaving import Leaving, Stage
 from straddle.node.recovery import RecoveryError, final_state, terms_of
 from straddle.node.statements import StatementProver
+from straddle.node.steps import Standing
 from straddle.proving.prover import Prover
 from straddle.proving.witness import WitnessError
 
@@ -147,17 +146,4 @@ def _root_of(client: RollupClient, batch_number: int) -> int:
 
 def exit_table(account: int, standing: Standing, *, with_key: bool) -> Table:
     """What was done, and what comes next."""
-    table = Table(title=f"Exit of account {account}", show_header=False, title_justify="left")
-    for item in standing.done:
-        table.add_row("done", escape(item))
-    step = standing.next
-    if step.act is not None and not with_key:
-        table.add_row("possible now", escape(f"{step.what} (run this command again with --key)"))
-    elif step.stage is Stage.ENDED:
-        table.add_row("ended", escape(step.what))
-    else:
-        table.add_row("next", escape(step.what))
-        if step.due_s is not None:
-            moment = datetime.datetime.fromtimestamp(step.due_s, datetime.UTC)
-            table.add_row("not before", f"{moment:%Y-%m-%d %H:%M:%S} UTC, by layer 1's clock: run this command again then")
-    return table
+    return steps_table(f"Exit of account {account}", standing, ended=standing.next.stage is Stage.ENDED, with_key=with_key)

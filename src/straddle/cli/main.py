@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from straddle import __version__
+from straddle.cli.answer import answer_command
 from straddle.cli.common import clear_errors, errors, finish, output
 from straddle.cli.compare import compare
 from straddle.cli.display import TerminalDisplay, demo_tables, status_table, verify_table
@@ -174,6 +175,7 @@ def verify(
 
 # Commands of their own files: one line each.
 app.command("exit")(exit_command)
+app.command("answer")(answer_command)
 app.command()(member)
 app.command("solvency")(solvency_command)
 app.command()(compare)

@@ -29,7 +29,8 @@ from straddle.cli.layer1 import (
 from straddle.commitments.layout import DataError
 from straddle.commitments.ledger import CommittedState
 from straddle.core.risk_table import RiskTable
-from straddle.l1.deployment import Deployment
+from straddle.l1.deploying import deploy_single_solvency
+from straddle.l1.deployment import Deployment, StatementContract
 from straddle.l1.history import EpochSubmitted, History, read_history
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
@@ -54,6 +55,10 @@ def solvency_command(
     account: Annotated[int | None, typer.Option(help="Show this account's line, and whether it is what the account has.", min=1, max=2**24 - 1)] = None,
     prove: Annotated[bool, typer.Option("--prove", help="Make the proof of the newest final state and publish it (needs --key).")] = False,
     every: Annotated[int | None, typer.Option(help="With --prove: go on, and publish again after so many final batches.", min=1)] = None,
+    single: Annotated[
+        bool,
+        typer.Option("--single", help="With --prove: count account by account, with the exits' circuit, on a Solvency contract made for it."),
+    ] = False,
     key: KeyOption = None,
     keys: Annotated[Path | None, typer.Option(help="Folder of the exchange's proving keys.", show_default="the prover's cache")] = None,
     data: DataOption = None,
@@ -63,19 +68,29 @@ def solvency_command(
     with clear_errors(RecoveryError, DataError, WitnessError):
         if every is not None and not prove:
             raise ConfigError(f"--every: {every}, expected only together with --prove")
+        if single and not prove:
+            raise ConfigError("--single: expected only together with --prove")
         with Rpc(l1) as rpc, TerminalDisplay(output) as display:
             found = find_rollup(rpc, rollup, deployment, from_block, solvency)
             if account is not None:
                 check_account(found, account)
+            sender = open_sender(rpc, key) if prove else None
+            if prove and sender is None:
+                raise ConfigError("--key: missing, expected the key that pays for --prove")
+            if sender is not None and single and (found.solvency is None or found.solvency.chunk_exponent):
+                found = replace(found, solvency=_deploy_single(rpc, found, sender))
             command = _Command(rpc, found, SolvencyClient(rpc, found), data, display)
-            if prove:
-                sender = open_sender(rpc, key)
-                if sender is None:
-                    raise ConfigError("--key: missing, expected the key that pays for --prove")
+            if sender is not None:
                 command.publish(sender, keys, every)
             tables, problems = command.show(account)
         output.print(*tables, sep="\n")
     finish(problems)
+
+
+def _deploy_single(rpc: Rpc, found: Deployment, sender: Sender) -> StatementContract:
+    made = deploy_single_solvency(rpc, sender, found)
+    output.print(f"--solvency {made.address}: made for this rollup; name it to show what is published there, or to publish again", highlight=False)
+    return made
 
 
 class _Command:
@@ -89,7 +104,8 @@ class _Command:
     def publish(self, sender: Sender, keys: Path | None, every: int | None) -> None:
         """Once, or for ever."""
         facts = (self._rollup.domain(), sender.address, lambda report: self._display.progress(f"proof: {report.stage}", report.done))
-        prover = StatementProver.of(Prover(cache=keys), self._found, self._client.statement, self._preset.name, "solvency", *facts)
+        statement = self._client.statement
+        prover = StatementProver.of(Prover(cache=keys), self._found, statement, self._preset.name, "solvency" if statement.chunk_exponent else "exit", *facts)
         for _ in self._due(every):
             history, state, epoch, table = self._newest()
             books = self._books(history, state, table)

@@ -1,7 +1,7 @@
 """Types of the C extension (native/kernel); what its functions do stands in kernel_reference.py."""
 
-from collections.abc import Mapping, Sequence
-from typing import final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
 
 from straddle.core.kernel_reference import Legs, RowTuple, State, Valuation
 
@@ -26,6 +26,52 @@ class Exposure:
     def lots(self, instrument: int, /) -> tuple[int, int, int]: ...
     def state(self) -> State: ...
     __hash__: None  # type: ignore[assignment]
+
+@final
+class OrderCodec:
+    def __new__(cls, order: type) -> OrderCodec: ...
+    def words(self, orders: object, /) -> bytes | None: ...
+    def json(self, orders: object, /) -> bytes | None: ...
+
+@final
+class Quotes:
+    def __new__(
+        cls,
+        order: type,
+        resting: type,
+        unit: type,
+        book: type,
+        side: type,
+        placed: type,
+        cancelled: type,
+        amended: object,
+        replaced: object,
+        take_back: Callable[[Any, Any, Any, Any], object],
+    ) -> Quotes: ...
+    def enter(
+        self,
+        orders: tuple[object, ...],
+        start: int,
+        account: int,
+        order_set: object,
+        root: int,
+        turn: int,
+        exposure: Exposure,
+        cash: int,
+        least_nonce: int,
+        slot_count: int,
+        filled: dict[int, Any],
+        open_orders: dict[int, Any],
+        books: dict[int, Any],
+        units: dict[Any, Any],
+        time_ms: int,
+        positions_max: int,
+        orders_max: int,
+        events: list[Any],
+        steps: list[Any],
+        exchange: object,
+        /,
+    ) -> int: ...
 
 def requirement(table: Table, cash: int, positions: Mapping[int, int], k_im_bps: int, k_mm_bps: int, /) -> Valuation: ...
 def sweep(table: Table, accounts: Sequence[tuple[int, Mapping[int, int]]], k_im_bps: int, k_mm_bps: int, /) -> list[Valuation]: ...

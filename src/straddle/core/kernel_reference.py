@@ -1,4 +1,4 @@
-"""The margin kernel in plain Python: what native/kernel computes in C, number for number and error for error.
+"""The kernel in plain Python: what native/kernel computes in C, number for number and error for error.
 
 It is the definition, and what runs where the extension was not built. Everything is an exact integer; inputs outside the bounds below are refused with a
 ValueError that names field, value and expectation, and then nothing has changed. An instrument that the table lacks is a KeyError.
@@ -247,6 +247,41 @@ def _checked_sign(sign: int) -> int:
     if _checked("sign", sign, -1, 1) == 0:
         raise ValueError("sign: 0, expected -1 or 1")
     return sign
+
+
+class OrderCodec:
+    """Signed orders as bytes. None leaves them to the definitions, `messages.order_words` and the journal's codec: here always."""
+
+    def __init__(self, order: type) -> None:
+        """`order`: their class."""
+
+    def words(self, orders: object) -> bytes | None:
+        """Terms and legs of each, 32 bytes each."""
+        return None
+
+    def json(self, orders: object) -> bytes | None:
+        """An array of objects with sorted names."""
+        return None
+
+
+class Quotes:
+    """Orders of a set that only come to rest, in one call. An order that is not entered is left, untouched, to the definition, `matching.place`: here all are.
+
+    What it is made with: the classes of its arguments and of the events, the two reasons of a cancellation, and what takes an order back:
+    `take_back(exchange, exposure, resting, live)`, `live` being the order whose place `resting` took, or None.
+    """
+
+    def __init__(self, *made_with: object) -> None:
+        """See above."""
+
+    def enter(self, orders: tuple[object, ...], start: int, *entrance: object) -> int:
+        """Enters `orders` of one account from `start` on, up to the first that does not just come to rest; its index, or their number.
+
+        Then come: account, order set and its root; the turn of an order 0; exposure and cash of the account; the least nonce that it may use, number of slots
+        and slots that filled; all open orders, books, and units known by legs; the table's time; most instruments and most open orders; where events and undo
+        steps are put; the exchange, for `take_back`.
+        """
+        return start
 
 
 def requirement(table: Table, cash: int, positions: Mapping[int, int], k_im_bps: int, k_mm_bps: int) -> Valuation:

@@ -7,14 +7,16 @@ from enum import IntEnum
 from functools import lru_cache
 
 from straddle.core.commands import L2Bid, L2Cancel, L2Protect, L2Transfer, L2Withdraw
+from straddle.core.kernel import OrderCodec
 from straddle.core.orders import MAX_LEGS, MAX_ORDERS_PER_SET, RATIO_MAX, Legs, Order, OrderSet
 from straddle.core.protection import ProtectionLimits
 from straddle.primitives import order_sets
-from straddle.primitives.field import pack
+from straddle.primitives.field import encode_all, pack
 from straddle.primitives.hashing import compress, keccak_mod_248
 from straddle.primitives.order_sets import set_levels, set_path, set_root
 from straddle.primitives.recent import Recent
 
+ORDER_CODEC = OrderCodec(Order)
 ORDER_SET_DEPTH = order_sets.DEPTH
 LIMIT_OFFSET = 1 << 39
 """Added to a limit in ticks so that its 40 bits are unsigned."""
@@ -73,14 +75,12 @@ def legs_word(legs: Legs) -> int:
     return word
 
 
-def order_words(orders: Sequence[Order]) -> list[int]:
-    """terms and legs of each order, one after the other; ValueError for more or fewer than 1 to 64, or a field out of range."""
+def order_words(orders: Sequence[Order]) -> bytes:
+    """terms and legs of each order, encoded, one after the other; ValueError for more or fewer than 1 to 64, or a field out of range."""
     if not 1 <= len(orders) <= MAX_ORDERS_PER_SET:
         raise ValueError(f"orders: {len(orders)} in one set, expected 1 to {MAX_ORDERS_PER_SET}")
-    words: list[int] = []
-    for order in orders:
-        words += (order_terms(order), legs_word(order.legs))
-    return words
+    words = ORDER_CODEC.words(orders)
+    return b"".join([encode_all("order", (order_terms(order), legs_word(order.legs))) for order in orders]) if words is None else words
 
 
 def order_leaf(order: Order) -> int:

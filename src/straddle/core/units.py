@@ -52,24 +52,25 @@ class Unit:
 class Units:
     """The units of one table, by legs."""
 
-    __slots__ = ("_instruments", "_known", "context", "table")
+    __slots__ = ("_instruments", "context", "known", "table")
 
     def __init__(self, context: RiskContext, instruments: Mapping[int, Instrument]) -> None:
         self.context = context
         self.table = context.table
         self._instruments = instruments
-        self._known: dict[Legs, Unit] = {}
+        self.known: dict[Legs, Unit] = {}
+        """Those that were asked for so far."""
 
     def __getitem__(self, legs: Legs) -> Unit:
         """Of legs that trade on this table: those of any order that entered."""
-        unit = self._known.get(legs)
+        unit = self.known.get(legs)
         if unit is None:
-            unit = self._known[legs] = self._make(legs)
+            unit = self.known[legs] = self._make(legs)
         return unit
 
     def check(self, legs: Legs) -> Unit | Rejection:
         """Of any legs; why they may not trade."""
-        unit = self._known.get(legs)
+        unit = self.known.get(legs)
         if unit is not None:
             return unit
         fault = canonical_fault(legs)

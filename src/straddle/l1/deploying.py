@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 
 from straddle.commitments.policy import Data, check_policy
 from straddle.l1.contracts import load
-from straddle.l1.deployment import Deployment, RollupConfig, StatementContract, constructor_struct, read_deployment
+from straddle.l1.deployment import Deployment, DeploymentError, RollupConfig, StatementContract, constructor_struct, read_deployment, read_statement
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 
@@ -113,6 +113,17 @@ def deploy(rpc: Rpc, sender: Sender, keys: CircuitKeys, config: RollupConfig, *,
         solvency = StatementContract(made.create("Solvency", rollup, verifiers["Solvency"], *sizes), verifiers["Solvency"], b"", *sizes)
     record = Deployment(rpc.chain_id(), start_block, token, vault, verifier, rollup, b"", config, exits_address, committee, exits, solvency, made.created_by)
     return read_deployment(rpc, rollup, record)
+
+
+def deploy_single_solvency(rpc: Rpc, sender: Sender, deployment: Deployment) -> StatementContract:
+    """A Solvency of one's own for a rollup that stands, with a chunk of one account: the exits' verifier serves it. DeploymentError: there are no exits."""
+    exits = deployment.exits
+    if exits is None:
+        raise DeploymentError(f"exits: the record of rollup {deployment.rollup} names no Exits contract of this version, whose verifier is needed")
+    address = _Deployer(rpc, sender).create("Solvency", deployment.rollup, exits.verifier, 0, exits.body_cells)
+    found = read_statement(rpc, "Solvency", address, deployment.rollup)
+    assert found is not None, "just created"
+    return found
 
 
 def created_address(creator: str, nonce: int) -> str:

@@ -179,7 +179,7 @@ class RollupClient:
         return int(self._read("entry_time_s", index))
 
     def clock(self, name: str) -> int:
-        """One of the contract's periods in seconds: PROVING_WINDOW_S, PERMISSIONLESS_AFTER_S, FREEZE_AFTER_S, CHALLENGE_WINDOW_S."""
+        """One of the contract's periods in seconds: PROVING_WINDOW_S, PERMISSIONLESS_AFTER_S, FREEZE_AFTER_S, CHALLENGE_WINDOW_S; or MAX_TABLE_AGE_MS in ms."""
         return int(self._read(name))
 
     def has_epoch(self, epoch: int) -> bool:
@@ -289,12 +289,18 @@ class RollupClient:
         """Proves a proposal: the oldest one where a proof is always required, any one where it is required when challenged."""
         return self._write(sender, "prove", words_bytes(batch.effects_words), _header(batch, proof.public), list(proof.words), _address(proof.public[4]))
 
-    def propose_and_prove(self, sender: Sender, batch: BatchWords, proof: ProofWords) -> Receipt:
-        """Both in one transaction, of a batch in calldata whose parent is final."""
-        effects, body = words_bytes(batch.effects_words), words_bytes(batch.body_words)
-        bond = self.deployment.config.proposer_bond_wei
-        arguments = (effects, body, proof.public[0], list(proof.words), _address(proof.public[4]))
-        return sender.transact(self.deployment.rollup, self._rollup, "propose_and_prove", *arguments, value_wei=bond)
+    def propose_and_prove(
+        self, sender: Sender, batch: BatchWords, proof: ProofWords, *, opening: BlobOpening | None = None, blobs: Sequence[bytes] = ()
+    ) -> Receipt:
+        """Both in one transaction, of a batch whose parent is final and whose body lies in calldata, or in the first of `blobs` (with its opening)."""
+        effects, proven = words_bytes(batch.effects_words), (list(proof.words), _address(proof.public[4]))
+        if batch.place.data is Data.BLOB:
+            assert opening is not None
+            words = (opening.commitment, opening.proof, opening.y)
+            call = self._rollup.encode_call("propose_blob_and_prove", effects, proof.public[0], words, *proven)
+        else:
+            call = self._rollup.encode_call("propose_and_prove", effects, words_bytes(batch.body_words), proof.public[0], *proven)
+        return sender.send(self.deployment.rollup, call, value_wei=self.deployment.config.proposer_bond_wei, blobs=blobs)
 
     def finalise(self, sender: Sender, batch: BatchWords, public: Sequence[int]) -> Receipt:
         """Makes the oldest proposal final, which is proven, or unchallenged after its window. `public`: the statement's public inputs."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from straddle.commitments.chunk import open_chunk
 from straddle.commitments.effects import QUEUE_RANGE
-from straddle.commitments.holdings import Holdings
+from straddle.commitments.holdings import Holdings, HoldingsPreset
 from straddle.commitments.ledger import CommittedState
 from straddle.core.accounts import FIRST_USER_ACCOUNT
 from straddle.core.risk_table import RiskTable
@@ -21,6 +22,7 @@ from straddle.l1.solvency import Run, SolvencyClient, Solvent
 from straddle.node.leaving import KIND_DEPOSIT
 from straddle.node.statements import StatementProver
 from straddle.proving.holdings import count_chunk, total
+from straddle.proving.witness import WitnessError
 
 Tell = Callable[[str, float], None]
 
@@ -94,6 +96,20 @@ def count(state: CommittedState, table: RiskTable, domain: int, chunk_bits: int,
     return total([count_chunk(open_chunk(state, chunk, chunk_bits), table, domain) for chunk in range(chunks)])
 
 
+def check_rows(state: CommittedState, preset: HoldingsPreset) -> None:
+    """WitnessError: the accounts of a chunk hold more positions together than the circuit has rows for."""
+    rows = Counter[int]()
+    for number, committed in state.accounts.items():
+        rows[number >> preset.chunk_bits] += len(committed.account.positions)
+    chunk, count = max(rows.items(), key=lambda item: (item[1], -item[0]), default=(0, 0))
+    if count > preset.positions:
+        first = chunk << preset.chunk_bits
+        raise WitnessError(
+            f"chunk {chunk} (accounts {first} to {first + preset.chunk_accounts - 1}): {count} positions, expected at most {preset.positions} in circuit "
+            f"{preset.name}. Nothing was sent; `straddle solvency --prove --single` counts account by account"
+        )
+
+
 class Publisher:
     """Makes the proofs of one state and publishes them."""
 
@@ -104,8 +120,9 @@ class Publisher:
         """Chunk by chunk, then the deposits, then the conclusion. Goes on with a run of the sender's own on this state and table that did not end.
 
         `state` is the newest final one, `queue` all entries up to now. rpc.Reverted: the contract's reason, such as that a batch has become final meanwhile
-        (before the run began; afterwards nothing disturbs it).
+        (before the run began; afterwards nothing disturbs it). WitnessError: a chunk does not fit the circuit; nothing is sent then.
         """
+        check_rows(state, self._prover.preset)
         run = self._client.run_of(self._sender.address)
         if run is None or (run.state_root, run.risk_root) != (state.root, epoch.risk_root):
             self._client.begin(self._sender, epoch.epoch, epoch.time_ms, epoch.risk_root)

@@ -194,7 +194,8 @@ class NightRun:
             self._set_up(poster)
             with watch.time("layer 1"):
                 self._join()
-            self.posting.start(poster)
+            self.posting.open(poster)
+            self.posting.start()
             try:
                 self.display.stage("night", f"{len(self.night.schedule.epochs)} risk epochs, one every {config.epoch_minutes} minutes of market time")
                 with watch.time("trading"):

@@ -58,14 +58,23 @@ class PosterChain:
         shown = transcript.encode(batch.witness) if self.client.deployment.config.optimistic else b""
         c = batch.witness.public.c
         if batch.place.data is Data.BLOB:
-            from straddle.commitments.blob import bytes_blobs, cells_blob  # loads the ceremony's points: nobody else needs them
-
-            blobs = (cells_blob(batch.body_words), *bytes_blobs(shown))
-            if self.archive is not None:
-                for blob in blobs:
-                    self.archive.keep(blob)
-            return _landed(self.client.propose(self.sender, batch, c, opening=batch.opening, blobs=blobs))
+            return _landed(self.client.propose(self.sender, batch, c, opening=batch.opening, blobs=self._blobs(batch, shown)))
         return _landed(self.client.propose(self.sender, batch, c, certificates=certificates, transcript=shown))
+
+    def propose_and_prove(self, batch: PostedBatch, proof: Proof) -> Landed:
+        """Both at once, of a batch whose parent is final, on layer 1 itself: what others than the sequencer must do where a proof is required."""
+        blobs = self._blobs(batch, b"") if batch.place.data is Data.BLOB else ()
+        return _landed(self.client.propose_and_prove(self.sender, batch, proof, opening=batch.opening, blobs=blobs))
+
+    def _blobs(self, batch: PostedBatch, shown: bytes) -> tuple[bytes, ...]:
+        """The body's and the transcript's, kept."""
+        from straddle.commitments.blob import bytes_blobs, cells_blob  # loads the ceremony's points: nobody else needs them
+
+        blobs = (cells_blob(batch.body_words), *bytes_blobs(shown))
+        if self.archive is not None:
+            for blob in blobs:
+                self.archive.keep(blob)
+        return blobs
 
     def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
         """Prove."""

@@ -9,21 +9,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from straddle.commitments.challenge import Place, challenge, evaluate
 from straddle.commitments.saved import SavedAccount
 from straddle.core.risk_table import RiskTable
 from straddle.l1.exits import ENTRIES_MAX, ExitsClient, ExitsState
-from straddle.l1.history import BatchProposed, EpochSubmitted, History, QueueEntryAdded
+from straddle.l1.history import EpochSubmitted, History, QueueEntryAdded
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
+from straddle.node.proposals import Settling
 from straddle.node.recovery import RecoveryError, recorded_table
 from straddle.node.statements import StatementProver
+from straddle.node.steps import Standing, Step, advance
 from straddle.proving.holdings import PostedHoldings, count_chunk
 from straddle.proving.keys import Proof
 
 KIND_DEPOSIT = 1
-STEPS_MAX = 10_000
-"""Longer than any way out: voiding goes 256 batches at a time."""
 
 
 class Stage(StrEnum):
@@ -37,34 +36,6 @@ class Stage(StrEnum):
     CLAIMS = "claims"
     PAYMENT = "payment"
     ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The next thing on the way. `act` does it and says what was done; None when it is not possible yet, or nothing is left."""
-
-    stage: Stage
-    what: str
-    due_s: int | None = None
-    """When it becomes possible, unix seconds."""
-    act: Callable[[Sender], str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far it went."""
-
-    done: tuple[str, ...]
-    next: Step
-
-
-@dataclass(frozen=True, slots=True)
-class StandingBatch:
-    """A proposal as `finalise` takes it again."""
-
-    effects_words: tuple[int, ...]
-    body_words: tuple[int, ...]
-    place: Place
 
 
 @dataclass(slots=True)
@@ -86,14 +57,7 @@ class Leaving:
 
     def advance(self, sender: Sender | None) -> Standing:
         """Does all that can be done now. Without a sender nothing is done: the standing's step tells what could be."""
-        done: list[str] = []
-        for _ in range(STEPS_MAX):
-            step = self.step(sender)
-            if step.act is None or sender is None:
-                return Standing(tuple(done), step)
-            self.tell(step.what)
-            done.append(step.act(sender))
-        raise RecoveryError(f"account {self.account}: no end after {STEPS_MAX} steps, the last one: {done[-1]}")
+        return advance(self.step, sender, self.tell, f"account {self.account}")
 
     def step(self, sender: Sender | None) -> Step:
         """The next step as layer 1 stands now. What only the owner may do is a step only for an owner's sender."""
@@ -101,7 +65,7 @@ class Leaving:
         if not self.client.frozen():
             return self._freezing(now)
         if self.client.proposed_batch() > self.client.final_batch():
-            return self._settling(now)
+            return Settling(self.client, Stage.SETTLING, lambda number: self._past().batches[number - 1]).step(now)
         state = self.exits.state()
         if not state.opened_at:
             return Step(Stage.OPENING, "open the exits", now, self._open)
@@ -125,23 +89,6 @@ class Leaving:
         if now <= due:
             return Step(Stage.OPERATING, f"freeze the rollup, unless queue entry {answered} is answered before", due)
         return Step(Stage.OPERATING, "freeze the rollup", due, self._freeze)
-
-    def _settling(self, now: int) -> Step:
-        first, last = self.client.final_batch() + 1, self.client.proposed_batch()
-        proposed_s = self.client.batch(first).proposed_at_s
-        if not self.client.deployment.config.optimistic:
-            due = proposed_s + self.client.clock("PROVING_WINDOW_S")
-            return Step(Stage.SETTLING, f"void proposals {first} to {last}, unless they are proved before", due, self._void(first) if now > due else None)
-        oldest = self.client.stake(first)
-        challenged = {number: self.client.stake(number) for number in range(first, last + 1)} if self.client.open_challenges() else {}
-        overdue = next((number for number, stake in challenged.items() if stake.challenged and now > stake.due_s), None)
-        if overdue is not None:
-            return Step(Stage.SETTLING, f"void proposals {overdue} to {last}: the answer to a challenge is overdue", now, self._void(overdue))
-        if oldest.challenged:
-            return Step(Stage.SETTLING, f"void proposals {first} to {last}, unless batch {first} is proved before", oldest.due_s)
-        due = now if oldest.proven else proposed_s + self.client.clock("CHALLENGE_WINDOW_S")
-        ready = oldest.proven or now > due
-        return Step(Stage.SETTLING, f"finalise batch {first}", due, (lambda sender: self._finalise(sender, first)) if ready else None)
 
     # ---- after that, in order
 
@@ -207,25 +154,6 @@ class Leaving:
     def _freeze(self, sender: Sender) -> str:
         self.client.freeze(sender)
         return "the rollup is frozen"
-
-    def _void(self, first: int) -> Callable[[Sender], str]:
-        def act(sender: Sender) -> str:
-            self.client.void(sender, first)
-            return f"proposals from {first} on voided"
-
-        return act
-
-    def _finalise(self, sender: Sender, number: int) -> str:
-        batch = self._past().batches[number - 1]
-        self.client.finalise(sender, StandingBatch(batch.effects, batch.body or (), batch.place), self._public(batch))
-        return f"batch {number} final"
-
-    def _public(self, batch: BatchProposed) -> tuple[int, int, int, int, int]:
-        """The public inputs that its header holds."""
-        it, body = self.client.deployment, batch.body or ()
-        c = batch.data_commitment
-        z = challenge(it.chain_id, it.rollup_number, it.vk_id, batch.batch_number, batch.parent_header_hash, batch.effects, body, c, batch.place)
-        return c, z, evaluate(batch.effects, z), batch.y_body, 0
 
     def _open(self, sender: Sender) -> str:
         self.exits.open(sender)

@@ -60,6 +60,7 @@ class Posting:
         self._stopping = threading.Event()
         self._statuses: dict[int, Status] = {}
         self._moved = False
+        self._poster: Poster | None = None
         self._thread: threading.Thread | None = None
         self.problem = ""
         """Why nothing moves at the moment; empty when all is well."""
@@ -70,13 +71,16 @@ class Posting:
         self._moved = self._moved or record.status in (Status.PROPOSED, Status.VERIFIED)
         self._on_record(record)
 
-    def known(self, records: list[BatchRecord]) -> None:
-        """Batches of earlier runs."""
-        self._statuses = {record.number: record.status for record in records}
+    def open(self, poster: Poster) -> None:
+        """The poster, with the batches of earlier runs."""
+        self._poster, self._statuses = poster, {record.number: record.status for record in poster.records()}
 
     def add(self, closed: ClosedBatch) -> None:
-        """The next closed batch, from the writer's thread."""
-        self._closed.put(closed)
+        """The next closed batch, from the writer's thread. Before `start` it goes to the poster at once: a replay may bring more than memory holds."""
+        if self._thread is None and self._poster is not None:
+            self._poster.add(closed)
+        else:
+            self._closed.put(closed)
 
     def count(self, *statuses: Status) -> int:
         """Batches that are so far."""
@@ -92,9 +96,9 @@ class Posting:
         open_ = [number for number, found in list(self._statuses.items()) if found.place < status.place]
         return min(open_) - 1 if open_ else max(self._statuses, default=0)
 
-    def start(self, poster: Poster) -> None:
-        """Begin."""
-        self._thread = threading.Thread(target=self._run, args=(poster,), name="poster")
+    def start(self) -> None:
+        """Begin, after `open`."""
+        self._thread = threading.Thread(target=self._run, args=(self._poster,), name="poster")
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,4 +1,5 @@
-"""The final state of a rollup and its risk tables, from layer-1 data (for a validium: from whoever has the bodies): what exits and proofs of solvency need.
+"""The final state of a rollup and its risk tables, from layer-1 data (for a validium: from whoever has the bodies): what exits, proofs of solvency and
+batches of strangers need.
 
 Unlike in `straddle.node.verify`, nothing is compared beyond what makes the result certain: the state's root is the contract's, a table's is the recorded one.
 """
@@ -6,6 +7,7 @@ Unlike in `straddle.node.verify`, nothing is compared beyond what makes the resu
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 from straddle.commitments.body import decode_body
 from straddle.commitments.effects import decode_effects
@@ -14,6 +16,7 @@ from straddle.commitments.listings import Listings
 from straddle.commitments.params import params_hash
 from straddle.commitments.preset import Preset
 from straddle.commitments.state_copy import StateCopyError, load_state
+from straddle.core.instruments import Settlement
 from straddle.core.params import Params
 from straddle.core.risk_table import RiskTable
 from straddle.l1.deployment import Deployment, DeploymentError
@@ -21,7 +24,9 @@ from straddle.l1.history import EpochSubmitted, History
 from straddle.l1.queue import queue_commands
 from straddle.node.market import exchange_params
 from straddle.node.verify import preset_of
+from straddle.risk.inputs import decode_inputs
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
+from straddle.risk.settlement import settlement_value
 from straddle.watcher.tables import recompute_table
 
 
@@ -68,8 +73,8 @@ def _start(history: History, deployment: Deployment, params: Params) -> Committe
                 if state.root == final.state_root and state.batch_number == final.batch_number:
                     return state
     raise RecoveryError(
-        f"batch {missing[-1]}: its data are not on layer 1, or no longer. Ask one honest member of the committee, or whoever keeps the blobs (--data), "
-        "or use the account that you saved (--saved)"
+        f"batch {missing[-1]}: its data are not on layer 1, or no longer. Ask one honest member of the committee, or whoever keeps the blobs (--data). "
+        "To leave a frozen rollup, the account that you saved is enough (straddle exit --saved)"
     )
 
 
@@ -80,3 +85,31 @@ def recorded_table(epoch: EpochSubmitted, listed: Listings, parameters: RiskPara
     except ValueError:  # RiskInputError is one: the feed has no value for an instrument of these listings
         return None
     return table if (root, table.time_ms) == (epoch.risk_root, epoch.time_ms) else None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTable:
+    """A recorded table that the next batch can be priced on, and the settlement words that go with it."""
+
+    epoch: EpochSubmitted
+    table: RiskTable
+    words: tuple[Settlement, ...]
+
+
+def batch_table(epoch: EpochSubmitted, listed: Listings, words_max: int, parameters: RiskParameters = DEFAULT_PARAMETERS) -> BatchTable | None:
+    """An epoch for a batch on these listings, or on these and the settlements that are due, if that is what the oracles signed for; None: neither."""
+    for words in ((), _due_settlements(epoch, listed, words_max)):
+        table = recorded_table(epoch, listed.extended(words), parameters)
+        if table is not None:
+            return BatchTable(epoch, table, words)
+    return None
+
+
+def _due_settlements(epoch: EpochSubmitted, listed: Listings, words_max: int) -> tuple[Settlement, ...]:
+    """What has expired, is not declared, and has its price in the published inputs: by id, as many as a batch has words for."""
+    try:
+        prices = dict(decode_inputs(epoch.inputs).settlements)
+    except ValueError:
+        return ()
+    due = [item for item in listed.tabled if item.expiry_ms in prices and item.id not in listed.settled]
+    return tuple(Settlement(item.id, item.underlying, settlement_value(item, prices[item.expiry_ms])) for item in due[:words_max])

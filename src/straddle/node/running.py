@@ -25,6 +25,7 @@ from straddle.l1.history import HistoryError
 from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
+from straddle.node.agreement import check_agreement
 from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, Observation, QueueReader, open_deployment
 from straddle.node.feed import OracleReplay, RecordedMarket
 from straddle.node.keys import NodeKeys, warn_of_readers
@@ -144,23 +145,26 @@ class Node:
         self._stack.callback(self.journal.close)
         self.snapshots = SnapshotStore(self.folder / "snapshots", self.identity)
         begun = time.perf_counter()
-        restored = self.snapshots.restore(self.journal, self.client.final_batch(), self._warn)
         self.posting = Posting(self._fail, self._batch_moved, self.chain.keep)
+        file, final = BatchFile(self.folder / "poster.sqlite", self.posting.report), self.client.final_batch()
+        self._stack.callback(file.close)
+        restored = self.snapshots.restore(self.journal, file.reach(final), self._warn)
         try:
-            self.poster = self._poster(keys, provers, restored)
+            self.poster = self._poster(keys, provers, file, restored)
         except PosterError as error:
             if restored is None:
                 raise
             self._warn(f"{error}; the whole journal is replayed instead of the part after the snapshot")
             restored = None
-            self.poster = self._poster(keys, provers, None)
+            self.poster = self._poster(keys, provers, file, None)
         self._stack.callback(self.poster.close)
-        self.posting.known(self.poster.records())
+        self.posting.open(self.poster)
         if restored is None:
             params, domain = exchange_params(self.settings.circuit, self.market.parameters), messages.domain(self.identity.chain_id, self.identity.rollup)
             exchange, committed = genesis(self.settings.circuit, params, domain, int(keys.operator.address, 16))
             restored = Restored(exchange, committed, self.journal.genesis)
         exchange = restored.exchange
+        self.answered = [*self.poster.answered(final), *exchange.open_batch.queue]
         self.sequencer = Sequencer(
             exchange,
             restored.committed,
@@ -180,7 +184,7 @@ class Node:
         else:
             self.display.progress("empty: a new exchange")
 
-    def _poster(self, keys: NodeKeys, provers: ProverPool, restored: Restored | None) -> Poster:
+    def _poster(self, keys: NodeKeys, provers: ProverPool, file: BatchFile, restored: Restored | None) -> Poster:
         deployment, params = self.deployment, exchange_params(self.settings.circuit, self.market.parameters)
         facts = Facts(
             params=params,
@@ -194,31 +198,20 @@ class Node:
         )
         archive = BlobArchive(self.folder / "blobs") if deployment.config.data is Data.BLOB else None
         chain = PosterChain(self.client, Sender(self.chain.rpc, bytes(keys.sequencer.key)), self.chain.reach, archive)
-        config, file = self.settings, BatchFile(self.folder / "poster.sqlite", self.posting.report)
+        config = self.settings
         certifier = MembersCertifier(deployment, self.committee, keys.sequencer) if self.committee else None
         placing = placing_of(deployment, file, chain, params, config.circuit, certifier, patience_s=config.committee.patience_seconds)
         settling = settling_of(deployment, file, chain, early=lambda number: config.rollup.prove == "early")
         self._awaited = settling.awaited
         after, workers = restored.position.batches if restored else 0, config.prover.workers
-        try:
-            return Poster(file, facts, chain, provers, placing=placing, settling=settling, workers=workers, after_batch=after)
-        except PosterError:
-            file.close()
-            raise
+        return Poster(file, facts, chain, provers, placing=placing, settling=settling, workers=workers, after_batch=after)
 
     def _check_committed(self) -> None:
         """The replayed state is what layer 1 has proved, or follows from it. Before anybody may send an order."""
-        final, on_chain = self.client.final_batch(), self.client.state_root()
-        if final > self.journal.batches:
-            raise ChainMismatch(
-                f"journal {self.journal.path}: ends with batch {self.journal.batches}, but on layer 1 batch {final} is final: the journal lost its end, or "
-                "another node runs this rollup. Restore the newest journal"
-            )
-        root = self.journal.batch_root(final) if final else self.deployment.config.genesis_root
-        if root != on_chain:
-            raise ChainMismatch(f"state root of batch {final}: {root:#x} in the journal, but {on_chain:#x} on layer 1. Is this its folder?")
+        genesis_root = self.deployment.config.genesis_root
+        check_agreement(self.client, self.journal, genesis_root)
         exchange = self.sequencer.exchange
-        if self.sequencer.state_root != (self.journal.batch_root(self.journal.batches) if self.journal.batches else root):
+        if self.sequencer.state_root != (self.journal.batch_root(self.journal.batches) if self.journal.batches else genesis_root):
             raise ChainMismatch(f"state root {self.sequencer.state_root:#x} after the replay is not the journal's")
         market_ms = max(self.market.path.start_ms, exchange.table.time_ms if exchange.table else 0, exchange.time_ms)
         self.chain.check_clock(market_ms)
@@ -247,7 +240,7 @@ class Node:
         self._stack.callback(self.writer.stop)
         self.operator.open()
         self._look()
-        self.posting.start(self.poster)
+        self.posting.start()
         watcher.start()
         self._stack.callback(watcher.join)
         self.operator.start()
@@ -362,7 +355,7 @@ class Node:
         self._snapshot_batches = self.journal.batches
         try:
             self.snapshots.write(self.sequencer.exchange, self.sequencer.committed, self.sequencer.position)
-            self.snapshots.prune(self.posting.verified)
+            self.snapshots.prune(self.posting.reached(Status.CLOSED))
         except (OSError, SnapshotError) as error:
             self._warn(f"no snapshot was written: {error}; a restart takes longer, nothing is lost")
         self.snapshot_seconds = time.perf_counter() - begun

@@ -120,7 +120,7 @@ class ApiSettings:
 class SnapshotSettings:
     """Snapshots beside the journal."""
 
-    batches: int = _key(4, "Batches from one snapshot to the next; a restart replays what came after the last one that layer 1 has proved.", 1, 10_000)
+    batches: int = _key(4, "Batches from one snapshot to the next; a restart replays what came after the last one.", 1, 10_000)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from straddle.core.liquidation import may_reduce
 from straddle.core.matching import place
 from straddle.core.messages import MessageKind, order_set_payload
 from straddle.core.orders import MAX_ORDERS_PER_SET, OrderSet
+from straddle.core.quotes import enter_quotes
 from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
 from straddle.core.state import Exchange
 from straddle.core.trading import BatchBoundary, Trading
@@ -71,8 +72,10 @@ def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...] | Rejection:
     trading = Trading(exchange)
     start = trading.mark()
     try:
-        for set_index in range(len(plan.order_set.orders)):
-            _trade(trading, plan, set_index)
+        index, count = 0, len(plan.order_set.orders)
+        while (index := enter_quotes(trading, plan.order_set, plan.root, index)) < count:
+            _trade(trading, plan, index)
+            index += 1
     except BatchBoundary as boundary:
         trading.back_to(start)
         return boundary.rejection

@@ -12,6 +12,7 @@ from straddle.primitives.points import PublicKey, Signature
 
 DEPTH = 6
 MAX_ORDERS = native.MAX_SET_ORDERS
+ORDER_BYTES = 2 * WORD_BYTES
 
 
 class SignedSet(NamedTuple):
@@ -20,20 +21,20 @@ class SignedSet(NamedTuple):
     key: PublicKey
     head: tuple[int, int, int, int]
     """The message before the set's root: domain, kind, account, key epoch. After the root there is a 0."""
-    orders: Sequence[int]
-    """terms and legs of one order after the other."""
+    orders: bytes
+    """terms and legs of one order after the other, encoded."""
     signature: Signature
 
 
-def set_root(orders: Sequence[int]) -> int:
-    """The root of the tree over 1 to 64 orders, given as (terms, legs) of one after the other. ValueError for a word that is no field element."""
-    return decode(native.order_set(encode_all("orders", orders))[-WORD_BYTES:])
+def set_root(orders: bytes) -> int:
+    """The root of the tree over 1 to 64 orders, given as (terms, legs) of one after the other, encoded. ValueError for a word that is no field element."""
+    return decode(native.order_set(orders)[-WORD_BYTES:])
 
 
-def set_levels(orders: Sequence[int]) -> list[list[int]]:
+def set_levels(orders: bytes) -> list[list[int]]:
     """The nodes of a set's tree, from the leaves (the orders' ids) to the root, without the empty nodes to their right."""
-    nodes = decode_all(native.order_set(encode_all("orders", orders)))
-    levels, size = [], len(orders) // 2
+    nodes = decode_all(native.order_set(orders))
+    levels, size = [], len(orders) // ORDER_BYTES
     for _ in range(DEPTH + 1):
         levels.append(nodes[:size])
         del nodes[:size]
@@ -67,7 +68,7 @@ def check_sets(sets: Sequence[SignedSet]) -> list[tuple[int, bool]]:
 
     What is valid is remembered: `keys.verify` of the same message is a look-up then. ValueError for a word that is no field element.
     """
-    points, heads, orders, signatures = [], [], [], []
+    points, heads, signatures = [], [], []
     encodable = []
     for i, item in enumerate(sets):
         point, signature = keys.encode_integers("key", item.key), keys.encode_integers("signature", item.signature.integers)
@@ -75,9 +76,8 @@ def check_sets(sets: Sequence[SignedSet]) -> list[tuple[int, bool]]:
         points.append(point or bytes(native.POINT_BYTES))
         signatures.append(signature or bytes(native.SIGNATURE_BYTES))
         heads.append(encode_all(f"sets[{i}].head", item.head))
-        orders.append(encode_all(f"sets[{i}].orders", item.orders))
-    sizes = [len(item.orders) // 2 for item in sets]
-    roots, valid = native.check_sets(sizes, b"".join(points), b"".join(heads), b"".join(orders), b"".join(signatures))
+    sizes, orders = [len(item.orders) // ORDER_BYTES for item in sets], b"".join([item.orders for item in sets])
+    roots, valid = native.check_sets(sizes, b"".join(points), b"".join(heads), orders, b"".join(signatures))
     checked = []
     for item, root, flag, encoded in zip(sets, decode_all(roots), valid, encodable, strict=True):
         checked.append((root, flag == 1 and encoded))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -33,11 +33,12 @@ from straddle.research.machine import describe
 from straddle.research.model import Architecture, Dispute, Run, Waits
 from straddle.research.prices import REFERENCE, Prices, grid
 from straddle.research.queue_load import queue_load
+from straddle.research.replay import Replay, Replayed
 from straddle.research.report import Comparison
 from straddle.research.settling import SLOT_S, Settler, SimulatedClock
 
 BASELINE = "layer-1"
-PORTFOLIOS = (1, 5, 10, 20, 31)
+PORTFOLIOS = (1, 5, 10, 20, 40)
 HEDGE_HALF_SPREAD_BPS = 1
 """Of the perpetual, as the recorded night's makers quote it."""
 
@@ -82,6 +83,8 @@ class _Found:
     runs: dict[str, Run] = field(default_factory=dict)
     disputes: tuple[Dispute, ...] = ()
     flow: Flow | None = None
+    replays: tuple[Replayed, ...] = ()
+    """The flow on layer 1: the cheaper way first."""
     window_s: int = 0
     answer_s: int = 0
     account_gas: int = 0
@@ -101,11 +104,15 @@ def compare(config: CompareConfig, display: Display) -> Comparison:
         _settle(config, choice, market, prover, found, display)
     assert found.flow is not None
     display.stage("layer 1", "the same trades on a contract of layer 1")
-    with found.watch.time(BASELINE), Anvil(market.path.start_ms // 1_000) as anvil:
-        baselines = tuple(
-            measure_baseline(anvil, scenarios=scenarios, tables_in_code=in_code, portfolios=PORTFOLIOS) for scenarios in (48, 16) for in_code in (True, False)
-        )
-        swap = measure_swap(anvil)
+    with found.watch.time(BASELINE):
+        found.replays = _replay(config, market, found.flow)
+        with Anvil(market.path.start_ms // 1_000) as anvil:
+            baselines = tuple(
+                measure_baseline(anvil, scenarios=scenarios, tables_in_code=in_code, portfolios=PORTFOLIOS)
+                for scenarios in (48, 16)
+                for in_code in (True, False)
+            )
+            swap = measure_swap(anvil)
     display.stage("hedging", f"the maker's flow hedged at {len(hedging.INTERVALS_MINUTES)} intervals on {config.histories} histories")
     with found.watch.time("hedging"):
         fees = HedgePolicy(0, HEDGE_HALF_SPREAD_BPS, FeeSchedule().taker_bps)
@@ -166,6 +173,15 @@ def _dispute(settler: Settler, found: _Found) -> None:
     found.disputes = Disputes(settler, batch, proof).measure()
 
 
+def _replay(config: CompareConfig, market: Market, flow: Flow) -> tuple[Replayed, ...]:
+    """The flow on layer 1 with tables in code and in storage, each on a chain of its own; the one that costs less in total comes first."""
+    rate, found = exchange_params(config.night.circuit, market.parameters).k_im_bps, []
+    for in_code in (True, False):
+        with Anvil(market.path.start_ms // 1_000) as anvil:
+            found.append(Replay(anvil, flow, tables_in_code=in_code, k_im_bps=rate).run())
+    return tuple(sorted(found, key=lambda each: each.gas_per_trade + each.table_gas_per_trade))
+
+
 def _queue_gas(network: Network) -> tuple[int, int]:
     """Gas of opening an account, and of a forced request."""
     wallet = Sender(network.anvil.rpc, b"\x51" * 32)
@@ -180,7 +196,7 @@ def _conclude(
 ) -> Comparison:
     flow = found.flow
     assert flow is not None and flow.table is not None
-    rows = [*(_architecture(config, choice, found.runs[choice.name], found) for choice in config.choices), _layer_1(config, flow, baselines)]
+    rows = [*(_architecture(config, choice, found.runs[choice.name], found) for choice in config.choices), _layer_1(config, found.replays[0])]
     transits = {row.name: capital.Transit(row.withdrawable.median, config.rate_a_year, config.moves_a_day, config.share_moved) for row in rows}
     volume = hedging.volume_dollars(flow.maker, market.path.recording.index_ticks)
     hedges = hedging.by_architecture(intervals, {row.name: row.dollars_per_hedge for row in rows}, volume, config.aversion)
@@ -192,14 +208,14 @@ def _conclude(
         command=config.command,
         commit=describe().commit,
         machine=describe().facts,
-        flow=_flow_facts(config, flow),
+        flow=_flow_facts(config, flow, found.replays[0]),
         prices=config.prices,
         architectures=tuple(rows),
         runs=found.runs,
         disputes=found.disputes,
         baselines=baselines,
         swap=swap,
-        storage_gas=next(at_positions(each, flow.positions_a_side, "option") for each in baselines if each.scenarios == 48 and not each.tables_in_code),
+        replays=found.replays,
         grid={row.name: [_dollars(row, each) for each in prices] for row in rows},
         grid_prices=prices,
         blob_crossover=crossovers(found.runs["zk-calldata"], found.runs["zk-blob"]) if {"zk-calldata", "zk-blob"} <= found.runs.keys() else [],
@@ -238,25 +254,20 @@ def _architecture(config: CompareConfig, choice: architectures.Choice, run: Run,
     )
 
 
-def _layer_1(config: CompareConfig, flow: Flow, baselines: Sequence[BaselineGas]) -> Architecture:
-    """The 48-scenario contract that trades for the least, its tables in code, at the positions that the flow's traders really held."""
-    trades, mean = sum(flow.trades.values()), flow.positions_a_side
-    updates = flow.instruments_held * len(flow.epochs)
-    cheapest = next(each for each in baselines if each.scenarios == 48 and each.tables_in_code)
-    option, hedge = at_positions(cheapest, mean, "option"), at_positions(cheapest, mean, "hedge")
-    table_gas = cheapest.update_per_instrument * updates / trades
+def _layer_1(config: CompareConfig, replayed: Replayed) -> Architecture:
+    """The flow on the contract of layer 1."""
     waits = Waits(SLOT_S / 2, SLOT_S)
     return Architecture(
         name=BASELINE,
         trust=architectures.BASELINE_TRUST,
         operator_gone=architectures.BASELINE_GONE,
-        gas_per_trade=option,
-        gas_per_hedge=hedge,
-        table_gas_per_trade=table_gas,
+        gas_per_trade=replayed.gas_per_trade,
+        gas_per_hedge=replayed.gas_per_hedge,
+        table_gas_per_trade=replayed.table_gas_per_trade,
         blob_gas_per_trade=0.0,
-        bytes_per_trade=float(cheapest.trade_bytes),
-        dollars_per_trade=config.prices.dollars(option + table_gas),
-        dollars_per_hedge=config.prices.dollars(hedge),
+        bytes_per_trade=replayed.bytes_per_trade,
+        dollars_per_trade=config.prices.dollars(replayed.gas_per_trade + replayed.table_gas_per_trade),
+        dollars_per_hedge=config.prices.dollars(replayed.gas_per_hedge),
         soft=None,
         data=waits,
         final=waits,
@@ -265,24 +276,14 @@ def _layer_1(config: CompareConfig, flow: Flow, baselines: Sequence[BaselineGas]
     )
 
 
-def at_positions(found: BaselineGas, positions: float, what: str) -> float:
-    """Gas of a trade between accounts of so many positions: between the measured sizes in proportion, beyond the last as its slope goes on."""
-    points = sorted((each.positions, getattr(each, what)) for each in found.trades)
-    if len(points) < 2:
-        raise ValueError(f"trades: {len(points)} sizes measured, expected at least 2")
-    place = next((i for i, (size, _) in enumerate(points[1:-1], 1) if positions <= size), len(points) - 1)
-    (low, low_gas), (high, high_gas) = points[place - 1], points[place]
-    return float(low_gas + (high_gas - low_gas) * (positions - low) / (high - low))
-
-
 def _dollars(row: Architecture, prices: Prices) -> float:
     return prices.dollars(row.gas_per_trade + row.table_gas_per_trade, row.blob_gas_per_trade)
 
 
-def _flow_facts(config: CompareConfig, flow: Flow) -> Mapping[str, Any]:
+def _flow_facts(config: CompareConfig, flow: Flow, replayed: Replayed) -> Mapping[str, Any]:
     night = config.night
     return {
-        "trades": sum(flow.trades.values()),
+        "trades": len(flow.matches),
         "hedges": sum(flow.hedges.values()),
         "batches": len(flow.closed),
         "epochs": len(flow.epochs),
@@ -293,11 +294,12 @@ def _flow_facts(config: CompareConfig, flow: Flow) -> Mapping[str, Any]:
         "makers": night.makers,
         "takers": night.takers,
         "accounts_with_positions": len(flow.books),
-        "instruments_held": flow.instruments_held,
-        "positions_a_side": flow.positions_a_side,
+        "instruments_listed": len(flow.tables[-1].rows),
+        "instruments_traded": replayed.instruments,
+        "positions_a_side": replayed.positions_a_side,
         "chain": night.chain.name,
         "prices": night.prices.name,
-        "fills": sum(len(closed.batch.fills) for closed in flow.closed),
+        "fills": len(replayed.fills),
         "median_receipt_seconds": median(flow.soft_seconds),
     }
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from straddle.bots.pnl import FlowTrade
-from straddle.core.commands import Command, L2Trade
+from straddle.core.commands import Command, InternalEpoch, L2Trade
+from straddle.core.events import Trade
+from straddle.core.rejections import Rejection
 from straddle.core.risk_table import RiskTable
 from straddle.node.chain import QueueReader
 from straddle.node.config import DemoConfig
@@ -28,12 +30,13 @@ from straddle.sequencer.poster import SignedEpoch
 from straddle.sequencer.sequencer import ClosedBatch, Sequencer
 
 
-class TimedSequencer:
-    """A sequencer whose answers to order sets are timed. Everything else passes through."""
+class WatchedSequencer:
+    """A sequencer whose answers to order sets are timed, and whose tables are kept. Everything else passes through."""
 
     def __init__(self, sequencer: Sequencer) -> None:
         self._sequencer = sequencer
         self.seconds: list[float] = []
+        self.tables: list[RiskTable] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sequencer, name)
@@ -44,7 +47,21 @@ class TimedSequencer:
         answer = self._sequencer.submit(command)
         if isinstance(command, L2Trade):
             self.seconds.append(time.perf_counter() - begun)
+        if isinstance(command, InternalEpoch) and not isinstance(answer, Rejection):
+            self.tables.append(command.table)
         return answer
+
+
+@dataclass(frozen=True, slots=True)
+class FlowMatch:
+    """A match event, with what another venue needs to repeat it."""
+
+    epoch: int
+    """The risk epoch on whose table it traded."""
+    hedge: bool
+    """Whether a maker hedged by it."""
+    fills: tuple[Trade, ...]
+    """A leg of a combination each."""
 
 
 @dataclass(slots=True)
@@ -53,6 +70,10 @@ class Flow:
 
     closed: list[ClosedBatch] = field(default_factory=list)
     epochs: list[SignedEpoch] = field(default_factory=list)
+    tables: list[RiskTable] = field(default_factory=list)
+    """Of all epochs, in order."""
+    matches: list[FlowMatch] = field(default_factory=list)
+    """In order."""
     trades: dict[int, int] = field(default_factory=dict)
     """Batch -> match events."""
     hedges: dict[int, int] = field(default_factory=dict)
@@ -67,17 +88,7 @@ class Flow:
     table: RiskTable | None = None
     """Table of that moment."""
     notional_micros: int = 0
-    positions: dict[int, list[int]] = field(default_factory=dict)
-    """Batch -> for each of its fills, the positions that both sides hold afterwards, together."""
-    instruments_held: int = 0
-    """Instruments in which anybody held a position."""
     end_ms: int = 0
-
-    @property
-    def positions_a_side(self) -> float:
-        """Mean over the fills of what one of the two sides holds afterwards; at least 1."""
-        pairs = [total for totals in self.positions.values() for total in totals]
-        return max(1.0, sum(pairs) / len(pairs) / 2)
 
 
 def trade(config: DemoConfig, market: Market, network: Network, folder: Path) -> Flow:
@@ -85,8 +96,8 @@ def trade(config: DemoConfig, market: Market, network: Network, folder: Path) ->
     flow = Flow()
     identity = Identity(network.identity, network.domain, network.params, address_of(network.operator), network.sequencer, network.secrets)
     exchange = Exchange(config, market, identity, folder, flow.closed.append, flow.epochs.append)
-    timed = TimedSequencer(exchange.sequencer)
-    exchange.session.sequencer = timed  # type: ignore[assignment]  # it passes everything through
+    watched = WatchedSequencer(exchange.sequencer)
+    exchange.session.sequencer = watched  # type: ignore[assignment]  # it passes everything through
     schedule = Schedule.plan(market, epoch_minutes=config.epoch_minutes, rounds=config.rounds, hours=config.hours)
     night = Night(market, exchange.session, exchange.crowd, Owners(network, QueueReader(network.client, 0)), schedule, exchange.sub_account)
     network.insure(DEPOSITS["insurance"])
@@ -95,7 +106,7 @@ def trade(config: DemoConfig, market: Market, network: Network, folder: Path) ->
     for place in night.run():
         if place < len(schedule.epochs):
             _keep_books(flow, exchange)
-    flow.soft_seconds = tuple(timed.seconds)
+    flow.soft_seconds, flow.tables = tuple(watched.seconds), watched.tables
     flow.maker = [fill for fill in flow_of(exchange) if not fill.instrument.linear]
     flow.end_ms = schedule.expiry_ms or schedule.epochs[-1] + config.epoch_minutes * 60_000
     _count(flow, exchange)
@@ -119,11 +130,10 @@ def _count(flow: Flow, exchange: Exchange) -> None:
     lots = sum(fill.size_lots for match in exchange.session.matches for fill in match.fills)
     flow.notional_micros = lots * exchange.market.path.recording.index_ticks
     for closed in flow.closed:
-        number, uses, ends = closed.batch.number, closed.batch.order_uses, closed.batch.end
-        sides = [(uses[fill.taker].account, uses[fill.maker].account) for fill in closed.batch.fills]
-        flow.positions[number] = [sum(len(ends[account].positions) for account in pair) for pair in sides]
-        flow.trades[number], flow.hedges[number] = len(places[number]), sum(place in hedges for place in places[number])
-    flow.instruments_held = len({instrument for closed in flow.closed for end in closed.batch.end.values() for instrument in end.positions})
+        number, table = closed.batch.number, closed.batch.table
+        found = [FlowMatch(table.epoch if table else 0, place in hedges, exchange.session.matches[place].fills) for place in places[number]]
+        flow.matches += found
+        flow.trades[number], flow.hedges[number] = len(found), sum(match.hedge for match in found)
     times = [closed.batch.table.time_ms for closed in flow.closed if closed.batch.table is not None]
     moments = sorted({*times, *(epoch.time_ms for epoch in flow.epochs)})
     for closed in flow.closed:

@@ -16,9 +16,10 @@ from straddle.research.hedging import HedgeChoice, Interval
 from straddle.research.margins import Capital
 from straddle.research.model import Architecture, Dispute, Run
 from straddle.research.prices import Prices
+from straddle.research.replay import Replayed
 from straddle.research.rows import Row, dollars, duration, rows
 
-SCHEMA = 1
+SCHEMA = 2
 MICROS = 10**6
 
 
@@ -38,8 +39,8 @@ class Comparison:
     disputes: tuple[Dispute, ...]
     baselines: tuple[BaselineGas, ...]
     swap: SwapGas
-    storage_gas: float
-    """Of the baseline's option trade with 48 scenarios in storage, at the flow's positions."""
+    replays: tuple[Replayed, ...]
+    """The flow on layer 1, with tables in code and in storage; the first is the baseline's column."""
     grid: Mapping[str, Sequence[float]]
     """Architecture -> dollars a trade at `grid_prices`."""
     grid_prices: tuple[Prices, ...]
@@ -58,7 +59,7 @@ class Comparison:
 
     def rows(self) -> tuple[Row, ...]:
         """The table."""
-        return rows(self.architectures, self.transits, self.hedges, self.storage_gas)
+        return rows(self.architectures, self.transits, self.hedges, self.replays)
 
 
 def show(console: Console, found: Comparison) -> None:
@@ -112,11 +113,18 @@ def as_json(found: Comparison) -> dict[str, Any]:
         "transits": transits,
         "hedges": {name: asdict(choice) for name, choice in found.hedges.items()},
         "notional_usd": found.notional_usd,
-        "storage_gas": found.storage_gas,
+        "replays": [_replay(each) for each in found.replays],
     }
     names = [architecture.name for architecture in found.architectures]
     explained = [{"name": row.name, "means": row.means, "cells": dict(zip(names, row.cells, strict=True))} for row in found.rows()]
     return {"schema": SCHEMA, **whole, **lists, **ones, **rest, "rows": explained}
+
+
+def _replay(found: Replayed) -> dict[str, Any]:
+    """Its fills by the positions held, instead of one by one."""
+    counts = ("tables_in_code", "trades", "fill_bytes", "instruments", "posts", "rows_posted", "table_gas", "opening_gas", "delivery_gas")
+    figures = ("gas_per_trade", "gas_per_fill", "gas_per_hedge", "table_gas_per_trade", "bytes_per_trade", "positions_a_side")
+    return {name: getattr(found, name) for name in (*counts, *figures)} | {"fills": len(found.fills), "sizes": [asdict(each) for each in found.sizes]}
 
 
 def _made(found: Comparison) -> str:
@@ -137,6 +145,14 @@ def _more(found: Comparison) -> list[tuple[str, tuple[str, ...], Lines]]:
         (name, dollars(need / MICROS), f"{need / capital.portfolio:.2f} x", f"{found.notional_usd * MICROS / need:.2f} x")
         for name, need in (("static a position", capital.static), ("isolated a position", capital.isolated), ("portfolio, cross-margined", capital.portfolio))
     ]
+    replays = [
+        (
+            "code" if each.tables_in_code else "storage",
+            *(f"{number:,.0f}" for number in (len(each.fills), each.gas_per_fill, each.gas_per_trade, each.gas_per_hedge, each.table_gas_per_trade)),
+            f"{each.positions_a_side:.1f}",
+        )
+        for each in found.replays
+    ]
     layer1 = [
         (f"{each.scenarios} in {'code' if each.tables_in_code else 'storage'}", str(trade.positions), f"{trade.option:,}", f"{trade.hedge:,}")
         for each in found.baselines
@@ -151,7 +167,8 @@ def _more(found: Comparison) -> list[tuple[str, tuple[str, ...], Lines]]:
         ("Trust", ("architecture", "what must be trusted", "when the operator disappears"), [(a.name, a.trust, a.operator_gone) for a in found.architectures]),
         ("Disputes on the optimistic rollup", ("case", "gas after the proposal", "time", "proposer, ether", "challenger", "prover"), disputes),
         ("Margin for the same books", ("rule", "capital", "over portfolio", "turnover in the run"), lines),
-        ("The same on layer 1", ("scenarios", "positions a side", "option trade, gas", "hedge"), layer1),
+        ("The same flow on layer 1", ("tables in", "fills", "gas a fill", "gas a trade", "gas a hedge", "tables, gas a trade", "positions a side"), replays),
+        ("A trade on layer 1 by positions held", ("scenarios", "positions a side", "option trade, gas", "hedge"), layer1),
         ("Blob against calldata", ("gas, gwei", "blob gas, gwei", "cells from which a blob is cheaper"), [_crossover(each) for each in found.blob_crossover]),
         ("The worst queue", ("what", "figure"), [(name, f"{value:,.4g}") for name, value in found.worst_queue.items()]),
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from straddle.research.capital import Transit
 from straddle.research.hedging import HedgeChoice
 from straddle.research.model import Architecture
+from straddle.research.replay import Replayed
 
 HOUR_S = 3_600
 MINUTE_S = 60
@@ -40,34 +41,62 @@ def dollars(amount: float) -> str:
 Cell = Callable[[Architecture], "str | None"]
 
 
-def rows(found: Sequence[Architecture], transits: Mapping[str, Transit], hedges: Mapping[str, HedgeChoice], in_storage: float) -> tuple[Row, ...]:
-    """All rows; columns in the order of `found`, whose last is the baseline. `in_storage`: gas of its trade with tables in storage."""
-    measures = (*_costs(found[-1], in_storage), *_waits(), *_consequences(transits, hedges))
+def rows(found: Sequence[Architecture], transits: Mapping[str, Transit], hedges: Mapping[str, HedgeChoice], replays: Sequence[Replayed]) -> tuple[Row, ...]:
+    """All rows; columns in the order of `found`, whose last is the baseline, made from the first of `replays`."""
+    measures = (*_costs(), *_ratios(found[-1], replays), *_waits(), *_consequences(transits, hedges))
     return tuple(Row(name, means, tuple(cell(each) for each in found)) for name, cell, means in measures)
 
 
-def _costs(baseline: Architecture, in_storage: float) -> tuple[tuple[str, Cell, str], ...]:
-    def ratio(each: Architecture, gas: float) -> str | None:
-        return None if each is baseline else f"{gas / each.gas_per_trade:,.1f} x"
+Measure = tuple[str, Cell, str]
+"""Name, cell, and the sentence that explains it."""
 
+
+def _costs() -> tuple[Measure, ...]:
     return (
-        ("gas a trade", lambda a: f"{a.gas_per_trade:,.0f}", "Layer-1 gas, calldata included, of batches with trades over their trades; no tables."),
-        ("layer-1 trade over this", lambda a: ratio(a, baseline.gas_per_trade), "How many trades settle here for the gas of one on layer 1, tables in code."),
-        ("the same, tables in storage", lambda a: ratio(a, in_storage), "Reads cost more there, and new tables half as much."),
-        ("gas a hedge", lambda a: f"{a.gas_per_hedge:,.0f}", "A hedge is a trade of one leg in the perpetual."),
         (
-            "tables, gas a trade",
-            lambda a: f"{a.table_gas_per_trade:,.0f}",
-            "Risk tables of the run over its trades: a rollup's inputs, layer 1's rows.",
+            "gas a trade",
+            lambda a: f"{a.gas_per_trade:,.0f}",
+            "Layer-1 gas, calldata included: of batches with trades over their trades; on layer 1 of all fills over the match events. No tables.",
         ),
+        ("gas a hedge", lambda a: f"{a.gas_per_hedge:,.0f}", "A hedge is a trade of one leg in the perpetual."),
+        ("tables, gas a trade", lambda a: f"{a.table_gas_per_trade:,.0f}", "Risk tables of the run over its trades: a rollup's inputs, layer 1's rows."),
         ("blob gas a trade", lambda a: f"{a.blob_gas_per_trade:,.0f}", "A market of its own: 131,072 a blob, whether full or not."),
-        ("bytes a trade", lambda a: f"{a.bytes_per_trade:,.0f}", "Posted with proposals: effects, body, an optimistic batch's transcript; blobs count whole."),
+        (
+            "bytes a trade",
+            lambda a: f"{a.bytes_per_trade:,.0f}",
+            "Posted with proposals: effects, body, an optimistic batch's transcript; blobs count whole. On layer 1 the fills' calldata.",
+        ),
         ("dollars a trade", lambda a: dollars(a.dollars_per_trade), "At the reference prices, the tables' inputs included."),
         ("dollars a hedge", lambda a: dollars(a.dollars_per_hedge), "The same for one hedge."),
     )
 
 
-def _waits() -> tuple[tuple[str, Cell, str], ...]:
+def _ratios(baseline: Architecture, replays: Sequence[Replayed]) -> tuple[Measure, ...]:
+    """Layer 1 over each architecture, each way in which layer 1 may keep its tables."""
+
+    def trades(replay: Replayed) -> Cell:
+        return lambda a: None if a is baseline else f"{replay.gas_per_trade / a.gas_per_trade:,.1f} x"
+
+    def with_tables(replay: Replayed) -> Cell:
+        gas = replay.gas_per_trade + replay.table_gas_per_trade
+        return lambda a: None if a is baseline else f"{gas / (a.gas_per_trade + a.table_gas_per_trade):,.1f} x"
+
+    found: list[Measure] = []
+    for replay in replays:
+        where = "code, where reads cost less" if replay.tables_in_code else "storage, where new tables cost less"
+        short, column = where.partition(",")[0], " This is the layer-1 column." if replay is replays[0] else ""
+        found += [
+            (
+                f"layer-1 trade over this, {short}",
+                trades(replay),
+                f"How many trades settle here for the gas of one on layer 1 with its tables in {where}.{column}",
+            ),
+            (f"the same with tables, {short}", with_tables(replay), f"Trades and tables together, on both sides; layer 1's tables in {short}."),
+        ]
+    return tuple(found)
+
+
+def _waits() -> tuple[Measure, ...]:
     return (
         ("to a receipt", lambda a: duration(a.soft.median) if a.soft else None, "Median wall time to the sequencer's signed promise, on disk."),
         ("to data, median", lambda a: duration(a.data.median), "Until the trade's data lie where anybody can read them (under a committee: its members)."),
@@ -78,7 +107,7 @@ def _waits() -> tuple[tuple[str, Cell, str], ...]:
     )
 
 
-def _consequences(transits: Mapping[str, Transit], hedges: Mapping[str, HedgeChoice]) -> tuple[tuple[str, Cell, str], ...]:
+def _consequences(transits: Mapping[str, Transit], hedges: Mapping[str, HedgeChoice]) -> tuple[Measure, ...]:
     return (
         ("capital in transit", lambda a: f"{transits[a.name].locked:.2%}", "On its way to other venues at any time, as a share of a maker's working capital."),
         ("its cost a year", lambda a: f"{transits[a.name].yearly_cost:.3%}", "Interest on that capital, as a share of the working capital."),

@@ -1,10 +1,11 @@
-"""What is known of each batch's way to layer 1, in SQLite: records, proofs, signed epochs, and the data of batches that lie with a committee."""
+"""What is known of each batch's way to layer 1, in SQLite: records, witnesses, proofs, signed epochs, and the data of batches that lie with a committee."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import threading
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from typing import Any
 from straddle.commitments.challenge import Place
 from straddle.commitments.policy import Data
 from straddle.proving.keys import Proof
+from straddle.proving.witness import Witness
 
 
 class PosterError(RuntimeError):
@@ -91,9 +93,12 @@ class StoredBatch:
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, header_hash TEXT NOT NULL, record TEXT NOT NULL, proof TEXT NOT NULL DEFAULT '');
+CREATE INDEX IF NOT EXISTS batches_by_status ON batches (json_extract(record, '$.status'), number);
 CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, signed TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS witnesses (number INTEGER PRIMARY KEY, effects BLOB NOT NULL, witness BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS stored (number INTEGER PRIMARY KEY, batch TEXT NOT NULL);
 """
+_WORD_BYTES = 32
 
 
 class BatchFile:
@@ -195,6 +200,43 @@ class BatchFile:
         """Keep the proof of a known batch."""
         words = {name: [hex(word) for word in values] for name, values in asdict(proof).items()}
         self._db.execute("UPDATE batches SET proof = ? WHERE number = ?", (json.dumps(words), number))
+
+    def save_witness(self, number: int, effects: Sequence[int], witness: Witness) -> None:
+        """Keep what a batch is posted and proved from; insert or replace. `effects` are its words."""
+        words = b"".join(word.to_bytes(_WORD_BYTES, "big") for word in effects)
+        text = zlib.compress(witness.to_json(indent=None).encode(), level=1)
+        self._db.execute("INSERT OR REPLACE INTO witnesses VALUES (?, ?, ?)", (number, words, text))
+
+    def witness(self, number: int) -> Witness:
+        """What a batch is posted and proved from. PosterError when it is not kept."""
+        return Witness.from_json(zlib.decompress(self._witnesses("witness", number)).decode())
+
+    def effects(self, number: int) -> list[int]:
+        """The words of a batch's effects. PosterError when its witness is not kept."""
+        words = self._witnesses("effects", number)
+        return [int.from_bytes(words[at : at + _WORD_BYTES], "big") for at in range(0, len(words), _WORD_BYTES)]
+
+    def witnessed(self, after: int = 0) -> list[int]:
+        """The known batches after one whose witnesses are kept, in order."""
+        return [row[0] for row in self._db.execute("SELECT number FROM witnesses JOIN batches USING (number) WHERE number > ? ORDER BY number", (after,))]
+
+    def reach(self, final: int) -> int:
+        """The newest batch up to which every witness after batch `final` is kept: a restart need not replay what comes before."""
+        for number in self.witnessed(final):
+            if number > final + 1:
+                break
+            final = number
+        return final
+
+    def drop_witnesses(self, before: int) -> None:
+        """Those of the batches before one are not needed any more."""
+        self._db.execute("DELETE FROM witnesses WHERE number < ?", (before,))
+
+    def _witnesses(self, column: str, number: int) -> bytes:
+        row = self._db.execute(f"SELECT {column} FROM witnesses WHERE number = ?", (number,)).fetchone()
+        if row is None:
+            raise PosterError(f"batch {number}: its witness is not in the poster's file. Restart the node from its journal without snapshots")
+        return bytes(row[0])
 
     def save_epoch(self, epoch: SignedEpoch) -> None:
         """Insert or replace: an epoch that was signed and not entered before a crash is signed anew."""

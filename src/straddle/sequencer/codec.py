@@ -10,7 +10,9 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from straddle.core.commands import Command, InternalEpoch
+from straddle.core.commands import Command, InternalEpoch, L2Trade
+from straddle.core.messages import ORDER_CODEC
+from straddle.core.orders import OrderSet
 from straddle.core.risk_table import RiskTable
 from straddle.primitives.plain import to_plain
 
@@ -46,9 +48,19 @@ def encode_command(command: Command) -> bytes:
     """The command's bytes."""
     if isinstance(command, InternalEpoch):  # msgspec would include what a table derives from its rows
         content = to_plain(command)
+    elif isinstance(command, L2Trade):
+        content = {"order_set": _order_set(command.order_set)}
     else:
         content = {name: getattr(command, name) for name in _FIELDS[type(command)]}
     return _ENCODER.encode({"v": VERSION, "op": _NAMES[type(command)], **content})
+
+
+def _order_set(order_set: OrderSet) -> Any:
+    """A set with its orders written by the kernel, to the same bytes: most of what is journaled are orders."""
+    orders = ORDER_CODEC.json(order_set.orders)
+    if orders is None:
+        return order_set
+    return {"account": order_set.account, "key_epoch": order_set.key_epoch, "orders": msgspec.Raw(orders), "signature": order_set.signature}
 
 
 def decode_command(payload: bytes) -> Command:

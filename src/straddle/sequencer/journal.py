@@ -7,6 +7,7 @@ altogether leaves a chain that holds; therefore a second file of one line, `<jou
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,8 @@ CREATE TRIGGER marks_keep_entries BEFORE DELETE ON marks BEGIN SELECT RAISE(ABOR
 _RESTORE = "Put back the whole folder from a copy, or start from layer 1 with an empty one; nothing here was changed"
 _MARK_TAG = b"straddle.mark".ljust(32, b"\0")
 _HEAD = struct.Struct(">QQ32s")
+_WAL_HEADER_BYTES, _WAL_FRAME_HEADER_BYTES = 32, 24
+"""Of SQLite's write-ahead log; a frame is a page behind its header."""
 _ENTRY_COLUMNS = "sequence, epoch, deadline_ms, command, previous_hash, hash"
 
 
@@ -221,6 +224,26 @@ class Journal:
         last = self._db.execute("SELECT max(sequence) FROM log").fetchone()[0] or 0
         if last != self.sequence:
             raise JournalError(f"journal {self.path}: ends at entry {last}, expected entry {self.sequence}: its tail is missing or was added to. {_RESTORE}")
+        self._lengthen_log()
+
+    def _lengthen_log(self) -> None:
+        """Gives SQLite's write-ahead log the length that it comes to have: a sync of a file that does not grow writes no metadata, in a third of the time.
+
+        Zeros behind the last frame are no frames: SQLite takes them for what an earlier round of the log left there. Where there is no room for
+        them the log grows as it is written.
+        """
+        frames, page_bytes = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("wal_autocheckpoint", "page_size"))
+        with self.path.with_name(self.path.name + "-wal").open("ab", buffering=0) as file:
+            length = file.tell()
+            zeros = bytes(max(0, _WAL_HEADER_BYTES + frames * (_WAL_FRAME_HEADER_BYTES + page_bytes) - length))
+            try:
+                lengthened = file.write(zeros) == len(zeros)
+            except OSError:
+                lengthened = False
+            if lengthened:
+                os.fsync(file.fileno())
+            else:  # the room that there is belongs to entries
+                file.truncate(length)
 
     def _create(self) -> None:
         """All or nothing: a journal without its identity could not be opened again."""

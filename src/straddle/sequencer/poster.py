@@ -2,7 +2,8 @@
 
 What depends on the policy is in two strategies: `placing` (where the body goes) and `settling` (whether a proof is made for every batch, several at a
 time, or for those that are challenged). Every step is recorded in SQLite before the next begins, and layer 1 is asked what it already has, so a restart at
-any point goes on without posting or proving twice. Layer 1 may go back: what it forgot in a reorg is posted again, with the proof that was kept.
+any point goes on without posting or proving twice. Layer 1 may go back: what it forgot in a reorg is posted again, with the proof that was kept. A challenge
+window of batches is on disk, not in memory (`kept`).
 
     closed -> proposed -> proved -> verified
 """
@@ -16,6 +17,8 @@ from functools import partial
 from typing import Protocol
 
 from straddle.commitments.challenge import genesis_header_hash
+from straddle.commitments.data import QueueEntry
+from straddle.commitments.effects import decode_effects
 from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
 from straddle.core.params import Params
@@ -27,6 +30,8 @@ from straddle.proving.prover import ProveResult
 from straddle.proving.vector import ChainFacts, PostedBatch, bind
 from straddle.proving.witness import Witness
 from straddle.sequencer.batch_file import BatchFile, BatchRecord, PosterError, SignedEpoch, Status, StoredBatch
+from straddle.sequencer.foreign import other_batch, unknown_batch
+from straddle.sequencer.kept import Kept, KeptBatches
 from straddle.sequencer.placing import OnLayer1, Placing, QuorumAway
 from straddle.sequencer.sequencer import ClosedBatch
 from straddle.sequencer.settling import Landed, Pending, ProveAlways, Settling
@@ -36,7 +41,7 @@ __all__ = ["BatchProver", "BatchRecord", "Facts", "Landed", "Layer1", "Poster", 
 HELD_UP = (QuorumAway, RpcError, TransactionFailed)
 """What keeps a batch from being proposed for now: members are away, or layer 1 refuses it."""
 KEPT_BATCHES = 32
-"""Final batches that stay in memory, in case that a reorg of layer 1 undoes them. A restart has them all."""
+"""Final batches that are kept, in case that a reorg of layer 1 undoes them. A restart from the whole journal has them all."""
 
 
 class Layer1(Protocol):
@@ -85,20 +90,6 @@ class Facts:
     beneficiary: int
 
 
-@dataclass(slots=True)
-class _Kept:
-    """A batch that may have to go to layer 1 (again)."""
-
-    posted: PostedBatch
-    parent_header_hash: bytes
-    parent_epoch: int
-    """Epoch of the batch before: all epochs up to it went to layer 1 with that one, in transactions of the same sender."""
-
-    @property
-    def number(self) -> int:
-        return self.posted.effects.batch_number
-
-
 class Poster:
     """One rollup's way to layer 1. Closed batches come in order; `post` takes them as far as they go, `advance` only as far as it goes without waiting.
 
@@ -121,7 +112,8 @@ class Poster:
         """`file` holds the batches' status and is closed with the poster. Without `placing` and `settling`: calldata, and a proof always. `workers` proofs are
         made at a time, each in a thread.
 
-        Batches up to `after_batch`, which are final, will not be added (a restart from a snapshot). PosterError: the file does not know that batch.
+        Batches up to `after_batch` will not be added (a restart from a snapshot): those that are not final are in the file. PosterError: it does not know that
+        batch.
         """
         self._facts = facts
         self._layer1 = layer1
@@ -134,20 +126,23 @@ class Poster:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="prover")
         self._proofs: dict[int, Future[None]] = {}
         """Batch -> its proof in the making."""
-        self._kept: list[_Kept] = []
-        self._parent = genesis_header_hash(facts.genesis_root)
-        self._parent_epoch = 0
-        self._newest = after_batch
-        self._final: int | None = None
+        self._kept = KeptBatches(file, self._bind, genesis_header_hash(facts.genesis_root), after_batch)
+        self._final = max(file.numbers(Status.VERIFIED), default=0)
         """Newest final batch when layer 1 was last asked."""
-        if after_batch:
-            known = self._file.known(after_batch)
-            self._parent, self._parent_epoch = bytes.fromhex(known.header_hash), known.epoch
 
     @property
-    def kept(self) -> list[PostedBatch]:
+    def kept(self) -> range:
         """The batches that are not final, and the last ones that are: those that `post` can take to layer 1."""
-        return [kept.posted for kept in self._kept]
+        return self._kept.numbers
+
+    def posted(self, number: int) -> PostedBatch:
+        """A kept batch as it goes to layer 1."""
+        return self._kept.find(number).posted
+
+    def answered(self, after: int) -> list[QueueEntry]:
+        """The queue entries that the kept batches after one answer, in order."""
+        numbers = [number for number in self._kept.numbers if number > after]
+        return [entry for number in numbers for entry in decode_effects(self._file.effects(number), self._facts.preset).queue]
 
     def add_epoch(self, epoch: SignedEpoch) -> None:
         """A signed epoch that batches will use. Kept, so that a restart can still submit it."""
@@ -163,19 +158,20 @@ class Poster:
         known = self.record(number)
         data = Data[known.data.upper()] if known else self._placing.data
         head = HeaderFacts(facts.domain, closed.log_root)
-        posted = post_change(closed.change, closed.batch, facts.params, facts.preset, head, self._chain_facts(self._parent, data))
-        epoch = posted.effects.epoch
+        parent = self._kept.header_hash
+        posted = post_change(closed.change, closed.batch, facts.params, facts.preset, head, self._chain_facts(parent, data))
         if known is not None and known.header_hash != posted.header_hash.hex():
             raise PosterError(f"batch {number}: header hash {posted.header_hash.hex()}, expected {known.header_hash} as posted before the restart")
-        kept = _Kept(posted, self._parent, self._parent_epoch)
+        keep = number + self._kept_batches > self._final
+        if keep:
+            self._file.save_witness(number, posted.effects_words, posted.witness)
         if known is None:
             if self._placing.data is Data.COMMITTEE:
-                self._file.store(_stored(kept))
+                self._file.store(_stored(posted, parent))
             root, size = f"{posted.effects.new_state_root:#066x}", _layer1_bytes(posted)
-            self._file.save(BatchRecord(number, Status.CLOSED, posted.header_hash.hex(), root, data_bytes=size, epoch=epoch, data=_name(data)))
-        self._kept.append(kept)
-        self._parent, self._newest, self._parent_epoch = posted.header_hash, number, epoch
-        self._forget()
+            header, epoch = posted.header_hash.hex(), posted.effects.epoch
+            self._file.save(BatchRecord(number, Status.CLOSED, header, root, data_bytes=size, epoch=epoch, data=_name(data)))
+        self._kept.add(posted, keep=keep)
 
     def post(self) -> list[BatchRecord]:
         """Take every batch that is not final as far as it goes by proofs, oldest first, those that layer 1 forgot in a reorg too; the records of those that
@@ -193,12 +189,15 @@ class Poster:
         """As `post`, but proofs that are being made are left alone; the records of those batches that became final."""
         self._collect_proofs()
         final = self._ask_final()
-        oldest = self._kept[0].number if self._kept else self._newest + 1
+        oldest, newest = self._kept.numbers.start, self._kept.newest
+        proposed = self._layer1.proposed_batch()
+        if proposed > newest:
+            raise unknown_batch(proposed, self._layer1.header_hash(proposed), newest, final=False)
         before = {number for number in self._file.numbers(Status.VERIFIED, oldest) if number <= final}
         held_up: Exception | None = None
-        while final < self._newest:
+        while final < newest:
             self._note_final(final)
-            pending = self._kept[final + 1 - self._kept[0].number :][: self._settling.proposals_max]
+            pending = self._kept.after(final, self._settling.proposals_max)
             standing, held_up = self._propose(pending)
             self._collect_proofs()
             self._start_proofs(self._settling.wanted(standing))
@@ -230,40 +229,37 @@ class Poster:
     def _ask_final(self) -> int:
         """Newest final batch, one of this node's or the one before the oldest that is kept."""
         final = self._final = self._layer1.final_batch()
-        if final > self._newest:
-            raise PosterError(
-                f"batch {final}: final on layer 1, but this node's newest is {self._newest}: its journal lost its end, or another node posts. "
-                "Stop, and restore the newest journal"
-            )
-        self._forget()
-        oldest = self._kept[0].number if self._kept else self._newest + 1
+        if final > self._kept.newest:
+            raise unknown_batch(final, self._layer1.header_hash(final), self._kept.newest, final=True)
+        self._kept.forget(final - self._kept_batches)
+        oldest = self._kept.numbers.start
         if final + 1 < oldest:
+            self._go_back(final + 1)
             raise PosterError(
                 f"batch {final}: the newest that layer 1 still has, and the oldest kept here is {oldest}. Restart the node: it makes all of them again"
             )
         if oldest <= final:
-            self._check_header(self._kept[final - oldest])
+            self._check_header(self._kept.find(final))
         return final
 
-    def _forget(self) -> None:
-        """Drops final batches that are so old that no reorg reaches them."""
-        while self._final is not None and len(self._kept) > self._kept_batches and self._kept[0].number + self._kept_batches <= self._final:
-            self._kept.pop(0)
+    def _go_back(self, first: int) -> None:
+        """What is noted as final from a batch on is not, if layer 1 went back."""
+        for number in self._file.numbers(Status.VERIFIED, first):
+            self._file.update(number, status=Status.PROVED if self._file.proof(number) else Status.PROPOSED)
 
     def _note_final(self, final: int) -> None:
         """The kept batches that layer 1 turned out to have made final."""
-        for number in (kept.number for kept in self._kept if kept.number <= final):
+        for number in range(self._kept.numbers.start, final + 1):
             if self._file.known(number).status is not Status.VERIFIED:
                 self._file.update(number, status=Status.VERIFIED)
 
-    def _propose(self, pending: Sequence[_Kept]) -> tuple[Sequence[_Kept], Exception | None]:
+    def _propose(self, pending: Sequence[Kept]) -> tuple[Sequence[Kept], Exception | None]:
         """Propose those that layer 1 does not have; all that stand then, and what holds the others up: challenges must be answered all the same."""
-        for number in self._file.numbers(Status.VERIFIED, pending[0].number):  # layer 1 went back
-            self._file.update(number, status=Status.PROVED if self._file.proof(number) else Status.PROPOSED)
+        self._go_back(pending[0].number)
         standing, held_up = max(0, self._layer1.proposed_batch() + 1 - pending[0].number), None
         for kept in pending[standing:]:
             try:
-                self._submit_epochs(kept.parent_epoch, kept.posted.effects.epoch)
+                self._submit_epochs(kept.parent_epoch, kept.epoch)
                 certificates = self._placing.prepare(kept.number, partial(self._rebind, kept))
                 landed = self._layer1.propose(kept.posted, certificates)
             except HELD_UP as error:
@@ -276,30 +272,28 @@ class Poster:
             self._check_header(pending[:standing][-1])
         return pending[:standing], held_up
 
-    def _rebind(self, kept: _Kept, data: Data) -> None:
+    def _rebind(self, kept: Kept, data: Data) -> None:
         """The batch lies elsewhere: it has another header, and so have all after it. None of them is on layer 1."""
-        if kept.posted.place.data is data:
+        if kept.data is data:
             return
-        changed, parent = self._kept[self._kept.index(kept) :], kept.parent_header_hash
-        for item in changed:
-            place = data if item is kept else item.posted.place.data
-            item.posted = bind(item.posted.witness, self._facts.preset, self._chain_facts(parent, place))
-            item.parent_header_hash, parent = parent, item.posted.header_hash
-        self._parent = parent
-        records = []
-        for item in changed:
-            header, name, size = item.posted.header_hash.hex(), _name(item.posted.place.data), _layer1_bytes(item.posted)
-            records.append(replace(self._file.known(item.number), status=Status.CLOSED, header_hash=header, data=name, data_bytes=size))
-        self._file.rebound([(record, _stored(item)) for record, item in zip(records, changed, strict=True)])
+        changes = []
+        for item, posted in self._kept.rebind(kept, data):
+            header, name, size = item.header_hash.hex(), _name(item.data), _layer1_bytes(posted)
+            record = replace(self._file.known(item.number), status=Status.CLOSED, header_hash=header, data=name, data_bytes=size)
+            changes.append((record, _stored(posted, item.parent_header_hash)))
+        self._file.rebound(changes)
+
+    def _bind(self, witness: Witness, parent: bytes, data: Data) -> PostedBatch:
+        return bind(witness, self._facts.preset, self._chain_facts(parent, data))
 
     def _chain_facts(self, parent: bytes, data: Data) -> ChainFacts:
         facts = self._facts
         return ChainFacts(facts.chain_id, facts.rollup, facts.vk_id, parent, facts.beneficiary, data)
 
-    def _check_header(self, kept: _Kept) -> None:
+    def _check_header(self, kept: Kept) -> None:
         found = self._layer1.header_hash(kept.number)
-        if found != kept.posted.header_hash:
-            raise PosterError(f"batch {kept.number}: layer 1 has header {found.hex()}, expected {kept.posted.header_hash.hex()}")
+        if found != kept.header_hash:
+            raise other_batch(kept.number, found, kept.header_hash)
 
     def _submit_epochs(self, parent_epoch: int, epoch: int) -> None:
         """Every signed epoch after the parent's, up to the batch's: funding accrues over those without a batch too, so watchers need them all."""
@@ -315,7 +309,7 @@ class Poster:
             if len(self._proofs) >= self._workers:
                 return
             if item.number not in self._proofs and self._file.proof(item.number) is None:
-                self._proofs[item.number] = self._executor.submit(self._prove, item.number, item.posted)
+                self._proofs[item.number] = self._executor.submit(self._prove, item.number, item.posted.witness)
 
     def _collect_proofs(self) -> None:
         """Those that are finished are kept already; what the prover raised comes through."""
@@ -326,17 +320,16 @@ class Poster:
         """The batch's proof when it is made and noted."""
         return None if number in self._proofs else self._file.proof(number)
 
-    def _prove(self, number: int, posted: PostedBatch) -> None:
+    def _prove(self, number: int, witness: Witness) -> None:
         """The proof, made once and kept (in a worker's thread)."""
-        result = self._prover.prove(posted.witness)
+        result = self._prover.prove(witness)
         self._file.save_proof(number, result.proof)
         self._file.update(number, status=Status.PROVED, prove_wall_seconds=result.wall_seconds, prove_cpu_seconds=result.cpu_seconds)
 
 
-def _stored(kept: _Kept) -> StoredBatch:
-    posted = kept.posted
-    words = (posted.effects_words, posted.body_words)
-    return StoredBatch(kept.number, kept.parent_header_hash, posted.header_hash, posted.place, *words, posted.witness.public.c, posted.effects.epoch)
+def _stored(posted: PostedBatch, parent_header_hash: bytes) -> StoredBatch:
+    effects, words = posted.effects, (posted.effects_words, posted.body_words)
+    return StoredBatch(effects.batch_number, parent_header_hash, posted.header_hash, posted.place, *words, posted.witness.public.c, effects.epoch)
 
 
 def _layer1_bytes(posted: PostedBatch) -> int:

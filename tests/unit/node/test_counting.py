@@ -9,17 +9,20 @@ from typing import Any, cast
 
 import pytest
 from support.holdings import DOMAIN, Portfolio, state_of
-from support.market import CALL, table
+from support.market import CALL, PUT, table
 from support.session import Run
 
 from straddle.cli import solvency as command
 from straddle.l1.events import QueueEntryAdded
 from straddle.l1.rpc import Rpc, RpcError
-from straddle.node.counting import Books, count, row_at, unanswered_deposits
+from straddle.node.counting import Books, Publisher, check_rows, count, row_at, unanswered_deposits
 from straddle.node.recovery import RecoveryError
+from straddle.proving.presets import load_holdings_preset
+from straddle.proving.witness import WitnessError
 
 from .test_verify import PLACE, deployment_of, history_of
 
+HELD = Portfolio(7, {CALL: -1, PUT: -2})
 STATE = state_of({3: Portfolio(9_000_000, {CALL: 10}), 4: Portfolio(8_000_000, {CALL: -10}), 9: Portfolio(5)})
 
 
@@ -55,6 +58,18 @@ def test_a_node_that_has_forgotten_a_block_says_nothing_of_its_row(run: Run) -> 
     deployment = deployment_of(run)
     assert row_at(cast(Rpc, SimpleNamespace(eth_call=forgotten)), deployment, 7) is None
     assert row_at(cast(Rpc, SimpleNamespace(eth_call=lambda to, data, block: block.to_bytes(32, "big"))), deployment, 7) == 7
+
+
+def test_a_chunk_that_the_circuit_has_no_rows_for_is_named_before_anything_is_sent() -> None:
+    """Accounts 4 to 7 hold three positions together, 8 to 11 hold four."""
+    state = state_of({3: Portfolio(1), 5: Portfolio(9, {CALL: 10, PUT: 1}), 7: Portfolio(8, {CALL: -10}), 8: Portfolio(5, {CALL: 1, PUT: 1}), 11: HELD})
+    preset = replace(load_holdings_preset("nano", "solvency"), chunk_bits=2, positions=4)
+    check_rows(state, preset)
+    check_rows(state_of({}), replace(preset, positions=1))
+    prover: Any = SimpleNamespace(preset=replace(preset, positions=3))
+    publisher = Publisher(cast(Any, None), prover, cast(Any, None))  # whatever it asked or sent would fail
+    with pytest.raises(WitnessError, match=r"chunk 2 \(accounts 8 to 11\): 4 positions, expected at most 3 in circuit nano-solvency\..*--single"):
+        publisher.publish(state, cast(Any, None), table(), [])
 
 
 class Enough(Exception):

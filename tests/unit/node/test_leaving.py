@@ -17,8 +17,9 @@ from straddle.l1.exits import CLAIM_PERIOD_S, ENTRIES_MAX, MARKS_PERIOD_S, Claim
 from straddle.l1.history import History
 from straddle.l1.rollup import RollupClient, Stake
 from straddle.l1.sender import Sender
-from straddle.node.leaving import Leaving, Stage, Step
+from straddle.node.leaving import Leaving, Stage
 from straddle.node.recovery import RecoveryError
+from straddle.node.steps import Step
 
 DAY = 86_400
 OPENED = 1_600_000_000

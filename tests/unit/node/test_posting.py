@@ -21,6 +21,10 @@ class Poster:
     def __init__(self, posting: Posting, script: list[Any]) -> None:
         self.posting, self.script = posting, script
         self.added: list[Any] = []
+        self.earlier: list[BatchRecord] = []
+
+    def records(self) -> list[BatchRecord]:
+        return self.earlier
 
     def add(self, closed: Any) -> None:
         self.added.append(closed)
@@ -56,8 +60,9 @@ def test_a_connection_that_fails_is_told_and_tried_again(quick: None) -> None:
     posting = Posting(failures.append, records.append, lambda: kept.append(len(records)))
     problems: list[str] = []
     poster = Poster(posting, [ConnectionFailed("no answer"), ConnectionFailed("no answer"), record(1, Status.PROPOSED), record(1, Status.VERIFIED)])
+    posting.open(poster)  # type: ignore[arg-type]
+    posting.start()
     posting.add("batch")  # type: ignore[arg-type]
-    posting.start(poster)  # type: ignore[arg-type]
     wait_for(lambda: problems.append(posting.problem) or posting.verified == 1)  # type: ignore[func-returns-value]
     wait_for(lambda: posting.problem == "" and len(kept) == 2)
     posting.stop()
@@ -68,7 +73,8 @@ def test_a_connection_that_fails_is_told_and_tried_again(quick: None) -> None:
 def test_a_contradiction_ends_the_node(quick: None) -> None:
     failures: list[BaseException] = []
     posting = Posting(failures.append, lambda item: None, lambda: None)
-    posting.start(Poster(posting, [PosterError("layer 1 has another header")]))  # type: ignore[arg-type]
+    posting.open(Poster(posting, [PosterError("layer 1 has another header")]))  # type: ignore[arg-type]
+    posting.start()
     wait_for(lambda: failures)
     assert str(failures[0]) == "layer 1 has another header"
     posting.stop()
@@ -77,12 +83,22 @@ def test_a_contradiction_ends_the_node(quick: None) -> None:
 def test_what_is_verified_counts_up_to_the_first_that_is_not() -> None:
     posting = Posting(lambda error: None, lambda item: None, lambda: None)
     assert posting.verified == 0
-    posting.known([record(1, Status.VERIFIED), record(2, Status.VERIFIED), record(3, Status.PROVED)])
+    poster = Poster(posting, [])
+    poster.earlier = [record(1, Status.VERIFIED), record(2, Status.VERIFIED), record(3, Status.PROVED)]
+    posting.open(poster)  # type: ignore[arg-type]
     assert (posting.verified, posting.count(Status.PROVED, Status.VERIFIED)) == (2, 3)
     posting.report(record(3, Status.VERIFIED))
     assert posting.verified == 3
     posting.report(record(2, Status.PROVED))  # a reorg
     assert posting.verified == 1
+
+
+def test_a_replay_leaves_no_batches_waiting_in_memory() -> None:
+    posting = Posting(lambda error: None, lambda item: None, lambda: None)
+    poster = Poster(posting, [])
+    posting.open(poster)  # type: ignore[arg-type]
+    posting.add("replayed")  # type: ignore[arg-type]
+    assert poster.added == ["replayed"] and posting._closed.empty()
 
 
 def test_each_process_proves_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

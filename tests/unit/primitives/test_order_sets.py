@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from straddle.primitives import keys, native, order_sets
-from straddle.primitives.field import MODULUS
+from straddle.primitives.field import MODULUS, encode_all
 from straddle.primitives.hashing import compress
 from straddle.primitives.keys import SecretKey, verify, verify_many
 from straddle.primitives.order_sets import SignedSet, check_sets, fold_set, set_levels, set_path, set_root
@@ -36,7 +36,11 @@ def plain_root(leaves: list[int]) -> int:
     return nodes[0]
 
 
-def signed(orders: list[int], account: int = 3, key: SecretKey = KEY) -> SignedSet:
+def words(*integers: int) -> bytes:
+    return encode_all("words", integers)
+
+
+def signed(orders: bytes, account: int = 3, key: SecretKey = KEY) -> SignedSet:
     head = (77, 1, account, 1)
     return SignedSet(key.public, head, orders, key.sign((*head, set_root(orders), 0)))
 
@@ -52,7 +56,7 @@ def test_vectors(position: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, MODULUS - 1), min_size=1, max_size=64), st.integers(0, 2**248))
 def test_trees_agree_with_their_definition(terms: list[int], legs: int) -> None:
-    orders = [word for term in terms for word in (term, legs)]
+    orders = words(*(word for term in terms for word in (term, legs)))
     leaves = [compress(term, legs) for term in terms]
     levels = set_levels(orders)
     assert levels[0] == leaves
@@ -61,8 +65,8 @@ def test_trees_agree_with_their_definition(terms: list[int], legs: int) -> None:
 
 
 def test_one_order_is_its_own_root() -> None:
-    assert set_root([5, 6]) == compress(5, 6)
-    assert set_path(set_levels([5, 6]), 0) == (0,) * 6
+    assert set_root(words(5, 6)) == compress(5, 6)
+    assert set_path(set_levels(words(5, 6)), 0) == (0,) * 6
     assert fold_set(9, 2, (0, 4)) == compress(4, 9), "an empty right side passes the left one through, an empty left side does not"
     assert fold_set(9, 1, (0,)) == compress(0, 9)
 
@@ -70,23 +74,25 @@ def test_one_order_is_its_own_root() -> None:
 @pytest.mark.parametrize("count", [0, 65])
 def test_a_set_has_1_to_64_orders(count: int) -> None:
     with pytest.raises(ValueError, match="expected 1 to 64"):
-        set_root([1, 2] * count)
+        set_root(words(1, 2) * count)
 
 
 def test_words_are_checked() -> None:
-    with pytest.raises(ValueError, match=r"orders\[1\]"):
-        set_root([1, MODULUS])
+    with pytest.raises(ValueError, match="not below the field's modulus"):
+        set_root(words(1) + MODULUS.to_bytes(32, "big"))
+    with pytest.raises(ValueError, match="orders: 96 bytes, expected 64"):
+        check_sets([signed(words(1, 2))._replace(orders=words(1, 2, 3))])
     with pytest.raises(ValueError, match="orders: 96 bytes"):
         native.order_set(bytes(96))
     with pytest.raises(IndexError, match="index: 1, expected 0 to 0"):
-        set_path(set_levels([1, 2]), 1)
+        set_path(set_levels(words(1, 2)), 1)
 
 
 def test_sets_are_checked_together() -> None:
-    good = [signed([i, i + 1] * (1 + 9 * i), account=i) for i in range(7)]
+    good = [signed(words(i, i + 1) * (1 + 9 * i), account=i) for i in range(7)]
     wrong_key = good[1]._replace(key=OTHER.public)
     spoiled = [
-        good[0]._replace(orders=[1, 1]),
+        good[0]._replace(orders=words(1, 1)),
         good[2]._replace(head=(78, *good[2].head[1:])),
         wrong_key,
         good[3]._replace(signature=replace(good[3].signature, s=good[3].signature.s ^ 1)),
@@ -101,15 +107,15 @@ def test_sets_are_checked_together() -> None:
 
 
 def test_what_is_valid_is_remembered_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    item, forged = signed([1, 2]), signed([3, 4])._replace(key=OTHER.public)
+    item, forged = signed(words(1, 2)), signed(words(3, 4))._replace(key=OTHER.public)
     check_sets([item, forged])
     monkeypatch.setattr(native, "verify_many", lambda *_: b"\0")  # from here on only what is remembered is valid
-    words = (*item.head, set_root(item.orders), 0)
-    assert verify(item.key, words, item.signature)
+    message = (*item.head, set_root(item.orders), 0)
+    assert verify(item.key, message, item.signature)
     for i in range(6):
-        assert not verify(item.key, (*words[:i], words[i] + 1, *words[i + 1 :]), item.signature)
-    assert not verify(OTHER.public, words, item.signature)
-    assert not verify(item.key, words, replace(item.signature, s=item.signature.s + 1))
+        assert not verify(item.key, (*message[:i], message[i] + 1, *message[i + 1 :]), item.signature)
+    assert not verify(OTHER.public, message, item.signature)
+    assert not verify(item.key, message, replace(item.signature, s=item.signature.s + 1))
     assert not verify(forged.key, (*forged.head, set_root(forged.orders), 0), forged.signature)
 
 
@@ -123,7 +129,7 @@ def test_memory_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyP
 
 def test_threads_check_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys.VALID, "capacity", 10)
-    sets = [signed([i, 1], account=i) for i in range(20)]
+    sets = [signed(words(i, 1), account=i) for i in range(20)]
     results: list[list[tuple[int, bool]]] = []
     threads = [threading.Thread(target=lambda: results.append(order_sets.check_sets(sets))) for _ in range(4)]
     for thread in threads:

@@ -12,12 +12,12 @@ from rich.console import Console
 from straddle.research import charts
 from straddle.research.baseline import BaselineGas, SwapGas, TradeGas
 from straddle.research.capital import Transit
-from straddle.research.compare import at_positions
 from straddle.research.crossover import crossovers, gas_line
 from straddle.research.hedging import HedgeChoice, Interval
 from straddle.research.margins import Capital
 from straddle.research.model import Architecture, BatchCost, Dispute, Run, Waits
 from straddle.research.prices import REFERENCE, grid
+from straddle.research.replay import FillGas, Replayed
 from straddle.research.report import Comparison, as_json, markdown, show
 
 BATCH = BatchCost(1, 40, 2, 100.0, 112.0, 172.0, 400_000, 360_000, 9_000, 0, 200, 0, 20.0)
@@ -25,6 +25,8 @@ RUN = Run("zk-calldata", (BATCH, replace(BATCH, number=2, trades=60, body_cells=
 BLOB_RUN = replace(RUN, name="zk-blob", batches=tuple(replace(batch, blobs=1, propose_gas=250_000) for batch in RUN.batches))
 TRADES = (TradeGas(1, 100_000, 90_000, 95_000), TradeGas(5, 150_000, 130_000, 135_000), TradeGas(20, 420_000, 400_000, 405_000))
 BASE = BaselineGas(48, True, 3_000_000, 70_000, 120_000, 49_000, 50_000, 388, TRADES)
+IN_CODE = Replayed(True, 2, (FillGas(0, False, 5, 200_000), FillGas(0, False, 6, 210_000), FillGas(1, True, 6, 90_000)), 972, 3, 2, 9, 40_000, 500_000, 0)
+IN_STORAGE = replace(IN_CODE, tables_in_code=False, fills=tuple(replace(fill, gas=2 * fill.gas) for fill in IN_CODE.fills), table_gas=30_000)
 
 
 def architecture(name: str, gas: float) -> Architecture:
@@ -33,7 +35,7 @@ def architecture(name: str, gas: float) -> Architecture:
 
 
 def comparison() -> Comparison:
-    rows = (architecture("zk-calldata", RUN.gas_per_trade), architecture("layer-1", 250_000.0))
+    rows = (architecture("zk-calldata", RUN.gas_per_trade), architecture("layer-1", IN_CODE.gas_per_trade))
     prices = grid()
     names = [row.name for row in rows]
     return Comparison(
@@ -47,7 +49,7 @@ def comparison() -> Comparison:
         disputes=(Dispute("fraud challenged", 150_000, 86_500.0, -(10**18), 10**18, 0),),
         baselines=(BASE,),
         swap=SwapGas(500_000, 66_000, 100),
-        storage_gas=345_000.0,
+        replays=(IN_CODE, IN_STORAGE),
         grid={name: [float(i + 1) for i in range(len(prices))] for name in names},
         grid_prices=prices,
         blob_crossover=crossovers(RUN, BLOB_RUN),
@@ -80,8 +82,12 @@ def test_batches_without_trades_are_not_charged_to_trades():
 def test_every_row_explains_itself_and_has_a_cell_for_every_architecture():
     for row in comparison().rows():
         assert row.means.endswith(".") and len(row.cells) == 2, row.name
-    ratio = next(row for row in comparison().rows() if row.name == "layer-1 trade over this")
-    assert ratio.cells == (f"{250_000 / RUN.gas_per_trade:,.1f} x", None)
+    cells = {row.name: row.cells for row in comparison().rows()}
+    gas = RUN.gas_per_trade
+    assert cells["layer-1 trade over this, code"] == (f"{250_000 / gas:,.1f} x", None)
+    assert cells["layer-1 trade over this, storage"] == (f"{500_000 / gas:,.1f} x", None)
+    assert cells["the same with tables, code"] == (f"{270_000 / (gas + 3_000):,.1f} x", None)
+    assert cells["the same with tables, storage"] == (f"{515_000 / (gas + 3_000):,.1f} x", None)
 
 
 def test_the_page_and_the_terminal_show_every_row_and_what_made_them():
@@ -96,9 +102,26 @@ def test_the_page_and_the_terminal_show_every_row_and_what_made_them():
 
 def test_json_is_complete_and_plain():
     found = json.loads(json.dumps(as_json(comparison())))
-    assert found["schema"] == 1
-    assert set(found) >= {"command", "rows", "architectures", "runs", "disputes", "baselines", "swap", "grid", "grid_prices", "transits", "hedges", "margins"}
+    assert found["schema"] == 2
+    assert set(found) >= {
+        "command",
+        "rows",
+        "architectures",
+        "runs",
+        "disputes",
+        "baselines",
+        "replays",
+        "swap",
+        "grid",
+        "grid_prices",
+        "transits",
+        "hedges",
+        "margins",
+    }
     assert found["runs"]["zk-calldata"]["gas_per_trade"] == RUN.gas_per_trade
+    code, storage = found["replays"]
+    assert (code["tables_in_code"], code["fills"], code["gas_per_trade"], code["table_gas"]) == (True, 3, 250_000, 40_000)
+    assert storage["sizes"] == [{"positions_a_side": 2, "fills": 1, "gas": 400_000}, {"positions_a_side": 3, "fills": 2, "gas": 300_000}]
     reference = (Path(__file__).parents[3] / "docs" / "reference" / "compare.md").read_text()
     assert all(f"`{key}`" in reference or f"`{key}[]`" in reference for key in found), "a key that the reference does not name"
 
@@ -119,15 +142,6 @@ def test_a_chart_that_cannot_be_written_says_why(tmp_path):
         charts.margins(tmp_path / "margins.pdf", {"static": 3.0})
     with pytest.raises(charts.ChartError, match="No such file"):
         charts.margins(tmp_path / "nowhere" / "margins.svg", {"static": 3.0})
-
-
-def test_gas_between_measured_portfolios():
-    assert at_positions(BASE, 1, "option") == 90_000
-    assert at_positions(BASE, 3, "option") == 110_000
-    assert at_positions(BASE, 5, "hedge") == 135_000
-    assert at_positions(BASE, 35, "option") == 400_000 + 15 * 18_000
-    with pytest.raises(ValueError, match="sizes measured"):
-        at_positions(replace(BASE, trades=TRADES[:1]), 3, "option")
 
 
 def test_the_crossover_follows_from_the_measured_line():

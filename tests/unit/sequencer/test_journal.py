@@ -218,6 +218,24 @@ def head_file(path: Path) -> Path:
     return path.with_name(path.name + HEAD)
 
 
+def test_the_write_ahead_log_has_its_full_length_from_the_start(path: Path, identity: LogIdentity, tmp_path: Path) -> None:
+    """So that no sync writes metadata; and a crash finds zeros behind the last frame, which are no frames."""
+    journal = Journal(path, identity)
+    log = path.with_name(path.name + "-wal")
+    size = log.stat().st_size
+    assert size > 1 << 20
+    for i in range(20):
+        journal.append([Pending(1, i, bytes(9_000))])
+        copied = tmp_path / f"crashed {i}" / path.name
+        copied.parent.mkdir()
+        for file in (path, log, path.with_name(path.name + ".head")):
+            (copied.parent / file.name).write_bytes(file.read_bytes())
+        assert len(read(copied, identity)) == i + 1
+    assert log.stat().st_size == size
+    journal.close()
+    assert len(read(path, identity)) == 20
+
+
 def test_a_lost_tail_is_found_though_the_chain_holds(written: Path, identity: LogIdentity) -> None:
     """What a disk that lies about its syncs, or an old copy of the file alone, leaves: a shorter journal without a flaw."""
     older = written.read_bytes()

@@ -17,6 +17,7 @@ from straddle.proving.prover import ProveResult
 from straddle.proving.vector import PostedBatch
 from straddle.proving.witness import Witness
 from straddle.sequencer.batch_file import BatchFile
+from straddle.sequencer.foreign import ForeignBatch
 from straddle.sequencer.poster import BatchRecord, Facts, Landed, Poster, PosterError, SignedEpoch, Status
 from straddle.sequencer.sequencer import ClosedBatch
 
@@ -196,9 +197,32 @@ def test_a_foreign_header_on_layer_1_is_refused(path: Path, tmp_path: Path) -> N
     chain = FakeChain()
     poster = start(tmp_path / "a", chain, FakeProver())
     poster.add(closed[0])
-    chain.proposed.append(dataclasses.replace(poster.kept[0], header_hash=b"f" * 32))
-    with pytest.raises(PosterError, match="batch 1: layer 1 has header 6666"):
+    chain.proposed.append(dataclasses.replace(poster.posted(1), header_hash=b"f" * 32))
+    before = poster.records()
+    with pytest.raises(ForeignBatch, match=r"batch 1: layer 1 has header 6666.*anyone may when the queue is unanswered for 7 days"):
         poster.post()
+    assert poster.records() == before and chain.calls == 0
+    poster.close()
+
+
+def test_a_foreign_batch_after_the_own_ones_is_refused(path: Path, tmp_path: Path) -> None:
+    """As a stranger posts it, proposed or final, while the node is away; also when all of the node's own are final."""
+    closed, chain = closed_batches(path), FakeChain()
+    poster = start(tmp_path / "a", chain, FakeProver())
+    poster.add(closed[0])
+    poster.post()
+    last = poster.posted(1)
+    chain.proposed.append(dataclasses.replace(last, header_hash=b"f" * 32))
+    calls, before = chain.calls, poster.records()
+    with pytest.raises(ForeignBatch, match=r"batch 2: proposed on layer 1 with header 6666.*, but this node's newest batch is 1"):
+        poster.post()
+    chain.proven.append(chain.proven[0])
+    with pytest.raises(ForeignBatch, match="batch 2: final on layer 1 with header 6666"):
+        poster.post()
+    poster.add(closed[1])
+    with pytest.raises(ForeignBatch, match=f"batch 2: layer 1 has header 6666.*, expected {poster.posted(2).header_hash.hex()}"):
+        poster.post()
+    assert chain.calls == calls and poster.records()[: len(before)] == before
     poster.close()
 
 
@@ -274,7 +298,7 @@ def test_a_restart_after_a_reorg_posts_again(path: Path, tmp_path: Path) -> None
     second.close()
 
 
-def test_only_the_last_verified_batches_stay_in_memory(path: Path, tmp_path: Path) -> None:
+def test_only_the_last_verified_batches_are_kept(path: Path, tmp_path: Path) -> None:
     closed, chain = closed_batches(path), FakeChain()
     poster = Poster(opened(tmp_path), FACTS, chain, FakeProver(), kept_batches=1)
     for number in range(1, 5):
@@ -284,7 +308,8 @@ def test_only_the_last_verified_batches_stay_in_memory(path: Path, tmp_path: Pat
     assert len(poster.kept) == len(closed)
     poster.post()
     assert poster.post() == []
-    assert [batch.effects.batch_number for batch in poster.kept] == [len(closed)]
+    assert list(poster.kept) == [len(closed)] and poster.posted(len(closed)).effects.new_state_root == closed[-1].change.after.root
+    assert poster._file.witnessed() == [len(closed)]
     del chain.proven[0:], chain.proposed[0:]
     with pytest.raises(PosterError, match=f"batch 0: the newest that layer 1 still has, and the oldest kept here is {len(closed)}. Restart the node"):
         poster.post()
@@ -300,7 +325,9 @@ def test_a_journal_behind_layer_1_is_refused(path: Path, tmp_path: Path) -> None
     poster.close()
     behind = start(tmp_path / "b", chain, FakeProver())
     behind.add(closed[0])
-    with pytest.raises(PosterError, match=f"batch {len(closed)}: final on layer 1, but this node's newest is 1: its journal lost its end"):
+    with pytest.raises(
+        ForeignBatch, match=f"batch {len(closed)}: final on layer 1 with header [0-9a-f]+, but this node's newest batch is 1.*end of its journal"
+    ):
         behind.post()
     behind.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,9 @@ from straddle.commitments.state_copy import load_state
 from straddle.l1.rpc import Reverted
 from straddle.proving.keys import Proof
 from straddle.proving.vector import PostedBatch
+from straddle.proving.witness import Witness
 from straddle.sequencer.batch_file import BatchFile, PosterError, Status, StoredBatch
+from straddle.sequencer.kept import IN_MEMORY
 from straddle.sequencer.placing import QuorumAway, WithCommittee
 from straddle.sequencer.poster import Landed, Poster
 from straddle.sequencer.sequencer import ClosedBatch
@@ -184,6 +188,80 @@ def test_a_reorg_that_undoes_finality_is_made_good(path: Path, tmp_path: Path) -
     again = poster.post()
     assert [record.number for record in again] == list(range(2, len(closed) + 1)) and len(chain.final) == len(closed) and prover.batches == []
     poster.close()
+
+
+class Layer1WithoutWitnesses(OptimisticChain):
+    """Keeps of a proposal what layer 1 does."""
+
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+        landed = super().propose(batch, certificates)
+        self.proposed[-1] = dataclasses.replace(batch, witness=None)  # type: ignore[arg-type]
+        return landed
+
+
+def witnesses_in_memory() -> int:
+    gc.collect()
+    return sum(type(item) is Witness for item in gc.get_objects())
+
+
+def window_of(path: Path, chain: OptimisticChain, prover: FakeProver, folder: Path, rounds: int) -> tuple[Poster, int]:
+    """A poster with as many batches in their window as the rounds make, and the most witnesses that were in memory meanwhile."""
+    poster, most = optimistic(folder, chain, prover, []), 0
+    for number in range(1, rounds):
+        poster.add_epoch(epoch(number))
+    before = witnesses_in_memory()
+    sequencer = market.open_sequencer(path, poster.add)
+    for commands in (market.opening(), *(market.trading_round(number) for number in range(1, rounds + 1))):
+        sequencer.submit_many(commands)
+        poster.advance()
+        most = max(most, witnesses_in_memory() - before)
+    sequencer.close()
+    return poster, most
+
+
+def test_a_window_of_many_batches_is_on_disk_and_not_in_memory(path: Path, tmp_path: Path) -> None:
+    chain, prover = Layer1WithoutWitnesses(), FakeProver()
+    poster, most = window_of(path, chain, prover, tmp_path, rounds=36)
+    count = len(chain.proposed)
+    assert count > 4 * IN_MEMORY and most == IN_MEMORY and list(poster.kept) == list(range(1, count + 1)) == poster._file.witnessed()
+    chain.challenges, chain.over = {1: 900, count - 1: 500}, count
+    assert [record.number for record in poster.post()] == list(poster.kept) == list(range(1, count + 1)) == chain.final
+    assert prover.batches == [count - 1, 1]
+    poster.close()
+
+
+def test_a_restart_in_the_middle_of_a_window_finalises_and_answers_from_the_file(path: Path, tmp_path: Path) -> None:
+    chain, prover = Layer1WithoutWitnesses(), FakeProver()
+    poster, _ = window_of(path, chain, prover, tmp_path, rounds=12)
+    count, whole = len(chain.proposed), [poster.posted(number) for number in poster.kept]
+    chain.over = 2
+    poster.post()
+    poster.close()
+    file = opened(tmp_path)
+    assert file.reach(final=2) == count
+    del chain.proposed[count - 2 :]  # and layer 1 goes back meanwhile
+    again = Poster(file, FACTS, chain, prover, settling=ProveWhenChallenged(file, chain), after_batch=count)
+    assert [again.posted(number) for number in again.kept] == whole  # nothing was added
+    assert again.answered(0) == [entry for batch in whole for entry in batch.effects.queue] and len(again.answered(0)) == 4
+    chain.challenges, chain.over = {4: 900}, count
+    assert [record.number for record in again.post()] == list(range(3, count + 1)) and len(chain.proposed) == count and prover.batches == [4]
+    again.close()
+
+
+def test_a_file_without_a_witness_says_so_and_a_restart_begins_before_it(path: Path, tmp_path: Path) -> None:
+    chain, prover = Layer1WithoutWitnesses(), FakeProver()
+    poster, _ = window_of(path, chain, prover, tmp_path, rounds=6)
+    poster.close()
+    file = opened(tmp_path)
+    file._db.execute("DELETE FROM witnesses WHERE number = 3")
+    assert (file.reach(0), file.reach(1), file.reach(3)) == (2, 2, len(chain.proposed))
+    with pytest.raises(PosterError, match=r"batch 3: its witness is not in the poster's file\. Restart the node from its journal without snapshots"):
+        file.witness(3)
+    file._db.execute("UPDATE witnesses SET witness = (SELECT witness FROM witnesses WHERE number = 1) WHERE number = 2")
+    again = Poster(file, FACTS, chain, prover, settling=ProveWhenChallenged(file, chain), after_batch=2)
+    with pytest.raises(PosterError, match=r"batch 2: header hash [0-9a-f]{64} of its kept witness, expected [0-9a-f]{64} as posted"):
+        again.posted(2)
+    again.close()
 
 
 # ---------------------------------------------------------------- data with a committee
