@@ -82,10 +82,14 @@ class PosterChain:
 
     def challenged(self, numbers: Sequence[int]) -> list[int]:
         """Those of some standing proposals that wait for an answer, the most urgent first."""
-        if not self.client.open_challenges():
-            return []
-        stakes = {number: self.client.stake(number) for number in numbers}
-        return sorted((number for number, stake in stakes.items() if stake.challenged), key=lambda number: stakes[number].due_s)
+        count, due_s = self.client.open_challenges(), dict[int, int]()
+        for number in reversed(numbers):  # a window holds thousands, and most challenges are of new ones
+            if len(due_s) == count:
+                break
+            stake = self.client.stake(number)
+            if stake.challenged:
+                due_s[number] = stake.due_s
+        return sorted(due_s, key=due_s.__getitem__)
 
     def may_finalise(self, number: int) -> bool:
         """Whether the oldest proposal, `number`, is proven, or unchallenged and its window over."""

@@ -17,9 +17,11 @@ from straddle.core.book import Book, BookSide, RestingOrder
 from straddle.core.capacity import Capacity
 from straddle.core.commands import Command, InternalEpoch
 from straddle.core.events import CancelReason, OrderCancelled, OrderRejected, OrderResting, Trade
+from straddle.core.exposure import order_terms
+from straddle.core.fees import worst_unit_fee
 from straddle.core.market_state import MarketState
 from straddle.core.orders import Leg, Order, OrderSet, Side, outright
-from straddle.core.params import Limits
+from straddle.core.params import BPS, Limits
 from straddle.core.state import Exchange
 from straddle.core.trading import Trading
 from straddle.core.units import Unit
@@ -69,7 +71,7 @@ def random_order(rng: random.Random, nonces: range, revisions: dict[int, int]) -
     """Most are plain quotes near the last ones of their nonce; every field is out of the ordinary now and then."""
     nonce = rng.choice(nonces)
     revisions[nonce] = revisions.get(nonce, 0) + rng.choice((1, 1, 1, 1, 0))
-    instrument = (CALL, PUT, PERPETUAL)[nonce % 3] if rng.random() < 0.95 else rng.choice((CALL, PUT, PERPETUAL, 9))
+    instrument = (CALL, PUT, PERPETUAL, CALL)[nonce % 4] if rng.random() < 0.95 else rng.choice((CALL, PUT, PERPETUAL, 9))
     side = Side(nonce % 2) if rng.random() < 0.95 else Side(rng.randrange(2))
     distance = rng.choice((50, 100, 150, 200, 250, 500, 600, 700, 0, -50)) if rng.random() < 0.97 else rng.choice((1, 30_000, 10_000_000))
     limit = MIDS.get(instrument, 20_000) - side.sign * distance
@@ -101,7 +103,7 @@ def random_command(rng: random.Random, made: Market, revisions: dict[int, dict[i
         return made.state(rng.choice((*[MarketState.OPEN] * 8, MarketState.REDUCE_ONLY, MarketState.CANCEL_ONLY)), rng.randrange(40_000))
     if chance < 0.11:
         return InternalEpoch(table(epoch, TIME_MS + epoch, row_1={"value": 20_000 + rng.randrange(-1_000, 1_000)}))
-    nonces = range(first[account], first[account] + rng.choice((6, 12, 20)))
+    nonces = range(max(1, first[account] - 2), first[account] + rng.choice((6, 12, 20)))
     wanted: dict[int, Order] = {}
     for _ in range(rng.choice((1, 2, 6, 12, 16))):
         made_order = random_order(rng, nonces, revisions[account])
@@ -112,7 +114,7 @@ def random_command(rng: random.Random, made: Market, revisions: dict[int, dict[i
 @pytest.mark.parametrize(("seed", "capacity", "limits"), [(1, ROOMY, None), (2, ROOMY, Limits(positions=2, open_orders=7)), (3, NANO, None), (4, NANO, None)])
 def test_random_sets_as_one_by_one(seed: int, capacity: Capacity, limits: Limits | None, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(seed)
-    one, other = (market(capacity=capacity, limits=limits, slot_depth=4) for _ in range(2))
+    one, other = (market(capacity=capacity, limits=limits, slot_depth=3) for _ in range(2))
     revisions: dict[int, dict[int, int]] = {account: {} for account in ACCOUNTS}
     first, epoch, seen = dict.fromkeys(ACCOUNTS, 1), 1, dict[type, int]()
     taken = entered_by_kernel(monkeypatch)
@@ -199,6 +201,77 @@ def test_protection_and_market_state_leave_orders_to_the_definition_only_where_t
     made.ok(made.state(MarketState.REDUCE_ONLY))
     made.ok(made.trade(3, order(6, 19_000)))
     assert counted[0] == 2 and sum(counted) == 3
+
+
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the kernel takes nothing over."""
+    monkeypatch.setattr(l2_trade, "enter_quotes", lambda trading, order_set, root, start: start)
+
+
+def test_the_margin_of_a_quote_to_the_last_micro_dollar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel takes an order over with just the cash that its definition wants, and leaves it with a micro-dollar less."""
+    rng, made = random.Random(7), market(slot_depth=4)
+    made.ok(made.trade(4, order(1, 15_000, SELL, 500, PUT), order(2, 20_000, SELL, 300)))
+    made.ok(made.trade(3, order(9, 15_000, BUY, 500, PUT, flags=1), order(10, 20_000, BUY, 300, flags=1)))
+    owner, revisions = made.exchange.accounts[3], dict[int, int]()
+    for _ in range(60):
+        nonce = rng.randrange(1, 9)
+        side, instrument, revisions[nonce] = Side(nonce % 2), (CALL, PUT)[nonce // 2 % 2], revisions.get(nonce, 0) + 1
+        placed = order(nonce, MIDS[instrument] - side.sign * 50 * rng.randrange(1, 30), side, 10 * rng.randrange(1, 400), instrument, revision=revisions[nonce])
+        exposure, live = made.exchange.exposures[3].copy(), made.exchange.open_orders.get(3, {}).get(nonce)
+        for terms, units in ((placed, placed.size_lots), *([(live.order, -live.left_lots)] if live else [])):
+            exposure.reserve(*order_terms(made.exchange.context, terms), units)
+        least, cash, order_set = -(exposure.reserved_surplus_scaled(0) // BPS), owner.cash, made.trade(3, placed).order_set
+        taken = []
+        for owner.cash in (least - 1, least):
+            trading = Trading(made.exchange)
+            taken.append(quotes.enter_quotes(trading, order_set, 5, 0))
+            trading.undo.back_to(0)
+            trading.finish()
+        assert taken == [0, 1]
+        owner.cash = cash
+        made.ok(made.trade(3, placed))
+    assert len(made.exchange.open_orders[3]) == 8 and owner.positions == {PUT: 500, CALL: 300}
+
+
+@pytest.mark.parametrize(("size", "taken"), [(9_000_000, 1), (9_000_010, 0)])
+def test_the_cap_of_a_position_counts_what_is_open_and_held(size: int, taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = market()
+    made.join(7, dollars=1_000_000_000_000)
+    made.join(8, dollars=1_000_000_000_000)
+    made.ok(made.trade(8, order(1, 20_000, SELL, 400_000)))
+    made.ok(made.trade(7, order(1, 20_000, BUY, 400_000), order(2, 19_000, BUY, 600_000), order(3, 19_000, BUY, 10), order(4, 25_000, SELL, 10)))
+    counted = entered_by_kernel(monkeypatch)
+    events = made.ok(made.trade(7, order(3, 19_000, BUY, size, revision=1)))
+    assert sum(counted) == taken and isinstance(events[-1], OrderResting if taken else OrderRejected)
+
+
+def test_the_fee_that_is_reserved_is_that_of_the_limit_where_it_is_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = market()
+    made.ok(InternalEpoch(table(2, TIME_MS + 1, row_1={"value": 1_000, "band": 900})))
+    made.ok(made.trade(3, order(1, 500), order(2, 550), order(3, 1_500, SELL)))
+    counted = entered_by_kernel(monkeypatch)
+    made.ok(made.trade(3, *(order(i, 100 + 50 * i, revision=1) for i in (1, 2)), order(3, 1_550, SELL, revision=1)))
+    assert counted == [3]
+    for resting in made.exchange.open_orders[3].values():
+        assert resting.unit_fee == worst_unit_fee(made.exchange.fees, made.exchange.context.table, resting.order)
+    assert {resting.unit_fee for resting in made.exchange.open_orders[3].values()} == {19, 25, 238}
+
+
+def test_an_account_with_one_order_takes_its_place_among_accounts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    after = []
+    for by_definition in (False, True):
+        if by_definition:
+            one_by_one(monkeypatch)
+        made = market()
+        for account in (3, 4, 5):
+            made.ok(made.trade(account, order(1, 19_000)))
+        made.ok(made.trade(3, order(1, 19_000, revision=1, size=50)))
+        after.append([everything(made.exchange)])
+        made.ok(made.trade(4, order(1, 19_050, revision=1)))
+        after[-1].append(everything(made.exchange))
+        assert list(made.exchange.open_orders) == [3, 5, 4]
+    assert after[0] == after[1]
 
 
 # ---- taking back
