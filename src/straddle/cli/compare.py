@@ -33,7 +33,7 @@ def compare(
     makers: Annotated[int, typer.Option(help="Market makers.")] = 3,
     takers: Annotated[int, typer.Option(help="Takers; 0: as many as one batch can let in.")] = 0,
     instruments: Annotated[int, typer.Option(help="Instruments to list; 0: as many as one batch can.")] = 0,
-    histories: Annotated[int, typer.Option(help="Histories of the hedging study.")] = 60,
+    histories: Annotated[int, typer.Option(help="Histories of the hedging study.")] = 200,
     gas: Annotated[float, typer.Option(help="Price of gas, gwei.")] = REFERENCE.gas_gwei,
     blob: Annotated[float, typer.Option(help="Price of blob gas, gwei.")] = REFERENCE.blob_gwei,
     ether: Annotated[float, typer.Option(help="Price of ether, dollars.")] = REFERENCE.ether_usd,

@@ -49,7 +49,7 @@ class CompareConfig:
 
     night: DemoConfig
     only: tuple[str, ...] = tuple(choice.name for choice in architectures.CHOICES)
-    histories: int = 60
+    histories: int = 200
     """Of the hedging study."""
     prices: Prices = REFERENCE
     aversion: float = hedging.AVERSION
@@ -199,7 +199,7 @@ def _conclude(
     rows = [*(_architecture(config, choice, found.runs[choice.name], found) for choice in config.choices), _layer_1(config, found.replays[0])]
     transits = {row.name: capital.Transit(row.withdrawable.median, config.rate_a_year, config.moves_a_day, config.share_moved) for row in rows}
     volume = hedging.volume_dollars(flow.maker, market.path.recording.index_ticks)
-    hedges = hedging.by_architecture(intervals, {row.name: row.dollars_per_hedge for row in rows}, volume, config.aversion)
+    hedge_dollars = {row.name: row.dollars_per_hedge for row in rows}
     listed = {instrument.id: instrument for instrument in market.instruments}
     params = exchange_params(config.night.circuit, market.parameters)
     books = tuple(margins.capital(book, listed, flow.table, params) for book in flow.books)
@@ -221,7 +221,8 @@ def _conclude(
         blob_crossover=crossovers(found.runs["zk-calldata"], found.runs["zk-blob"]) if {"zk-calldata", "zk-blob"} <= found.runs.keys() else [],
         transits=transits,
         intervals=intervals,
-        hedges=hedges,
+        hedges=hedging.by_architecture(intervals, hedge_dollars, volume, config.aversion),
+        hedges_by_aversion={each: hedging.by_architecture(intervals, hedge_dollars, volume, each) for each in hedging.AVERSIONS},
         margins=books,
         margins_total=margins.total(books),
         notional_usd=flow.notional_micros / 1e6,

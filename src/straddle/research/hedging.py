@@ -19,6 +19,8 @@ from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
 MICROS = 10**6
 INTERVALS_MINUTES = (2, 5, 10, 20, 30, 60, 120, 240)
 AVERSION = 1.0
+AVERSIONS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""The choice is also shown for these: the price of risk decides more than the price of settlement does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,8 @@ class Comparison:
     transits: Mapping[str, Transit]
     intervals: tuple[Interval, ...]
     hedges: Mapping[str, HedgeChoice]
+    hedges_by_aversion: Mapping[float, Mapping[str, HedgeChoice]]
+    """At other prices of risk."""
     margins: tuple[Capital, ...]
     margins_total: Capital
     notional_usd: float
@@ -112,6 +114,10 @@ def as_json(found: Comparison) -> dict[str, Any]:
         "runs": runs,
         "transits": transits,
         "hedges": {name: asdict(choice) for name, choice in found.hedges.items()},
+        "hedges_by_aversion": [
+            {"aversion": aversion, "choices": {name: asdict(choice) for name, choice in choices.items()}}
+            for aversion, choices in found.hedges_by_aversion.items()
+        ],
         "notional_usd": found.notional_usd,
         "replays": [_replay(each) for each in found.replays],
     }
@@ -159,6 +165,12 @@ def _more(found: Comparison) -> list[tuple[str, tuple[str, ...], Lines]]:
         for trade in each.trades
     ]
     layer1.append(("token swap", "-", f"{found.swap.swap:,}", "-"))
+    names = [architecture.name for architecture in found.architectures]
+    hedged = [(f"{each.minutes} min", f"{each.hedges:.1f}", dollars(each.error), dollars(each.trading_costs)) for each in found.intervals]
+    affordable = [
+        (f"${aversion:g}", *(f"{choices[name].minutes} min, {choices[name].spread_bps:.2f} bp" for name in names))
+        for aversion, choices in found.hedges_by_aversion.items()
+    ]
     disputes = [
         (each.name, f"{each.gas:,}", duration(each.seconds) or "", *(f"{wei / 1e18:+.4f}" for wei in (each.proposer_wei, each.challenger_wei, each.prover_wei)))
         for each in found.disputes
@@ -167,6 +179,8 @@ def _more(found: Comparison) -> list[tuple[str, tuple[str, ...], Lines]]:
         ("Trust", ("architecture", "what must be trusted", "when the operator disappears"), [(a.name, a.trust, a.operator_gone) for a in found.architectures]),
         ("Disputes on the optimistic rollup", ("case", "gas after the proposal", "time", "proposer, ether", "challenger", "prover"), disputes),
         ("Margin for the same books", ("rule", "capital", "over portfolio", "turnover in the run"), lines),
+        ("Hedging the maker's book", ("every", "hedges", "error left", "half spreads and fees of the hedge"), hedged),
+        ("Best interval and break-even spread by what a dollar of standard deviation costs", ("a dollar costs", *names), affordable),
         ("The same flow on layer 1", ("tables in", "fills", "gas a fill", "gas a trade", "gas a hedge", "tables, gas a trade", "positions a side"), replays),
         ("A trade on layer 1 by positions held", ("scenarios", "positions a side", "option trade, gas", "hedge"), layer1),
         ("Blob against calldata", ("gas, gwei", "blob gas, gwei", "cells from which a blob is cheaper"), [_crossover(each) for each in found.blob_crossover]),

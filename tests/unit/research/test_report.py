@@ -56,6 +56,7 @@ def comparison() -> Comparison:
         transits={name: Transit(60.0) for name in names},
         intervals=(Interval(2, 100, 5.0, 3.0), Interval(60, 5, 20.0, 1.0)),
         hedges={name: HedgeChoice(60, 5, 20.0, 1.0, 2.5) for name in names},
+        hedges_by_aversion={4.0: {name: HedgeChoice(10, 30, 12.0, 3.0, 7.25) for name in names}},
         margins=(Capital(3, 2, 300, 200, 100),),
         margins_total=Capital(0, 2, 300_000_000, 200_000_000, 100_000_000),
         notional_usd=500.0,
@@ -97,6 +98,7 @@ def test_the_page_and_the_terminal_show_every_row_and_what_made_them():
     shown, page = console.export_text(), markdown(found)
     for row in found.rows():
         assert row.name in shown and f"| {row.name} |" in page and row.means in page
+    assert "10 min, 7.25 bp" in shown and "| $4 | 10 min, 7.25 bp |" in page
     assert "straddle compare" in shown and "commit abc" in page and "Somebody: 1 gas." in page
 
 
@@ -116,6 +118,7 @@ def test_json_is_complete_and_plain():
         "grid_prices",
         "transits",
         "hedges",
+        "hedges_by_aversion",
         "margins",
     }
     assert found["runs"]["zk-calldata"]["gas_per_trade"] == RUN.gas_per_trade
