@@ -83,9 +83,9 @@ def wait_for(look: Callable[[], Any], seconds: float, log: Path) -> Any:
 
 
 @contextmanager
-def up(folder: Path, config: Path) -> Iterator[Running]:
+def up(folder: Path, config: Path, *options: str) -> Iterator[Running]:
     log = folder.parent / f"{time.monotonic_ns()}.log"
-    command = [sys.executable, "-m", "straddle.cli.main", "up", "--config", str(config), "--data", str(folder), "--port", "0"]
+    command = [sys.executable, "-m", "straddle.cli.main", "up", "--config", str(config), "--data", str(folder), "--port", "0", *options]
     with log.open("w") as output:
         environment = {**os.environ, "PYTHONPATH": str(SOURCES), "COLUMNS": "200"}
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, env=environment)
