@@ -37,7 +37,7 @@ typedef struct {
 typedef struct {
     PyObject *order, *nonce_object, *limit_object, *legs, *side_object;
     uint64_t nonce;
-    int64_t revision, size, limit, side, flags, fee, most_lots, left;
+    int64_t revision, size, limit, side, flags, fee, most_lots, step, left;
     const Row *row;
     PyObject *own_side, *other_side; /* of its book */
     PyObject *slot;                  /* the number of its slot */
@@ -60,15 +60,16 @@ static int item(PyObject *dict, PyObject *key, PyObject **out)
 /* The terms against the unit, as entry._check_terms has them. */
 static bool keeps_terms(const Quotes *self, const Entrance *entrance, Quote *quote, PyObject *unit)
 {
-    int64_t step, tick, lowest, low, high, expiry_ms, fee_cap, cap_bps;
+    int64_t tick, lowest, low, high, expiry_ms, fee_cap, cap_bps;
     const Shape *shape = &self->unit, *order = &self->order;
     PyObject *cap = slot_of(shape, unit, BUYER_CAP_BPS), *most = slot_of(shape, unit, MOST_LOTS);
-    if (!is_int(slot_of(shape, unit, STEP), &step) || !is_int(slot_of(shape, unit, TICK), &tick) || !is_int(slot_of(shape, unit, LOWEST), &lowest) ||
+    if (!is_int(slot_of(shape, unit, STEP), &quote->step) || !is_int(slot_of(shape, unit, TICK), &tick) || !is_int(slot_of(shape, unit, LOWEST), &lowest) ||
         !is_int(slot_of(shape, unit, LOW), &low) || !is_int(slot_of(shape, unit, HIGH), &high) || !is_int(slot_of(shape, unit, FEE), &quote->fee) ||
-        !most || !PyTuple_Check(most) || PyTuple_GET_SIZE(most) != 1 || !is_int(PyTuple_GET_ITEM(most, 0), &quote->most_lots) || step < 1 || tick < 1 || !cap)
+        !most || !PyTuple_Check(most) || PyTuple_GET_SIZE(most) != 1 || !is_int(PyTuple_GET_ITEM(most, 0), &quote->most_lots) || quote->step < 1 ||
+        tick < 1 || !cap)
         return false;
     if (!is_int(slot_of(order, quote->order, EXPIRY_MS), &expiry_ms) || !is_int(slot_of(order, quote->order, FEE_CAP), &fee_cap) ||
-        expiry_ms <= entrance->time_ms || quote->size < 0 || quote->size > SIZE_LOTS_MAX || quote->size % step || quote->limit < lowest ||
+        expiry_ms <= entrance->time_ms || quote->size < 0 || quote->size > SIZE_LOTS_MAX || quote->size % quote->step || quote->limit < lowest ||
         quote->limit < 0 || quote->limit > TICKS_MAX || quote->limit % tick || quote->limit < low || quote->limit > high)
         return false;
     if (cap != Py_None && quote->side) { /* Unit.worst_fee */
@@ -153,7 +154,8 @@ static int find_live(const Quotes *self, const Entrance *entrance, Quote *quote)
         newest = quote->old_nonce;
         revision = live_revision;
     }
-    if (quote->nonce < newest || (quote->nonce == newest && quote->revision <= revision) || quote->size <= filled)
+    if (quote->nonce < newest || (quote->nonce == newest && quote->revision <= revision) || quote->size <= filled ||
+        filled % quote->step)
         return 0;
     quote->left = quote->size - filled;
     if (quote->live) /* matching._only_size_falls */

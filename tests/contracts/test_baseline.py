@@ -379,6 +379,34 @@ def test_128_positions_at_most(chain, tables_in_code):
         assert type(refused.value).__name__ == "Reverted"
 
 
+@pytest.mark.parametrize("scenarios", [16, 48])
+def test_full_lanes_are_summed_exactly(scenarios, chain, monkeypatch):
+    """128 of the largest positions, all one way and then as many as fit the other, on the largest deltas of both signs: no borrow reaches a neighbour."""
+    for name, value in (("K_IM_BPS", 1), ("FEE_PER_LOT", 0), ("MONEY", 2 * 10**13)):
+        monkeypatch.setitem(globals(), name, value)
+    market, most = Market(chain, scenarios), 2**24 - 1
+    low, high = -(2**31), 2**31 - 1
+    deltas = tuple((low, high, low, low, high, high, low, high)[i % 8] for i in range(scenarios))
+    market.rows = dict.fromkeys(range(128), market.row(0, deltas=deltas, long_im=0, short_im=0))
+    for first in (0, 64):
+        market.send(ORACLE, "post", first, b"".join(market.rows[i].encode() for i in range(first, first + 64)))
+    for who in PEOPLE[:2]:
+        market.deposit(who, 100 * MONEY)
+    for i in range(128):
+        market.fill(market.order(i, lots=most, price=0))
+    long, short = (market.margin(who) for who in PEOPLE[:2])
+    assert long[1] == -(-128 * most * 2**31 // 10_000) and short[1] == -(-128 * most * high // 10_000)
+    assert (market.read("margin", PEOPLE[0]), market.read("margin", PEOPLE[1])) == (long, short)
+    for i in range(0, 128, 3):
+        market.fill(market.order(i, is_buy=False, lots=most, price=0))
+        market.fill(market.order(i, is_buy=False, lots=most - i, price=0))
+    for who in PEOPLE[:2]:
+        assert market.read("margin", who) == market.margin(who)
+    with fails("position too large"):
+        market.fill(market.order(1, lots=1, price=0))
+    market.check()
+
+
 def test_amounts_and_deployments_out_of_range(market, chain, mock):
     with fails("amount too large"):
         market.send(PEOPLE[0], "deposit", 2**62)

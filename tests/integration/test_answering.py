@@ -182,8 +182,18 @@ def test_a_stranger_answers_the_queue_of_an_optimistic_rollup(
             app, ["watch", "--l1", rollup.anvil.rpc.url, "--rollup", rollup.deployment.rollup, "--data", str(tmp_path / "watch"), "--once"]
         )
         assert watched.exit_code == 0 and f"batch {last}" in watched.output, watched.output
+        client.challenge(rollup.stranger("doubter"), last)
+        code, said = queue.command(tmp_path)
+        assert code == 0 and f"batch {last} proven" in said and client.stake(last).proven, said
+        assert client.final_batch() == rollup.posted and not client.stake(first).proven, "what nobody doubts waits for its window"
         code, said = queue.command(tmp_path, "--prove")
-        assert code == 0 and f"batch {last} proven" in said and "every queue entry is answered" in said and "wei of bonds" in said, said
+        assert (
+            code == 0
+            and f"batch {first} proven" in said
+            and f"batch {last} final" in said
+            and "every queue entry is answered" in said
+            and "wei of bonds" in said
+        ), said
         assert client.final_batch() == last and client.reserved_wei() == client.wei_owed(rollup.poster.address)
         assert client.claimable(queue.rich.wallet.address) == ASKED and client.row() == queue.row - ASKED - client.claimable(queue.thin.wallet.address)
         report = verify(rollup.anvil.rpc, rollup.deployment, blobs=AnvilBlobs(rollup.anvil.rpc) if data is Data.BLOB else None)

@@ -49,6 +49,7 @@ def preset_of(capacity: Capacity) -> Preset:
 
 PRESET = preset_of(CAPACITY)
 JOURNAL, POSTER, SNAPSHOTS = "journal.sqlite", "poster.sqlite", "snapshots"
+SECTOR_BYTES = 512
 
 
 def genesis(capacity: Capacity) -> tuple[Exchange, CommittedState]:
@@ -80,7 +81,7 @@ class Node:
         facts = Facts(PARAMS, preset_of(capacity), DOMAIN, IDENTITY.chain_id, IDENTITY.rollup, b"v" * 32, committed.root, 0xBE)
         self.journal = Journal(folder / JOURNAL, IDENTITY)
         self.passed_over: list[str] = []
-        self.start = self.journal.genesis
+        self.start = self.journal.beginning
         self.snapshots = SnapshotStore(folder / SNAPSHOTS, IDENTITY)
         if snapshots:
             restored = self.snapshots.restore(self.journal, batches_max, self.passed_over.append)
@@ -148,7 +149,8 @@ class DiskImage:
         image.files = dict(self.files)
         if self.files[JOURNAL] == later.files[JOURNAL] and log in later.files:
             old, new = self.files.get(log, b""), later.files[log]
-            same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-            cut = same + int((len(new) - same) * share)
-            image.files[log] = new[:cut] + old[cut:]
+            changed = [i for i in range(0, len(new), SECTOR_BYTES) if old[i : i + SECTOR_BYTES] != new[i : i + SECTOR_BYTES]]
+            if changed:  # between them, and not in the zeros behind: the log has its full length from the start
+                cut = changed[0] + int((changed[-1] + SECTOR_BYTES - changed[0]) * share)
+                image.files[log] = new[:cut] + old[cut:]
         return image

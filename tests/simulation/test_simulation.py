@@ -48,6 +48,15 @@ def test_every_fault_in_turn_leaves_no_finding(tmp_path: Path) -> None:
     assert counts["batches"] > 20 and counts["batches checked"] > counts["batches"] // 3 and counts["rebuilt from layer 1"] == 3
 
 
+def test_writes_are_torn_before_and_behind_what_makes_them_whole(tmp_path: Path) -> None:
+    simulation = Simulation("torn/1", tmp_path, fault_share=0.0)
+    for _ in range(12):
+        simulation.step()
+        simulation.fault("torn")
+    simulation.node.close()
+    assert min(simulation.counts["torn: whole"], simulation.counts["torn: nothing"]) > 2
+
+
 def test_every_operation_is_soon_accepted(tmp_path: Path) -> None:
     """Episodes, with more crashes than usual, until all were, and portfolios changed hands in each of the ways in which they can."""
     counts, episodes = Counter[str](), 0

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -56,6 +57,14 @@ class TerminalDisplay:
             share = f" {done:.0%}" if done is not None else ""
             self._console.print(f"  {detail}{share} ({time.monotonic() - self._started:.0f} s)", highlight=False)
             self._shown, self._last = time.monotonic(), detail
+
+    def ask(self, question: str) -> bool:
+        """A question that stands still; no is the answer to anything but yes."""
+        self._progress.stop()
+        try:
+            return typer.confirm(question)
+        finally:
+            self._progress.start()
 
 
 def demo_tables(report: DemoReport) -> list[Table]:
@@ -185,7 +194,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
         "node": f"straddle {status['version']}, preset {status['preset']}, started from {status['started_from']}",
         "rollup": f"{status['rollup']} on chain {status['chain_id']} at {status['layer1_url']}, block {status['layer1_block']}",
         "verifying key": status["vk_id"],
-        "log": f"entry {status['sequence']:,}",
+        "log": f"entry {status['sequence']:,}" + _resumed(status["resumed_from"]),
         "state root": status["state_root"],
         "market": f"[{'green' if state == 'open' else 'yellow'}]{state}[/], {_moment(status['market_time_ms'])}, index {_dollars(index, 100)}",
         "risk epoch": f"{status['epoch']}, {'no table yet' if age is None else f'{age / 1000:.1f} s old'}",
@@ -203,6 +212,10 @@ def status_table(status: Mapping[str, Any]) -> Table:
     for name, text in {**rows, **_settlement(status["settlement"], batches)}.items():
         table.add_row(name, text)
     return table
+
+
+def _resumed(origin: Mapping[str, Any] | None) -> str:
+    return f"; resumed after entry {origin['sequence']:,}, at batch {origin['batch']} of layer 1 (folder {origin['log']})" if origin else ""
 
 
 def _progress(batches: Mapping[str, Any], settlement: Mapping[str, Any]) -> str:

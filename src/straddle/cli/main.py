@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +25,10 @@ from straddle.cli.watch import watch
 from straddle.l1.deployment import Deployment
 from straddle.l1.rpc import Rpc
 from straddle.node.choice import chosen_policy
-from straddle.node.config import DemoConfig
+from straddle.node.config import ConfigError, DemoConfig
 from straddle.node.demo import run_demo
+from straddle.node.recovery import RecoveryError
+from straddle.node.resuming import Loss, ResumeRefused
 from straddle.node.running import Node
 from straddle.node.served import listen, serve
 from straddle.node.settings import Settings
@@ -110,10 +114,21 @@ def up(
     data_in: Annotated[
         str | None, typer.Option(help="calldata, blob or committee; fixed at deployment (key rollup.data).", show_default="the policy's usual place")
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume-from-layer1",
+            help="Begin a new log after the newest final batch, when this folder's own cannot go on: somebody else's batch is final, or an own one came too "
+            "late. Says first what is lost.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --resume-from-layer1: do not ask.")] = False,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the whole configuration with every key's meaning, and end.")] = False,
 ) -> None:
     """Run an exchange: layer 1, oracle, sequencer, prover and the HTTP and WebSocket interface, until SIGINT or SIGTERM."""
-    with clear_errors():
+    with clear_errors(ResumeRefused, RecoveryError):
+        if yes and not resume:
+            raise ConfigError("--yes: expected with --resume-from-layer1 only")
         chosen = {"rollup.policy": policy, "rollup.data": data_in}
         settings = Settings.load(config, {"preset": preset, "layer1.url": l1, "api.port": port, "market.speed": speed, **chosen})
         if print_config:
@@ -122,7 +137,11 @@ def up(
         # A signal during start-up ends it as an interrupt does; while the node serves, the server takes both.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            with listen(settings.api.host, settings.api.port) as listener, TerminalDisplay(output) as display, Node(settings, data, display) as node:
+            with (
+                listen(settings.api.host, settings.api.port) as listener,
+                TerminalDisplay(output) as display,
+                Node(settings, data, display, partial(_agreed, display, yes=yes) if resume else None) as node,
+            ):
                 host, bound = listener.getsockname()[:2]
                 display.stage(
                     "ready", f"http://{host}:{bound} ({node.deployment.config.policy}; layer 1: {node.chain.rpc.url}, rollup {node.deployment.rollup})"
@@ -136,6 +155,16 @@ def up(
         if node.failure is not None:
             errors.print(f"[red]straddle:[/red] the node ended by itself: {escape(str(node.failure))}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from node.failure
+
+
+def _agreed(display: TerminalDisplay, loss: Loss, *, yes: bool) -> bool:
+    """Whether to go on from layer 1, now that its price is said. ConfigError: nobody is there to ask."""
+    output.print(escape(str(loss)), highlight=False, soft_wrap=True)
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigError("--resume-from-layer1: nobody to ask; expected --yes, or a terminal")
+    return display.ask("Begin a new log after that batch?")
 
 
 @app.command()

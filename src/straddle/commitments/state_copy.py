@@ -27,6 +27,7 @@ from straddle.primitives.nesting import check_nesting
 FORMAT = "straddle.state.1"
 BYTES_MAX = 1 << 30
 """Largest copy that is read, once inflated."""
+_PIECE_BYTES = 1 << 20
 
 _KEYS = {"format", "batch_number", "queue_pointer", "words", "accounts"}
 
@@ -64,6 +65,23 @@ def load_state(data: bytes, params: Params) -> CommittedState:
         return CommittedState(params, tree, known, listed, _integer(content["batch_number"]), _integer(content["queue_pointer"]))
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise error if isinstance(error, StateCopyError) else StateCopyError(f"state copy: {error}") from error
+
+
+def inflated_bytes(data: bytes) -> int:
+    """Length of a copy once inflated, found in little memory; more than BYTES_MAX for one that `load_state` would not read.
+
+    Of several copies by strangers the shortest is read first: a megabyte can hold a thousand, and another multiple of it takes their parser's memory.
+    """
+    unpacker, length = zlib.decompressobj(), 0
+    try:
+        while not unpacker.eof and length <= BYTES_MAX:
+            piece = unpacker.decompress(data, _PIECE_BYTES)
+            length, data = length + len(piece), unpacker.unconsumed_tail
+            if not piece:
+                break
+    except zlib.error:
+        return BYTES_MAX + 1
+    return length if unpacker.eof else BYTES_MAX + 1
 
 
 def _content(data: bytes) -> dict[str, Any]:

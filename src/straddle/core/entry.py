@@ -23,7 +23,7 @@ def check_entry(trading: Trading, unit: Unit, incoming: RestingOrder, live: Rest
     """
     refused = _check_terms(trading, unit, incoming)
     if refused is None:
-        refused = _check_nonce(trading, incoming, live)
+        refused = _check_nonce(trading, unit, incoming, live)
     if refused is not None or incoming.left_lots <= 0 or not trading.cautious:
         return refused
     return _check_caution(trading, incoming)
@@ -51,8 +51,8 @@ def _check_terms(trading: Trading, unit: Unit, incoming: RestingOrder) -> Reject
     return None
 
 
-def _check_nonce(trading: Trading, incoming: RestingOrder, live: RestingOrder | None) -> Rejection | None:
-    """The slot rule of docs/protocol/state.md, and no revision twice."""
+def _check_nonce(trading: Trading, unit: Unit, incoming: RestingOrder, live: RestingOrder | None) -> Rejection | None:
+    """The slot rule of docs/protocol/state.md, and no revision twice. What may still fill is a multiple of the size step: revisions may be on other legs."""
     order, owner = incoming.order, trading.exchange.accounts[incoming.account]
     nonce, size = order.nonce, order.size_lots
     if nonce < (owner.min_nonce or 1):
@@ -68,7 +68,9 @@ def _check_nonce(trading: Trading, incoming: RestingOrder, live: RestingOrder | 
         return Rejection(RejectionCode.REVISION, "revision", order.revision, f"more than {revision}, which this nonce has seen")
     if size <= filled and live is None:
         return Rejection(RejectionCode.SIZE, "size_lots", size, f"more than {filled}, which has filled (less only amends a live order away)")
-    incoming.left_lots = size - filled
+    left = incoming.left_lots = size - filled
+    if left > 0 and left % unit.step:
+        return Rejection(RejectionCode.SIZE, "size_lots", size, f"another nonce: {filled} filled on other legs, no multiple of {unit.step}")
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from straddle.l1.rollup import RollupClient
-from straddle.sequencer.foreign import other_state, unknown_batch
+from straddle.sequencer.foreign import beginning_gone, other_state, unknown_batch
 from straddle.sequencer.journal import Journal
 
 
@@ -12,10 +12,12 @@ def check_agreement(client: RollupClient, journal: Journal, genesis_root: int) -
 
     Roots bind those before them, so the newest that both have speaks for all; headers are the poster's to compare.
     """
-    final, proposed, own = client.final_batch(), client.proposed_batch(), journal.batches
+    final, proposed, own, begins = client.final_batch(), client.proposed_batch(), journal.batches, journal.beginning.batches
+    if proposed < begins:
+        raise beginning_gone(begins, proposed)
     newest = min(proposed, own)
     if newest >= final and client.batch(newest).state_root != _root(journal, newest, genesis_root):
-        for number in range(final, newest + 1):
+        for number in range(max(final, begins), newest + 1):
             found, root = client.batch(number), _root(journal, number, genesis_root)
             if found.state_root != root:
                 raise other_state(number, found.header_hash, found.state_root, root)

@@ -79,6 +79,8 @@ def answer_batch(
     for entry in waiting:
         if not _may(exchange, entry):
             break
+    if not exchange.open_batch.queue:
+        raise AnswerError(f"batch {state.batch_number + 1}: no queue entry fits it, expected the oldest one to")
     batch = close_batch(exchange)
     change = state.copy().apply_batch(batch)
     posted = post_change(change, batch, state.params, preset, HeaderFacts(domain, NO_LOG_ROOT), chain)

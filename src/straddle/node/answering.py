@@ -12,7 +12,7 @@ from typing import Protocol
 from straddle.commitments.challenge import genesis_header_hash
 from straddle.commitments.data import QueueEntry
 from straddle.commitments.effects import decode_effects
-from straddle.commitments.ledger import CommittedState
+from straddle.commitments.ledger import CommittedState, LedgerError
 from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
 from straddle.commitments.state_copy import dump_state
@@ -38,6 +38,8 @@ from straddle.watcher.examine import Examined, Examiner, Verdict
 
 OVERTAKEN_MAX = 3
 """So often in a row somebody else may be faster, or the table too old when the proof is made, before this gives up."""
+REBUILT_S = 60
+"""If the state took longer to make, layer 1 is read once more: its tables last for minutes only."""
 
 
 class Stage(StrEnum):
@@ -86,8 +88,12 @@ class Answering:
     """Where a proof is required when challenged: prove the own batches all the same, which ends their wait."""
     tell: Callable[[str], None] = lambda what: None
     _history: History | None = None
+    _settled: bool = False
+    """Whether proposals became final, or went, since it was read."""
     _walked: tuple[CommittedState, bytes] | None = None
     """The state after the newest proposal that was examined, and its header hash."""
+    _final_walked: tuple[CommittedState, bytes] | None = None
+    """Likewise, after the newest final batch."""
     _answered: int = 0
     _overtaken: int = 0
 
@@ -131,8 +137,11 @@ class Answering:
         else:
             yield self._answer_step(now, entries)
 
-    def _answer_step(self, now: int, entries: str) -> Step:
-        tip = self._tip()
+    def _answer_step(self, began: int, entries: str) -> Step:
+        tip, now = self._tip(), self.client.rpc.time_s()
+        if now > began + REBUILT_S:
+            self._forget()
+            tip = self._tip()
         priced = self._table(tip, now)
         if isinstance(priced, BatchTable):
             what = f"answer {entries} in batch {tip.state.batch_number + 1}, on the table of epoch {priced.epoch.epoch}"
@@ -168,6 +177,8 @@ class Answering:
         data = Data.CALLDATA if deployment.config.data is Data.COMMITTEE else deployment.config.data  # members certify the sequencer's batches only
         facts = ChainFacts(deployment.chain_id, deployment.rollup_number, deployment.vk_id, tip.header_hash, int(sender.address, 16), data)
         waiting = queue_commands(self._past().queue[tip.state.queue_pointer :])
+        if not waiting:
+            return self._nothing_waits()
         made = answer_batch(tip.state, waiting, priced, self.preset, self.client.domain(), tip.last_sequence, facts)
         try:
             self._post(sender, tip, made)
@@ -193,6 +204,14 @@ class Answering:
         found = self.client.rpc.balance_wei(sender.address)
         if found < bond:
             raise AnswerError(f"{sender.address}: {found} wei, expected at least the proposer's bond of {bond} wei, and gas")
+
+    def _nothing_waits(self) -> str:
+        """Somebody has answered it all between two questions to layer 1; or its node counts entries that it does not show."""
+        self._forget()
+        self._overtaken += 1
+        if self._overtaken >= OVERTAKEN_MAX:
+            raise AnswerError(f"queue: {self.client.queue_length()} entries by the contract, {len(self._past().queue)} in the logs of the layer-1 node")
+        return "the queue has been answered meanwhile"
 
     def _lost(self, tip: _Tip, error: Reverted | TransactionFailed) -> str:
         """Layer 1 has gone on meanwhile: the next step looks again. The error itself: layer 1 has not, or too often."""
@@ -227,12 +246,18 @@ class Answering:
     # ---- until it is final, where a proof is required when challenged
 
     def _final(self, history: History) -> CommittedState:
-        return final_state(history, self.client.deployment, self.preset, self.params)
+        known, header = self._final_walked or (None, b"")
+        if known is not None and not (known.batch_number <= len(history.final) and self._stands(history, known.batch_number, header)):
+            known = None
+        state = final_state(history, self.client.deployment, self.preset, self.params, known)
+        if state.batch_number:
+            self._final_walked = (state, history.batches[state.batch_number - 1].header_hash)
+        return state
 
     def _judged(self, history: History, last: int) -> CommittedState:
         """The state after every proposal up to `last`, or further. AnswerError: one of them is no batch that holds, and a batch behind it goes with it."""
         state, header = self._walked or (None, b"")
-        if state is None or not self._stands(history, state.batch_number, header):
+        if state is None or state.batch_number < len(history.final) or not self._stands(history, state.batch_number, header):
             state = self._final(history)
         for posted in history.batches[state.batch_number : last]:
             self.tell(f"examining batch {posted.batch_number}")
@@ -244,39 +269,55 @@ class Answering:
         return state
 
     def _stands(self, history: History, number: int, header: bytes) -> bool:
-        return len(history.final) <= number <= len(history.batches) and history.batches[number - 1].header_hash == header
+        return number <= len(history.batches) and history.batches[number - 1].header_hash == header
 
     def _examined(self, history: History, state: CommittedState, posted: BatchProposed) -> Examined:
         examiner = Examiner(self.client.deployment, self.preset, self.params, DEFAULT_PARAMETERS)
         return examiner.examine(state, posted, queue_commands(history.queue), history.epochs)
 
     def _finality(self, now: int, sender: Sender | None) -> Iterator[Step]:
-        """What makes the oldest proposals final; before that, with `prove`, the own ones."""
+        """What makes the oldest proposals final, and keeps the own ones' bonds."""
         client = self.client
         if not client.deployment.config.optimistic or client.proposed_batch() == client.final_batch():
             return
-        if self.prove and sender is not None:
-            for number in range(client.final_batch() + 1, client.proposed_batch() + 1):
-                stake = client.stake(number)
-                if stake.proposer == sender.address and not stake.proven:
-                    yield Step(Stage.FINALITY, f"prove batch {number}", None, partial(self._prove, number=number))
-        yield self._settling(Stage.FINALITY).step(now)
+        settling = self._settling(Stage.FINALITY)
+        if sender is not None and not settling.may_finalise(now):
+            yield from self._proving(now, sender)
+        yield settling.step(now)
+
+    def _proving(self, now: int, sender: Sender) -> Iterator[Step]:
+        """Own proposals that are challenged, whose bonds are lost without a proof; with `prove` all of them."""
+        client = self.client
+        if not self.prove and not client.open_challenges():
+            return
+        for number in range(client.final_batch() + 1, client.proposed_batch() + 1):
+            stake = client.stake(number)
+            if stake.challenged and now > stake.due_s and stake.proposer != sender.address:
+                return  # goes, and what follows it: with its bonds
+            if stake.proposer == sender.address and not stake.proven and (self.prove or stake.challenged):
+                why = f", which is challenged: the answer is due {utc(stake.due_s)}" if stake.challenged else ""
+                yield Step(Stage.FINALITY, f"prove batch {number}{why}", None, partial(self._prove, number=number))
 
     def _settling(self, stage: Stage) -> Settling:
-        return Settling(self.client, stage, self._standing_batch, self._forget)
+        return Settling(self.client, stage, self._standing_batch, self._note_settled)
 
     def _standing_batch(self, number: int) -> BatchProposed:
         """A proposal to finalise, once it was examined with those before it: a false one is not made final here."""
-        self._judged(self._past(), number)
-        return self._past().batches[number - 1]
+        history = self._history or self._past()  # thousands may be finalised in a row: what was read before that still has them
+        self._judged(history, number)
+        return history.batches[number - 1]
 
     def _prove(self, sender: Sender, number: int) -> str:
         """A proof of the own batch, from what layer 1 has of it."""
         history = self._past()
         state, posted, queue = self._final(history), history.batches[number - 1], queue_commands(history.queue)
         examiner = Examiner(self.client.deployment, self.preset, self.params, DEFAULT_PARAMETERS)
+        state = state.copy()
         for before in history.batches[state.batch_number : number - 1]:
-            examiner.advance(state, before, queue)
+            try:
+                examiner.advance(state, before, queue)
+            except (LedgerError, ValueError) as error:
+                raise AnswerError(f"batch {number} cannot be proved, batch {before.batch_number} before it: {error}") from error
         witness = examiner.examine(state, posted, queue, history.epochs).witness
         if witness is None:
             raise AnswerError(f"batch {number}: its data do not give a witness, expected those of a batch that this command made")
@@ -310,10 +351,13 @@ class Answering:
         """Layer 1 has gone on."""
         self._history = None
 
+    def _note_settled(self) -> None:
+        self._settled = True
+
     def _past(self) -> History:
-        if self._history is None:
+        if self._history is None or self._settled:
             self.tell("reading layer 1")
-            self._history = self.history()
+            self._history, self._settled = self.history(), False
         return self._history
 
 

@@ -55,7 +55,10 @@ class DevChain:
         self._anvil.start()
         if self._state.exists():
             try:
+                begun = self.time_s()
                 self._anvil.rpc.call("anvil_loadState", [self._state.read_text()])
+                if self.time_s() >= begun:  # anvil's clock would go on from where it was started, and with the next block back
+                    self.rpc.call("evm_setNextBlockTimestamp", [self.time_s() + 1])
             except (RpcError, OSError) as error:
                 self._anvil.stop()
                 raise ChainMismatch(f"layer 1: its kept state {self._state} cannot be loaded: {error}. Put it back from a copy") from error

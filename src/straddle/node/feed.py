@@ -111,7 +111,7 @@ class OracleReplay:
     def _inputs(self, exchange: Exchange, instruments: Sequence[Instrument], past: Sequence[RiskInputs], time_ms: int) -> RiskInputs:
         path, parameters = self.market.path, self.market.parameters
         previous = past[-1] if past else None
-        epoch = exchange.table.epoch + 1 if exchange.table else 1
+        epoch = 1 + max(exchange.table.epoch if exchange.table else 0, previous.epoch if previous else 0)
         mark = None
         perpetual = next((instrument for instrument in instruments if instrument.kind is Kind.PERPETUAL), None)
         if perpetual is not None and previous is not None:

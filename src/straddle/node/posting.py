@@ -22,6 +22,7 @@ PASSING_ERRORS = (*LAYER1_ERRORS, ProverError, ProverOutputError, QuorumAway)
 """What a later try may overcome."""
 LOOK_S = 0.25
 RETRY_MAX_S = 30.0
+RECORDS_AT_ONCE = 1000
 
 
 class ProverPool:
@@ -58,7 +59,10 @@ class Posting:
         self._keep_chain = keep_chain
         self._closed: queue.SimpleQueue[ClosedBatch] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._statuses: dict[int, Status] = {}
+        self._open: dict[int, Status] = {}
+        """Of the batches that are not final: the others are as many as the exchange is old."""
+        self._newest = self._count = 0
+        """Number of the newest batch, and how many there are."""
         self._moved = False
         self._poster: Poster | None = None
         self._thread: threading.Thread | None = None
@@ -67,13 +71,17 @@ class Posting:
 
     def report(self, record: BatchRecord) -> None:
         """The poster's report."""
-        self._statuses[record.number] = record.status
+        self._note(record)
         self._moved = self._moved or record.status in (Status.PROPOSED, Status.VERIFIED)
         self._on_record(record)
 
     def open(self, poster: Poster) -> None:
         """The poster, with the batches of earlier runs."""
-        self._poster, self._statuses = poster, {record.number: record.status for record in poster.records()}
+        self._poster, self._newest, self._count = poster, 0, 0
+        self._open.clear()
+        while records := poster.records(self._newest + 1, RECORDS_AT_ONCE):
+            for record in records:
+                self._note(record)
 
     def add(self, closed: ClosedBatch) -> None:
         """The next closed batch, from the writer's thread. Before `start` it goes to the poster at once: a replay may bring more than memory holds."""
@@ -84,7 +92,8 @@ class Posting:
 
     def count(self, *statuses: Status) -> int:
         """Batches that are so far."""
-        return sum(status in statuses for status in list(self._statuses.values()))
+        open_ = list(self._open.values())
+        return sum(status in statuses for status in open_) + (self._count - len(open_) if Status.VERIFIED in statuses else 0)
 
     @property
     def verified(self) -> int:
@@ -93,8 +102,16 @@ class Posting:
 
     def reached(self, status: Status) -> int:
         """Newest batch up to which all are so far or further."""
-        open_ = [number for number, found in list(self._statuses.items()) if found.place < status.place]
-        return min(open_) - 1 if open_ else max(self._statuses, default=0)
+        open_ = [number for number, found in list(self._open.items()) if found.place < status.place]
+        return min(open_) - 1 if open_ else self._newest
+
+    def _note(self, record: BatchRecord) -> None:
+        if record.status is Status.VERIFIED:
+            self._open.pop(record.number, None)
+        else:
+            self._open[record.number] = record.status
+        if record.number > self._newest:
+            self._newest, self._count = record.number, self._count + 1
 
     def start(self) -> None:
         """Begin, after `open`."""

@@ -51,15 +51,32 @@ class Settling:
         if not self.client.deployment.config.optimistic:
             due = proposed_s + self.client.clock("PROVING_WINDOW_S")
             return Step(self.stage, f"void proposals {first} to {last}, unless they are proved before", due, self._void(first) if now_s > due else None)
-        oldest = self.client.stake(first)
-        challenged = {number: self.client.stake(number) for number in range(first, last + 1)} if self.client.open_challenges() else {}
-        overdue = next((number for number, stake in challenged.items() if stake.challenged and now_s > stake.due_s), None)
-        if overdue is not None:
+        if self.may_finalise(now_s):
+            return Step(self.stage, f"finalise batch {first}", now_s, self._finalise(first))
+        overdue = self._overdue(range(first, last + 1), now_s)
+        if overdue:
             return Step(self.stage, f"void proposals {overdue} to {last}: the answer to a challenge is overdue", now_s, self._void(overdue))
+        oldest = self.client.stake(first)
         if oldest.challenged:
             return Step(self.stage, f"void proposals {first} to {last}, unless batch {first} is proved before", oldest.due_s)
-        due = now_s if oldest.proven else proposed_s + self.client.clock("CHALLENGE_WINDOW_S")
-        return Step(self.stage, f"finalise batch {first}", due, self._finalise(first) if oldest.proven or now_s > due else None)
+        return Step(self.stage, f"finalise batch {first}", proposed_s + self.client.clock("CHALLENGE_WINDOW_S"))
+
+    def may_finalise(self, now_s: int) -> bool:
+        """Whether the oldest proposal can become final without a proof of its own. There must be proposals."""
+        first = self.client.final_batch() + 1
+        stake = self.client.stake(first)
+        return stake.proven or (not stake.challenged and now_s > self.client.batch(first).proposed_at_s + self.client.clock("CHALLENGE_WINDOW_S"))
+
+    def _overdue(self, numbers: range, now_s: int) -> int:
+        """The oldest with an overdue challenge, or 0. A window holds thousands: they are asked for only while there are challenges to be found."""
+        left, overdue = self.client.open_challenges(), 0
+        for number in reversed(numbers):
+            if not left:
+                break
+            stake = self.client.stake(number)
+            left -= stake.challenged
+            overdue = number if stake.challenged and now_s > stake.due_s else overdue
+        return overdue
 
     def _void(self, first: int) -> Callable[[Sender], str]:
         def act(sender: Sender) -> str:

@@ -15,7 +15,7 @@ from straddle.commitments.ledger import CommittedState, LedgerError
 from straddle.commitments.listings import Listings
 from straddle.commitments.params import params_hash
 from straddle.commitments.preset import Preset
-from straddle.commitments.state_copy import StateCopyError, load_state
+from straddle.commitments.state_copy import StateCopyError, inflated_bytes, load_state
 from straddle.core.instruments import Settlement
 from straddle.core.params import Params
 from straddle.core.risk_table import RiskTable
@@ -43,10 +43,14 @@ def terms_of(deployment: Deployment, parameters: RiskParameters = DEFAULT_PARAME
     return preset, params
 
 
-def final_state(history: History, deployment: Deployment, preset: Preset, params: Params) -> CommittedState:
-    """The state after the newest final batch. RecoveryError: a body is missing, or the data contradict themselves."""
+def final_state(history: History, deployment: Deployment, preset: Preset, params: Params, known: CommittedState | None = None) -> CommittedState:
+    """The state after the newest final batch. `known`, that after an earlier one, saves going through all of them again; it stays as it is.
+
+    RecoveryError: a body is missing, or the data contradict themselves.
+    """
     queue = queue_commands(history.queue)
-    state = _start(history, deployment, params)
+    whole = known is not None and all(posted.body is not None for posted in history.batches[known.batch_number : len(history.final)])
+    state = known.copy() if known is not None and whole else _start(history, deployment, params)
     for posted, final in list(zip(history.batches, history.final, strict=False))[state.batch_number :]:
         assert posted.body is not None
         where = f"batch {posted.batch_number}"
@@ -67,7 +71,7 @@ def _start(history: History, deployment: Deployment, params: Params) -> Committe
     if not missing:
         return CommittedState.genesis(params, int(deployment.config.operator, 16))
     for final in reversed(history.final[missing[-1] - 1 :]):
-        for copy in history.snapshots.get(final.state_root, []):  # anybody may have posted anything
+        for copy in sorted(history.snapshots.get(final.state_root, []), key=inflated_bytes):  # anybody may have posted anything
             with suppress(StateCopyError):
                 state = load_state(copy, params)
                 if state.root == final.state_root and state.batch_number == final.batch_number:

@@ -1,6 +1,7 @@
 """A running exchange in one folder: started, caught up with its journal, held against layer 1, and only then open for orders.
 
 deployment.json  keys.json  journal.sqlite  poster.sqlite  snapshots/  layer1.state (of a chain of its own)  blobs/ (where data lie in blobs)
+resumed-N/ (journal, poster's file and snapshots since the N-th resumption)
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, 
 from straddle.node.feed import OracleReplay, RecordedMarket
 from straddle.node.keys import NodeKeys, warn_of_readers
 from straddle.node.layer1 import PosterChain
-from straddle.node.market import exchange_params, genesis
+from straddle.node.market import exchange_params
 from straddle.node.members import DevCommittee, MembersCertifier, connect
 from straddle.node.network import Display, shown
 from straddle.node.operator import MarketClock, Operator
 from straddle.node.policy import circuit_keys, placing_of, settling_of
 from straddle.node.posting import Posting, ProverPool
+from straddle.node.resuming import BLOBS, JOURNAL, POSTER, SNAPSHOTS, Loss, Resuming, Terms, log_folder, past_of
 from straddle.node.settings import Settings
 from straddle.node.terms import MEMBERS
 from straddle.node.upkeep import OperatorError
@@ -66,7 +68,9 @@ class NodeFailed(RuntimeError):
 class Node:
     """Everything that runs, as a context manager: inside it orders are taken. `failed` is set when it must end."""
 
-    def __init__(self, settings: Settings, folder: Path, display: Display) -> None:
+    def __init__(self, settings: Settings, folder: Path, display: Display, resume: Callable[[Loss], bool] | None = None) -> None:
+        """`resume`: begin a new log after the newest final batch of layer 1, if there is no other way on; asked whether that may cost what it does."""
+        self._resume = resume
         self.settings, self.folder, self.display = settings, folder, display
         self.hub = Hub()
         self.tape = Tape(self.hub)
@@ -134,77 +138,86 @@ class Node:
         self.identity = LogIdentity(self.deployment.chain_id, self.deployment.rollup_number)
         secrets = tuple(bytes(wallet.key) for wallet in keys.oracles[: settings.epochs.threshold])
         self.oracle = OracleReplay(self.market, self.identity, secrets)
-        display.stage("journal", str(self.folder))
+        params, domain = exchange_params(settings.circuit, self.market.parameters), messages.domain(self.identity.chain_id, self.identity.rollup)
+        self.terms = Terms(settings.circuit, params, domain, int(keys.operator.address, 16))
+        if self._resume is not None:
+            self._begin_anew(keys, self._resume)
+        display.stage("journal", str(log_folder(self.folder)))
         self._catch_up(keys, enter(ProverPool(prover, circuit_name(settings.preset, terms.data), settings.prover.workers)))
         self._check_committed()
         self._start()
 
+    def _begin_anew(self, keys: NodeKeys, agreed: Callable[[Loss], bool]) -> None:
+        self.display.stage("resuming", "the state that layer 1 has")
+        past = past_of(self.chain.rpc, self.deployment, self.folder, self.committee)
+        resuming = Resuming(self.folder, self.client, self.identity, self.terms, keys.sequencer, past, self.settings.layer1.confirmations, self.notice)
+        self.notice(f"a new log begins in {resuming.resume(agreed)}")
+
     def _catch_up(self, keys: NodeKeys, provers: ProverPool) -> None:
         """Journal, snapshot, poster, sequencer: the state that was acknowledged."""
-        self.journal = Journal(self.folder / "journal.sqlite", self.identity)
+        log = log_folder(self.folder)
+        self.journal = Journal(log / JOURNAL, self.identity)
         self._stack.callback(self.journal.close)
-        self.snapshots = SnapshotStore(self.folder / "snapshots", self.identity)
+        self.snapshots = SnapshotStore(log / SNAPSHOTS, self.identity)
         begun = time.perf_counter()
         self.posting = Posting(self._fail, self._batch_moved, self.chain.keep)
-        file, final = BatchFile(self.folder / "poster.sqlite", self.posting.report), self.client.final_batch()
+        file, final = BatchFile(log / POSTER, self.posting.report), self.client.final_batch()
         self._stack.callback(file.close)
         restored = self.snapshots.restore(self.journal, file.reach(final), self._warn)
+        start = restored or self.terms.beginning(self.journal)
         try:
-            self.poster = self._poster(keys, provers, file, restored)
+            self.poster = self._poster(keys, provers, file, start)
         except PosterError as error:
             if restored is None:
                 raise
             self._warn(f"{error}; the whole journal is replayed instead of the part after the snapshot")
-            restored = None
-            self.poster = self._poster(keys, provers, file, None)
+            restored, start = None, self.terms.beginning(self.journal)
+            self.poster = self._poster(keys, provers, file, start)
         self._stack.callback(self.poster.close)
         self.posting.open(self.poster)
-        if restored is None:
-            params, domain = exchange_params(self.settings.circuit, self.market.parameters), messages.domain(self.identity.chain_id, self.identity.rollup)
-            exchange, committed = genesis(self.settings.circuit, params, domain, int(keys.operator.address, 16))
-            restored = Restored(exchange, committed, self.journal.genesis)
-        exchange = restored.exchange
+        exchange = start.exchange
         self.answered = [*self.poster.answered(final), *exchange.open_batch.queue]
+        self.pending_withdrawals = self.poster.leaving(final)
         self.sequencer = Sequencer(
             exchange,
-            restored.committed,
+            start.committed,
             self.journal,
             keys.sequencer,
             clock_ms=lambda: exchange.table.time_ms if exchange.table else self.market.path.start_ms,
             inclusion_ms=INCLUSION_MS,
             on_batch=self._batch_closed,
             on_logged=self._logged,
-            start=restored.position,
+            start=start.position,
         )
-        replayed = self.journal.sequence - restored.position.sequence
-        self._snapshot_batches = restored.position.batches
-        self.started_from = f"snapshot at entry {restored.position.sequence}" if restored.position.sequence else "genesis"
+        replayed, origin = self.journal.sequence - start.position.sequence, self.journal.origin
+        self._snapshot_batches = start.position.batches
+        self.started_from = f"snapshot at entry {start.position.sequence}" if restored else f"batch {origin.batch_number} of layer 1" if origin else "genesis"
         if self.journal.sequence:
             self.display.progress(f"{replayed} entries replayed from {self.started_from} in {time.perf_counter() - begun:.1f} s")
         else:
             self.display.progress("empty: a new exchange")
 
-    def _poster(self, keys: NodeKeys, provers: ProverPool, file: BatchFile, restored: Restored | None) -> Poster:
-        deployment, params = self.deployment, exchange_params(self.settings.circuit, self.market.parameters)
+    def _poster(self, keys: NodeKeys, provers: ProverPool, file: BatchFile, start: Restored) -> Poster:
+        deployment, params = self.deployment, self.terms.params
         facts = Facts(
             params=params,
             preset=self.settings.circuit,
-            domain=messages.domain(self.identity.chain_id, self.identity.rollup),
+            domain=self.terms.domain,
             chain_id=deployment.chain_id,
             rollup=deployment.rollup_number,
             vk_id=deployment.vk_id,
             genesis_root=deployment.config.genesis_root,
             beneficiary=int(keys.sequencer.address, 16),
         )
-        archive = BlobArchive(self.folder / "blobs") if deployment.config.data is Data.BLOB else None
+        archive = BlobArchive(self.folder / BLOBS) if deployment.config.data is Data.BLOB else None
         chain = PosterChain(self.client, Sender(self.chain.rpc, bytes(keys.sequencer.key)), self.chain.reach, archive)
         config = self.settings
         certifier = MembersCertifier(deployment, self.committee, keys.sequencer) if self.committee else None
         placing = placing_of(deployment, file, chain, params, config.circuit, certifier, patience_s=config.committee.patience_seconds)
         settling = settling_of(deployment, file, chain, early=lambda number: config.rollup.prove == "early")
         self._awaited = settling.awaited
-        after, workers = restored.position.batches if restored else 0, config.prover.workers
-        return Poster(file, facts, chain, provers, placing=placing, settling=settling, workers=workers, after_batch=after)
+        workers = config.prover.workers
+        return Poster(file, facts, chain, provers, placing=placing, settling=settling, workers=workers, after_batch=start.position.batches)
 
     def _check_committed(self) -> None:
         """The replayed state is what layer 1 has proved, or follows from it. Before anybody may send an order."""
@@ -214,6 +227,8 @@ class Node:
         if self.sequencer.state_root != (self.journal.batch_root(self.journal.batches) if self.journal.batches else genesis_root):
             raise ChainMismatch(f"state root {self.sequencer.state_root:#x} after the replay is not the journal's")
         market_ms = max(self.market.path.start_ms, exchange.table.time_ms if exchange.table else 0, exchange.time_ms)
+        if self.journal.sequence or self.journal.origin:  # layer 1's clock may have gone on while the exchange was away
+            market_ms = max(market_ms, min(1000 * self.chain.time_s(), self.market.path.end_ms))
         self.chain.check_clock(market_ms)
         self.clock = MarketClock(market_ms, self.settings.market.speed)
 

@@ -125,6 +125,7 @@ def node_status(node: Node) -> dict[str, Any]:
         "vk_id": "0x" + node.deployment.vk_id.hex(),
         "layer1_url": node.chain.rpc.url,
         "started_from": node.started_from,
+        "resumed_from": resumed_from(node),
         "sequence": exchange.next_sequence - 1,
         "state_root": f"{node.sequencer.state_root:#066x}",
         "market_state": exchange.market_state.value,
@@ -157,6 +158,12 @@ def node_status(node: Node) -> dict[str, Any]:
         "snapshot_seconds": round(node.snapshot_seconds, 4),
         "problems": problems,
     }
+
+
+def resumed_from(node: Node) -> dict[str, Any] | None:
+    """The batch of layer 1 after which the log begins and the log's last number then; None when it begins at genesis."""
+    origin = node.journal.origin
+    return None if origin is None else {"batch": origin.batch_number, "sequence": origin.last_sequence, "log": node.journal.path.parent.name}
 
 
 def settlement_status(node: Node) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from straddle.core.market_state import MarketState
 from straddle.core.rejections import Rejection
 from straddle.core.upkeep import to_deleverage, to_deliver, to_liquidate, to_retire
 from straddle.node.feed import MARKS_KEPT, OracleReplay
+from straddle.risk.inputs import decode_inputs
 from straddle.risk.settlement import settlement_value
 from straddle.sequencer.batch_file import SignedEpoch
 from straddle.sequencer.sequencer import Sequencer
@@ -70,9 +71,11 @@ class Upkeep:
     # ---- words of the listings chain, at most as many at a time as a batch absorbs
 
     def _settlements(self, time_ms: int) -> Iterator[InternalSettle]:
-        exchange, path, parameters = self.sequencer.exchange, self.oracle.market.path, self.oracle.market.parameters
+        exchange, market = self.sequencer.exchange, self.oracle.market
         expired = [instrument for instrument in exchange.instruments.values() if instrument.expiry_ms <= time_ms and instrument.id not in exchange.settlements]
-        prices = {expiry: path.settlement_ticks(expiry, parameters) for expiry in {instrument.expiry_ms for instrument in expired}}
+        past = self._past() if expired else []
+        prices = dict(decode_inputs(past[-1].inputs).settlements) if past else {}  # a price that oracles have published stays
+        prices = {expiry: prices.get(expiry) or market.path.settlement_ticks(expiry, market.parameters) for expiry in {item.expiry_ms for item in expired}}
         words = [Settlement(instrument.id, instrument.underlying, settlement_value(instrument, prices[instrument.expiry_ms])) for instrument in expired]
         for expiry in sorted(prices):
             count = sum(instrument.expiry_ms == expiry for instrument in expired)
@@ -101,12 +104,13 @@ class Upkeep:
 
     def _epoch(self, time_ms: int) -> None:
         """A new table. The poster keeps it first: a batch on a table that it does not know could never be posted."""
-        exchange = self.sequencer.exchange
-        last = exchange.table.epoch if exchange.table else 0
-        past = self.epochs.epochs(last - MARKS_KEPT, last)
-        table, signed = self.oracle.next_epoch(exchange, self.sequencer.committed, past, time_ms)
+        table, signed = self.oracle.next_epoch(self.sequencer.exchange, self.sequencer.committed, self._past(), time_ms)
         self.epochs.add_epoch(signed)
         self._must(InternalEpoch(table))
+
+    def _past(self) -> list[SignedEpoch]:
+        last = self.sequencer.epoch
+        return self.epochs.epochs(last - MARKS_KEPT, last)
 
     def _auctions(self) -> None:
         """Each auction one step on. A refusal means that nothing is due, or that nobody can take the account now: the next epoch tries again."""

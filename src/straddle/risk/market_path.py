@@ -158,7 +158,7 @@ class MarketPath:
 
         `previous` are the epoch's before, which funding and margin scaling follow (None: no funding yet, and the path's own last hours). The
         perpetual's mark is the index unless given (`funding.perpetual_mark`). `activity` is `concentration.market_activity`. An expiry that has passed
-        gets its settlement price.
+        gets its settlement price, the published one if there is one.
 
         Raises:
             PathError: as above; an option or future whose expiry was not recorded.
@@ -169,6 +169,7 @@ class MarketPath:
             hours, scale = next_scaling(previous, time_ms, index, parameters)
         else:
             hours, scale = first_scaling(self.hours(time_ms, parameters.realised_hours + 1), index, parameters)
+        settled = dict(previous.settlements) if previous is not None else {}
         expiries = sorted({instrument.expiry_ms for instrument in instruments if instrument.kind is not Kind.PERPETUAL})
         forwards = {expiry: self.forward_ticks(expiry, time_ms) for expiry in expiries if expiry > time_ms}
         alive = [instrument for instrument in instruments if not instrument.linear and instrument.expiry_ms > time_ms]
@@ -185,6 +186,6 @@ class MarketPath:
             scale_ppm=scale,
             hours=hours,
             windows=tuple((expiry, *fixed) for expiry, fixed in averages.items()),
-            settlements=tuple((expiry, self.settlement_ticks(expiry, parameters)) for expiry in expiries if expiry <= time_ms),
+            settlements=tuple((expiry, settled.get(expiry) or self.settlement_ticks(expiry, parameters)) for expiry in expiries if expiry <= time_ms),
             activity=activity,
         )

@@ -99,6 +99,7 @@ CREATE TABLE IF NOT EXISTS witnesses (number INTEGER PRIMARY KEY, effects BLOB N
 CREATE TABLE IF NOT EXISTS stored (number INTEGER PRIMARY KEY, batch TEXT NOT NULL);
 """
 _WORD_BYTES = 32
+_FROM_JOURNAL = "Restart the node from its journal without snapshots"
 
 
 class BatchFile:
@@ -208,8 +209,12 @@ class BatchFile:
         self._db.execute("INSERT OR REPLACE INTO witnesses VALUES (?, ?, ?)", (number, words, text))
 
     def witness(self, number: int) -> Witness:
-        """What a batch is posted and proved from. PosterError when it is not kept."""
-        return Witness.from_json(zlib.decompress(self._witnesses("witness", number)).decode())
+        """What a batch is posted and proved from. PosterError when it is not kept, or torn."""
+        kept = self._witnesses("witness", number)
+        try:
+            return Witness.from_json(zlib.decompress(kept).decode())
+        except (zlib.error, ValueError) as error:
+            raise PosterError(f"batch {number}: its witness cannot be read: {error}. {_FROM_JOURNAL}") from error
 
     def effects(self, number: int) -> list[int]:
         """The words of a batch's effects. PosterError when its witness is not kept."""
@@ -235,7 +240,7 @@ class BatchFile:
     def _witnesses(self, column: str, number: int) -> bytes:
         row = self._db.execute(f"SELECT {column} FROM witnesses WHERE number = ?", (number,)).fetchone()
         if row is None:
-            raise PosterError(f"batch {number}: its witness is not in the poster's file. Restart the node from its journal without snapshots")
+            raise PosterError(f"batch {number}: its witness is not in the poster's file. {_FROM_JOURNAL}")
         return bytes(row[0])
 
     def save_epoch(self, epoch: SignedEpoch) -> None:
@@ -247,6 +252,18 @@ class BatchFile:
         """Signed epochs after one, up to another, in order."""
         select = "SELECT signed FROM epochs WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
         return [_epoch(json.loads(row[0])) for row in self._db.execute(select, (after, last)).fetchall()]
+
+    def fill(self, records: Sequence[BatchRecord], epochs: Sequence[SignedEpoch], stored: Sequence[StoredBatch]) -> None:
+        """What a new file begins with: all or nothing, and nobody is told."""
+        with self._updating:
+            self._db.execute("BEGIN")
+            for record in records:
+                self._write(record)
+            for epoch in epochs:
+                self.save_epoch(epoch)
+            for batch in stored:
+                self.store(batch)
+            self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""

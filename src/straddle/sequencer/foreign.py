@@ -1,5 +1,5 @@
-"""Batches on layer 1 that are not this node's. Once the queue is unanswered for 7 days anyone may post one (docs/protocol/policies.md), and a node cannot go on
-from it: its journal leads elsewhere."""
+"""Batches on layer 1 that are not this node's. Once the queue is unanswered for 7 days anyone may post one (docs/protocol/policies.md), and the node's log
+leads elsewhere: it can only begin anew after such a batch (straddle.node.resuming)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from straddle.sequencer.batch_file import PosterError
 
 REMEDY = (
     "Somebody else posted it, as anyone may when the queue is unanswered for 7 days, or this folder has lost the end of its journal. Nothing was changed or "
-    'posted, and the folder keeps everything: docs/guides/run-an-exchange.md, "When others have answered the queue", says what can be done'
+    'posted, and the folder keeps everything: docs/guides/run-an-exchange.md, "When others have answered the queue", says what can be done: '
+    "`straddle up --resume-from-layer1` goes on after the newest final batch"
 )
 
 
@@ -29,3 +30,8 @@ def other_batch(number: int, header_hash: bytes, own: bytes) -> ForeignBatch:
 def other_state(number: int, header_hash: bytes, root: int, own: int) -> ForeignBatch:
     """A batch that leads to another state than the journal's of that number."""
     return ForeignBatch(f"batch {number}: layer 1 has header {header_hash.hex()} with state root {root:#x}, expected the journal's {own:#x}. {REMEDY}")
+
+
+def beginning_gone(number: int, newest: int) -> ForeignBatch:
+    """Layer 1 went back behind the batch after which the log begins."""
+    return ForeignBatch(f"batch {number}: the log begins after it, but layer 1's newest batch is {newest}: it went back. {REMEDY}")

@@ -3,6 +3,8 @@
 An append returns only when its entries are on disk (write-ahead log, synchronous FULL), many entries for one sync. What is read back is checked
 against the chain, so that a missing, torn or altered entry stops the node with its number instead of giving another history. An end that is missing
 altogether leaves a chain that holds; therefore a second file of one line, `<journal>.head`, says after each append how far it went.
+
+A log begins at genesis, or after a batch of layer 1 (`origin`), whose state it then holds: entries and batches are numbered on from there.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from straddle.primitives.hashing import keccak256, keccak256_many
+from straddle.sequencer.origin import LogOrigin
 from straddle.sequencer.receipts import LogIdentity, LogPlace
 
 SCHEMA_VERSION = 1
@@ -45,6 +48,20 @@ CREATE TRIGGER marks_keep_values BEFORE UPDATE ON marks BEGIN SELECT RAISE(ABORT
 CREATE TRIGGER marks_keep_entries BEFORE DELETE ON marks BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 """
 
+_ORIGIN_SCHEMA = """
+CREATE TABLE origin (
+    batch_number INTEGER NOT NULL,
+    last_sequence INTEGER NOT NULL,
+    header_hash BLOB NOT NULL,
+    ended_head BLOB NOT NULL,
+    state_root BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL,
+    state BLOB NOT NULL,
+    hash BLOB NOT NULL
+);
+"""
+"""Only in the journal of a log that does not begin at genesis."""
 
 _RESTORE = "Put back the whole folder from a copy, or start from layer 1 with an empty one; nothing here was changed"
 _MARK_TAG = b"straddle.mark".ljust(32, b"\0")
@@ -104,16 +121,17 @@ class JournalEntry(NamedTuple):
 class Journal:
     """The log of one rollup in one file. One process at a time may have it open."""
 
-    def __init__(self, path: Path, identity: LogIdentity) -> None:
-        """Open or create. JournalError: another process has it, another rollup's, not a journal, or its last entry is not what was written."""
+    def __init__(self, path: Path, identity: LogIdentity, origin: LogOrigin | None = None) -> None:
+        """Open or create; `origin` is for a new one, where it does not begin at genesis.
+
+        JournalError: another process has it, another rollup's, not a journal, or its last entry is not what was written.
+        """
         self.path = path
         self.identity = identity
-        self.sequence = 0
-        """Number of the last entry, 0 when there is none."""
-        self.head = identity.genesis_hash
-        """Hash of the last entry."""
-        self.batches = 0
-        """Number of the last batch that ended, 0 when none did."""
+        self.origin = origin
+        """Where the log begins; None: at genesis."""
+        self.sequence, self.head, self.batches = self.beginning.sequence, self.beginning.head, self.beginning.batches
+        """Number and hash of the last entry, number of the last batch that ended: those of the beginning when there is none."""
         self._head_path = path.with_name(path.name + ".head")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -159,9 +177,11 @@ class Journal:
         return entries
 
     @property
-    def genesis(self) -> LogPosition:
-        """The beginning."""
-        return LogPosition(0, self.identity.genesis_hash, 0)
+    def beginning(self) -> LogPosition:
+        """Before the first entry."""
+        if self.origin is None:
+            return LogPosition(0, self.identity.genesis_hash, 0)
+        return LogPosition(self.origin.last_sequence, self.origin.head(self.identity), self.origin.batch_number)
 
     @property
     def end(self) -> LogPosition:
@@ -170,7 +190,7 @@ class Journal:
 
     def items(self, start: LogPosition | None = None) -> Iterator[JournalEntry | BatchMark]:
         """Every entry and mark after `start` (the beginning) in order, each checked against the chain, and the end against the head."""
-        start = start or self.genesis
+        start = start or self.beginning
         sequence, head, batches = start.sequence, start.head, start.batches
         try:
             select = "SELECT batch_number, last_sequence, state_root, hash FROM marks WHERE batch_number > ? ORDER BY batch_number DESC"
@@ -193,17 +213,24 @@ class Journal:
             raise JournalError(f"journal {self.path}: {batches} batches end within the log, expected {self.batches}. {_RESTORE}")
 
     def batch_root(self, batch_number: int) -> int:
-        """State root after a batch, as its mark has it. KeyError when the batch has not ended."""
+        """State root after a batch, as its mark has it. KeyError when the batch has not ended, or before the log began."""
+        return self.mark(batch_number).state_root
+
+    def mark(self, batch_number: int) -> BatchMark:
+        """The end of a batch; that after which the log begins among them. KeyError when the batch has not ended, or before the log began."""
+        origin = self.origin
+        if origin is not None and batch_number == origin.batch_number:
+            return BatchMark(batch_number, origin.last_sequence, origin.state_root)
         row = self._db.execute("SELECT batch_number, last_sequence, state_root, hash FROM marks WHERE batch_number = ?", (batch_number,)).fetchone()
         if row is None:
-            raise KeyError(f"batch {batch_number}: the last one that ended is {self.batches}")
-        return self._checked_mark(row, batch_number, self.entry(row[1]).hash).state_root
+            raise KeyError(f"batch {batch_number}: the log begins after batch {self.beginning.batches}, and the last one that ended is {self.batches}")
+        return self._checked_mark(row, batch_number, self.entry(row[1]).hash)
 
     def entry(self, sequence: int) -> JournalEntry:
         """One entry, checked by itself. KeyError when there is none."""
         row = self._db.execute(f"SELECT {_ENTRY_COLUMNS} FROM log WHERE sequence = ?", (sequence,)).fetchone()
         if row is None:
-            raise KeyError(f"journal entry {sequence}: the log ends at {self.sequence}")
+            raise KeyError(f"journal entry {sequence}: the log begins after {self.beginning.sequence}, and ends at {self.sequence}")
         return self._checked(row, sequence, row[4])
 
     def close(self) -> None:
@@ -220,8 +247,9 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")  # takes the lock now: a second process fails here and not at its first append
             self._db.execute("COMMIT")
         self._check_identity()
+        self.origin = self._read_origin()
         self.sequence, self.head, self.batches = self._db.execute("SELECT sequence, hash, batches FROM head").fetchone()
-        last = self._db.execute("SELECT max(sequence) FROM log").fetchone()[0] or 0
+        last = self._db.execute("SELECT max(sequence) FROM log").fetchone()[0] or self.beginning.sequence
         if last != self.sequence:
             raise JournalError(f"journal {self.path}: ends at entry {last}, expected entry {self.sequence}: its tail is missing or was added to. {_RESTORE}")
         self._lengthen_log()
@@ -233,7 +261,7 @@ class Journal:
         them the log grows as it is written.
         """
         frames, page_bytes = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("wal_autocheckpoint", "page_size"))
-        with self.path.with_name(self.path.name + "-wal").open("ab", buffering=0) as file:
+        with Path(f"{self.path.resolve()}-wal").open("ab", buffering=0) as file:  # SQLite follows links, too
             length = file.tell()
             zeros = bytes(max(0, _WAL_HEADER_BYTES + frames * (_WAL_FRAME_HEADER_BYTES + page_bytes) - length))
             try:
@@ -248,8 +276,26 @@ class Journal:
     def _create(self) -> None:
         """All or nothing: a journal without its identity could not be opened again."""
         identity = f"INSERT INTO identity VALUES ({SCHEMA_VERSION}, '{self.identity.chain_id}', '{hex(self.identity.rollup)}');"
-        head = f"INSERT INTO head VALUES (1, 0, x'{self.head.hex()}', 0);"
-        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {identity} {head} COMMIT;")
+        head = f"INSERT INTO head VALUES (1, {self.sequence}, x'{self.head.hex()}', {self.batches});"
+        origin = self.origin
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {identity} {head} {_ORIGIN_SCHEMA if origin else ''}")
+        if origin is not None:
+            root = origin.state_root.to_bytes(32, "big")
+            hashes = (origin.header_hash, origin.ended_head, root)
+            row = (origin.batch_number, origin.last_sequence, *hashes, origin.epoch, origin.time_ms, origin.state, origin.hash)
+            self._db.execute("INSERT INTO origin VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._db.execute("COMMIT")
+
+    def _read_origin(self) -> LogOrigin | None:
+        if not self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'origin'").fetchone()[0]:
+            return None
+        row = self._db.execute("SELECT batch_number, last_sequence, header_hash, ended_head, state_root, epoch, time_ms, state, hash FROM origin").fetchone()
+        if row is not None and tuple(map(type, row)) == (int, int, bytes, bytes, bytes, int, int, bytes, bytes) and min(row[0], row[1], row[5], row[6]) >= 0:
+            number, last, header, ended, root, epoch, time_ms, state, written = row
+            origin = LogOrigin(number, last, header, ended, int.from_bytes(root, "big"), epoch, time_ms, state)
+            if origin.hash == written:
+                return origin
+        raise JournalError(f"journal {self.path}: the state that it begins with is not as written: torn or altered. {_RESTORE}")
 
     def _check_identity(self) -> None:
         row = self._db.execute("SELECT version, chain_id, rollup FROM identity").fetchone()
@@ -268,7 +314,7 @@ class Journal:
                     f"journal {self.path}: ends at entry {self.sequence} and batch {self.batches}, expected entry {sequence} and batch {batches}, which were "
                     f"acknowledged: its tail is missing. {_RESTORE}. To go on without what is lost, remove {self._head_path.name}"
                 )
-            if sequence and self.entry(sequence).hash != head:
+            if (self.entry(sequence).hash if sequence > self.beginning.sequence else self.beginning.head) != head:
                 raise JournalError(f"journal {self.path}: entry {sequence} is another one than was acknowledged. {_RESTORE}")
         file = self._head_path.open("r+b" if self._head_path.exists() else "w+b", buffering=0)
         file.write(_HEAD.pack(self.sequence, self.batches, self.head))

@@ -68,7 +68,9 @@ class KeptBatches:
         return range(self._kept[0].number if self._kept else self.newest + 1, self.newest + 1)
 
     def find(self, number: int) -> Kept:
-        """One of them."""
+        """One of them. PosterError: it is not kept any more, or not yet."""
+        if number not in self.numbers:
+            raise PosterError(f"batch {number}: not kept, expected one of {self.numbers.start} to {self.newest}")
         return self._kept[number - self.numbers.start]
 
     def after(self, number: int, count: int) -> list[Kept]:

@@ -144,6 +144,15 @@ class Poster:
         numbers = [number for number in self._kept.numbers if number > after]
         return [entry for number in numbers for entry in decode_effects(self._file.effects(number), self._facts.preset).queue]
 
+    def leaving(self, after: int) -> dict[int, int]:
+        """Micro-dollars that each kept batch after one takes out of the exchange: signed and forced withdrawals."""
+        found = {}
+        for number in self._kept.numbers:
+            if number > after:
+                effects = decode_effects(self._file.effects(number), self._facts.preset)
+                found[number] = sum(withdrawal.amount for withdrawal in effects.withdrawals) + sum(effects.paid)
+        return found
+
     def add_epoch(self, epoch: SignedEpoch) -> None:
         """A signed epoch that batches will use. Kept, so that a restart can still submit it."""
         self._file.save_epoch(epoch)

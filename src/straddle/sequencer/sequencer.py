@@ -78,7 +78,7 @@ class Sequencer:
         on_logged: Callable[[Sequence[Logged]], None] = lambda entries: None,
         start: LogPosition | None = None,
     ) -> None:
-        """`exchange` and `committed` are at `start` (genesis when None); the journal after it is replayed before the constructor returns.
+        """`exchange` and `committed` are at `start` (the log's beginning when None); the journal after it is replayed before the constructor returns.
 
         `clock_ms` gives the time from which a receipt's deadline is `inclusion_ms` away. `on_batch` is told of every closed batch and
         `on_logged` of the entries of each group, once they are on disk; the replayed ones too, in order.
@@ -93,7 +93,7 @@ class Sequencer:
         self._on_batch = on_batch
         self._on_logged = on_logged
         self._stopped: str | None = None
-        self._replay(start or journal.genesis)
+        self._replay(start or journal.beginning)
 
     @property
     def state_root(self) -> int:
@@ -104,6 +104,12 @@ class Sequencer:
     def sequence(self) -> int:
         """Number of the last entry in the log."""
         return self._journal.sequence
+
+    @property
+    def epoch(self) -> int:
+        """The newest risk epoch: that of the table in force, or the newest that layer 1 had where the log begins; 0 before the first."""
+        origin = self._journal.origin
+        return self.exchange.table.epoch if self.exchange.table else origin.epoch if origin else 0
 
     @property
     def position(self) -> LogPosition:

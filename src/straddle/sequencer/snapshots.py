@@ -105,7 +105,7 @@ class SnapshotStore:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         return path
 
     def restore(self, journal: Journal, batches_max: int, say: Callable[[str], None]) -> Restored | None:
@@ -148,7 +148,8 @@ class SnapshotStore:
             if getattr(header, name) != wanted:
                 raise SnapshotError(f"snapshot {path.name}: {name} {getattr(header, name)}, expected {wanted}")
         try:
-            on_log = journal.entry(header.sequence).hash.hex() == header.head if header.sequence else True
+            beginning = journal.beginning
+            on_log = (journal.entry(header.sequence).hash if header.sequence != beginning.sequence else beginning.head).hex() == header.head
             same_root = hex(journal.batch_root(header.batches)) == header.state_root if header.batches else True
         except KeyError as error:
             raise SnapshotError(f"snapshot {path.name}: {error.args[0]}") from error
@@ -230,7 +231,7 @@ def _load(path: Path, payload: bytes) -> tuple[Exchange, CommittedState]:
     raise SnapshotError(f"snapshot {path.name}: holds {type(exchange).__name__} and {type(committed).__name__}, expected an exchange and its commitments")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes a rename durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

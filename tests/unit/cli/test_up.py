@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
 
-from straddle.cli.main import app
+from straddle.cli.common import output
+from straddle.cli.display import TerminalDisplay
+from straddle.cli.main import _agreed, app
+from straddle.node.config import ConfigError
+from straddle.node.resuming import Loss
 from straddle.node.settings import Settings
 
 runner = CliRunner()
@@ -35,7 +40,8 @@ def settlement(**changes: Any) -> dict[str, Any]:
 def status(**changes: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "version": "1", "preset": "nano", "chain_id": 1, "rollup": "0x" + "ab" * 20, "vk_id": "0x" + "cd" * 32, "layer1_url": "http://127.0.0.1:1",
-        "started_from": "genesis", "sequence": 1234, "state_root": "0x1", "market_state": "open", "market_time_ms": 1_590_103_200_000, "epoch": 7,
+        "started_from": "genesis", "resumed_from": None,
+        "sequence": 1234, "state_root": "0x1", "market_state": "open", "market_time_ms": 1_590_103_200_000, "epoch": 7,
         "epoch_age_ms": 1500, "index_ticks": 908_700, "instruments": 3, "accounts": 4, "auctions": 1, "open_orders": 5,
         "batches": {"open": 9, "open_entries": 3, "closed": 8, "proposed": 8, "proved": 7, "verified": 6, "lag": 2, "lag_max": 8},
         "settlement": settlement(),
@@ -85,6 +91,7 @@ def test_the_configuration_is_printed_and_read_again(tmp_path: Path) -> None:
         (["--speed", "-1"], "market.speed: -1.0, expected a number from 0.01"),
         (["--l1", "localhost"], "layer1.url: 'localhost', expected an address"),
         (["--config", "nowhere.toml"], "configuration nowhere.toml: "),
+        (["--yes"], "--yes: expected with --resume-from-layer1 only"),
     ],
 )
 def test_a_setting_that_cannot_be_ends_with_its_name(arguments: list[str], message: str) -> None:
@@ -117,6 +124,36 @@ def test_a_status_is_a_table() -> None:
     with answering(json.dumps(status(index_ticks=None, epoch_age_ms=None, money={"cash": 0, "vault_row": None, "conservation_error": None})).encode()) as url:
         result = runner.invoke(app, ["status", "--url", url])
     assert result.exit_code == 0 and "no table yet" in result.output and "not read yet" in result.output
+
+
+def test_a_resumed_log_is_shown_with_the_batch_where_it_begins() -> None:
+    origin = {"batch": 7, "sequence": 1200, "log": "resumed-2"}
+    with answering(json.dumps(status(resumed_from=origin)).encode()) as url:
+        result = runner.invoke(app, ["status", "--url", url], env={"COLUMNS": "200"})
+    assert "entry 1,234; resumed after entry 1,200, at batch 7 of layer 1 (folder resumed-2)" in result.output
+
+
+@pytest.mark.parametrize(("yes", "terminal", "answer"), [(True, False, True), (False, True, True), (False, True, False), (False, False, None)])
+def test_what_a_resumption_costs_is_said_and_asked(yes: bool, terminal: bool, answer: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None: there is nobody to ask."""
+    loss = Loss("batch 4 was not proposed in time", 3, 17, 2, Path("exchange"))
+    asked: list[str] = []
+
+    def ask(question: str) -> bool | None:
+        asked.append(question)
+        return answer
+
+    display = SimpleNamespace(ask=ask)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: terminal))
+    with output.capture() as said:
+        if answer is None:
+            with pytest.raises(ConfigError, match="--resume-from-layer1: nobody to ask; expected --yes, or a terminal"):
+                _agreed(cast(TerminalDisplay, display), loss, yes=yes)
+        else:
+            assert _agreed(cast(TerminalDisplay, display), loss, yes=yes) is answer
+    assert len(asked) == (terminal and not yes)
+    for part in ("batch 4 was not proposed in time", "after batch 3", "17 log entries", "2 open orders", "stays in exchange"):
+        assert part in said.get()
 
 
 def shown(found: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from straddle.commitments import state_copy
 from straddle.commitments.ledger import CommittedState
-from straddle.commitments.state_copy import StateCopyError, dump_state, load_state
+from straddle.commitments.state_copy import StateCopyError, dump_state, inflated_bytes, load_state
 from tests.differential.scenes import OPERATOR, PARAMS
 from tests.differential.stories import STORIES
 
@@ -96,3 +96,13 @@ def test_a_bomb_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state_copy, "BYTES_MAX", 1 << 16)
     with pytest.raises(StateCopyError, match="expected a JSON object"):
         load_state(zlib.compress(bytes(1 << 24)), PARAMS)
+
+
+def test_the_length_of_a_copy_is_known_before_it_is_read(monkeypatch: pytest.MonkeyPatch, states: list[CommittedState]) -> None:
+    for state in states:
+        copy = dump_state(state)
+        assert inflated_bytes(copy) == len(zlib.decompress(copy))
+    assert inflated_bytes(zlib.compress(bytes(5 << 20))) == 5 << 20
+    monkeypatch.setattr(state_copy, "BYTES_MAX", 3 << 20)
+    for unreadable in (zlib.compress(bytes(5 << 20)), b"", b"no zlib", zlib.compress(b"{}")[:-1]):
+        assert inflated_bytes(unreadable) > 3 << 20

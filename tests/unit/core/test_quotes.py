@@ -161,7 +161,9 @@ def test_random_sets_as_one_by_one(seed: int, capacity: Capacity, limits: Limits
         ({"size": 15}, False),
         ({"price": 19_851}, False),
         ({"price": 13_000}, False),  # outside the band
-        ({"fee_cap": 1}, False),
+        ({"fee_cap": 270}, True),
+        ({"fee_cap": 269}, False),
+        ({"nonce": 0}, False),
         ({"expiry_ms": TIME_MS}, False),
         ({"instrument": 9, "nonce": 2}, False),
         ({"size": 9_999_990}, False),  # no margin for it
@@ -196,7 +198,9 @@ def test_protection_and_market_state_leave_orders_to_the_definition_only_where_t
     made.ok(made.trade(4, order(1, 19_050, SELL, flags=1)))  # trips it
     events = made.ok(made.trade(3, order(3, 19_000), order(4, 19_000, flags=4)))
     assert [type(event) for event in events] == [OrderRejected] * 2
-    made.ok(made.state(later_ms=5_000))
+    made.ok(made.state(later_ms=4_999))
+    assert isinstance(made.ok(made.trade(3, order(5, 19_000)))[0], OrderRejected)
+    made.ok(made.state(later_ms=1))
     made.ok(made.trade(3, order(5, 19_000)))
     made.ok(made.state(MarketState.REDUCE_ONLY))
     made.ok(made.trade(3, order(6, 19_000)))
@@ -234,15 +238,18 @@ def test_the_margin_of_a_quote_to_the_last_micro_dollar(monkeypatch: pytest.Monk
     assert len(made.exchange.open_orders[3]) == 8 and owner.positions == {PUT: 500, CALL: 300}
 
 
+@pytest.mark.parametrize(("account", "side", "price"), [(7, BUY, 19_000), (8, SELL, 25_000)])
 @pytest.mark.parametrize(("size", "taken"), [(9_000_000, 1), (9_000_010, 0)])
-def test_the_cap_of_a_position_counts_what_is_open_and_held(size: int, taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cap_of_a_position_counts_what_is_open_and_held(
+    size: int, taken: int, account: int, side: Side, price: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = market()
-    made.join(7, dollars=1_000_000_000_000)
-    made.join(8, dollars=1_000_000_000_000)
+    made.join(7, 8, dollars=1_000_000_000_000)
     made.ok(made.trade(8, order(1, 20_000, SELL, 400_000)))
-    made.ok(made.trade(7, order(1, 20_000, BUY, 400_000), order(2, 19_000, BUY, 600_000), order(3, 19_000, BUY, 10), order(4, 25_000, SELL, 10)))
+    made.ok(made.trade(7, order(1, 20_000, BUY, 400_000)))
+    made.ok(made.trade(account, order(2, price, side, 600_000), order(3, price, side, 10), order(4, 22_000, side.opposite, 10)))
     counted = entered_by_kernel(monkeypatch)
-    events = made.ok(made.trade(7, order(3, 19_000, BUY, size, revision=1)))
+    events = made.ok(made.trade(account, order(3, price, side, size, revision=1)))
     assert sum(counted) == taken and isinstance(events[-1], OrderResting if taken else OrderRejected)
 
 

@@ -16,8 +16,8 @@ GENESIS = 7
 OWN = [GENESIS, 100, 200, 300]
 
 
-def agree(roots: list[int], final: int, own: int = 3) -> None:
-    """Layer 1 has these roots, the genesis first; the journal has `own` batches of OWN."""
+def agree(roots: list[int], final: int, own: int = 3, begins: int = 0) -> None:
+    """Layer 1 has these roots, the genesis first; the journal has `own` batches of OWN, those after `begins` its own."""
 
     def batch(number: int) -> SimpleNamespace:
         assert final <= number < len(roots), "the contract has no other batches"
@@ -26,13 +26,37 @@ def agree(roots: list[int], final: int, own: int = 3) -> None:
     client = SimpleNamespace(
         final_batch=lambda: final, proposed_batch=lambda: len(roots) - 1, batch=batch, header_hash=lambda number: batch(number).header_hash
     )
-    journal = SimpleNamespace(batches=own, batch_root=lambda number: OWN[number])
+
+    def batch_root(number: int) -> int:
+        assert begins <= number <= own, "the journal has no other batches"
+        return OWN[number]
+
+    journal = SimpleNamespace(batches=own, batch_root=batch_root, beginning=SimpleNamespace(batches=begins))
     check_agreement(cast(RollupClient, client), cast(Journal, journal), GENESIS)
 
 
 @pytest.mark.parametrize(("count", "final"), [(1, 0), (2, 0), (2, 1), (4, 0), (4, 2), (4, 3)])
 def test_own_batches_agree(count: int, final: int) -> None:
     agree(OWN[:count], final)
+
+
+@pytest.mark.parametrize(("count", "final", "begins"), [(3, 2, 2), (3, 1, 2), (4, 3, 2), (4, 1, 2), (4, 2, 2), (4, 3, 3)])
+def test_a_log_that_begins_after_a_batch_agrees_from_there_on(count: int, final: int, begins: int) -> None:
+    agree(OWN[:count], final, begins=begins)
+
+
+@pytest.mark.parametrize(
+    ("roots", "final", "message"),
+    [
+        ([GENESIS, 100], 1, "batch 2: the log begins after it, but layer 1's newest batch is 1: it went back"),
+        ([GENESIS, 100, 201], 1, "batch 2: layer 1 has header 0202.* with state root 0xc9, expected the journal's 0xc8"),
+        ([GENESIS, 100, 201, 301], 1, "batch 2: layer 1 has header 0202"),
+        ([GENESIS, 100, 200, 301], 2, "batch 3: layer 1 has header 0303"),
+    ],
+)
+def test_a_log_whose_beginning_layer_1_no_longer_has_is_named(roots: list[int], final: int, message: str) -> None:
+    with pytest.raises(ForeignBatch, match=message):
+        agree(roots, final, begins=2)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -28,9 +29,12 @@ from straddle.node.answer_batch import AnswerError
 from straddle.node.answering import OVERTAKEN_MAX, Answering, Stage
 from straddle.node.config import DemoConfig
 from straddle.node.layer1 import PosterChain
+from straddle.node.proposals import StandingBatch
 from straddle.node.recovery import RecoveryError, batch_table, final_state, terms_of
 from straddle.node.steps import Step
+from straddle.proving import transcript
 from straddle.proving.vector import PostedBatch
+from straddle.proving.witness import PublicInputs
 
 from .test_verify import PLACE, deployment_of, history_of
 
@@ -58,6 +62,8 @@ class Layer1:
     asked_s: int = 0
     writes: list[tuple[str, Any]] = field(default_factory=list)
     refusals: list[Reverted] = field(default_factory=list)
+    reads: int = 0
+    """So often its past was read."""
     overtake: bool = False
     """Whether somebody else's batch becomes final while this one is made."""
 
@@ -80,8 +86,8 @@ class Layer1:
 
     def read(self) -> History:
         """What layer 1 says now; it goes on meanwhile."""
-        it = self.history
-        return replace(it, queue=list(it.queue), epochs=dict(it.epochs), batches=list(it.batches), final=list(it.final))
+        it, self.reads = self.history, self.reads + 1
+        return replace(it, queue=list(it.queue), epochs=dict(it.epochs), batches=list(it.batches), final=list(it.final), proven=dict(it.proven))
 
     def ask(self, account: int, amount: int, kind: int = 3) -> None:
         owner = self.run.exchange.sequencer.exchange.accounts[account].owner
@@ -106,6 +112,8 @@ class Layer1:
             claimable=lambda owner: self.claimable,
             wei_owed=lambda owner: self.owed,
             domain=lambda: DOMAIN,
+            finalise=lambda sender, batch, public: self._finalised(),
+            prove=lambda sender, batch, proof: self._proven(sender, batch, proof),
             void=lambda sender, number: self.writes.append(("void", number)),
             pull=lambda sender: self._paid("claimable"),
             collect_wei=lambda sender: self._paid("owed"),
@@ -123,6 +131,28 @@ class Layer1:
         self.writes.append((name, getattr(self, name)))
         setattr(self, name, 0)
 
+    def stand(self, count: int, stake: Stake) -> None:
+        """The newest batches are proposals again, each with this stake."""
+        for number in range(self.final - count + 1, self.final + 1):
+            self.stakes[number] = stake
+        del self.history.final[self.final - count :]
+        self.proposed += count
+
+    def _finalised(self) -> None:
+        number, self.proposed = self.final + 1, self.proposed - 1
+        batch = self.history.batches[number - 1]
+        assert self.stakes.pop(number).proven and self.history.proven.pop(number)
+        self.history.final.append(BatchFinalised(**PLACE, batch_number=number, header_hash=batch.header_hash, state_root=batch.state_root, beneficiary="0x"))
+        self.writes.append(("finalise", number))
+
+    def _proven(self, sender: Sender, batch: StandingBatch, proof: PublicInputs) -> None:
+        """The oldest proposal's proof, which makes it final."""
+        assert (proof.c, proof.z, proof.y_effects, proof.y_body) == batch.public[:4] and proof.beneficiary == int(sender.address, 16)
+        self.stakes[self.final + 1] = replace(self.stakes[self.final + 1], proven=True)
+        self.history.proven[self.final + 1] = cast(Any, proof)
+        self._finalised()
+        self.writes.append(("prove", self.final))
+
     def _post(self, how: str, batch: PostedBatch) -> None:
         if self.refusals:
             if self.overtake:
@@ -133,7 +163,13 @@ class Layer1:
 
     def _append(self, batch: PostedBatch) -> None:
         number, root, c = batch.effects.batch_number, batch.effects.new_state_root, batch.witness.public.c
-        words = {"effects": batch.effects_words, "body": batch.body_words, "place": batch.place, "y_body": 0, "transcript": b""}
+        words = {
+            "effects": batch.effects_words,
+            "body": batch.body_words,
+            "place": batch.place,
+            "y_body": batch.witness.public.y_body,
+            "transcript": transcript.encode(batch.witness),
+        }
         parent = self.history.batches[-1].header_hash
         self.history.batches.append(
             BatchProposed(**PLACE, batch_number=number, parent_header_hash=parent, header_hash=batch.header_hash, state_root=root, data_commitment=c, **words)
@@ -284,6 +320,94 @@ def test_a_bond_is_needed_where_a_proof_is_not(layer1: Layer1) -> None:
     layer1.balance = BOND
     standing = layer1.answering().advance(sender())
     assert [how for how, _ in layer1.writes] == ["propose"] and "proposed behind a bond" in standing.done[0] and "once the batch is final" in standing.done[0]
+
+
+def proposed_by(proposer: str, **changes: Any) -> Stake:
+    return replace(Stake(proposer, "0x" + "00" * 20, 0, False), **changes)
+
+
+def test_whoever_is_challenged_proves_and_keeps_the_bond(layer1: Layer1) -> None:
+    """Also without --prove, and when the answer is overdue: the command used to void its caller's own batch then, and half of the bond was the challenger's."""
+    layer1 = Layer1(layer1.run, layer1.history, proofs=Proofs.WHEN_CHALLENGED)
+    layer1.ask(user(layer1.run), 1)
+    layer1.answering().advance(sender())
+    challenged = proposed_by(STRANGER, challenger="0x" + "C4" * 20, due_s=layer1.now - 1)
+    layer1.stand(1, challenged)
+    number, other = layer1.final + 1, sender("0x" + "0D" * 20)
+    assert layer1.step(other).what.startswith(f"void proposals {number} to {number}: the answer to a challenge is overdue")
+    assert "which is challenged" in layer1.step(sender()).what
+    standing = layer1.answering().advance(sender())
+    assert [how for how, _ in layer1.writes] == ["propose", "finalise", "prove"] and standing.next.stage is Stage.ANSWERED
+    layer1.stand(1, proposed_by(STRANGER))
+    layer1.history.queue.pop()
+    assert layer1.step(sender()).what == f"finalise batch {number}", "nobody doubts it: only --prove proves it"
+    assert layer1.step(sender(), prove=True).what == f"prove batch {number}"
+
+
+def test_a_batch_behind_one_that_goes_is_not_proved(layer1: Layer1) -> None:
+    """Its bond comes back with the other's end."""
+    layer1 = Layer1(layer1.run, layer1.history, proofs=Proofs.WHEN_CHALLENGED)
+    layer1.stand(2, proposed_by(STRANGER, challenger="0x" + "C4" * 20, due_s=layer1.now + 1))
+    first = layer1.final + 1
+    assert layer1.step(sender()).what.startswith(f"prove batch {first}, which is challenged: the answer is due ")
+    layer1.stakes[first] = proposed_by("0x" + "0D" * 20, challenger="0x" + "C4" * 20, due_s=layer1.now - 1)
+    for prove in (False, True):
+        assert layer1.step(sender(), prove=prove).what.startswith(f"void proposals {first} to {first + 1}")
+
+
+def test_a_window_of_proposals_is_read_once(layer1: Layer1) -> None:
+    """And one that can be final does not wait for a challenge of a later one."""
+    layer1 = Layer1(layer1.run, layer1.history, proofs=Proofs.WHEN_CHALLENGED)
+    layer1.ask(user(layer1.run), 1)
+    layer1.history.batches = [
+        replace(batch, parent_header_hash=before.header_hash) for before, batch in pairwise([layer1.history.batches[0], *layer1.history.batches])
+    ]
+    layer1.stand(3, proposed_by(layer1.deployment.config.sequencer, proven=True))
+    first = layer1.final + 1
+    layer1.history.proven = dict.fromkeys(range(first, first + 3), cast(Any, object()))
+    overdue = proposed_by("0x", challenger="0x" + "C4" * 20, due_s=layer1.now - 1)
+    layer1.stakes[first + 2] = overdue
+    assert layer1.step(sender()).what == f"finalise batch {first}"
+    layer1.stakes[first] = overdue
+    assert layer1.step(sender()).what.startswith(f"void proposals {first} to {first + 2}"), "the oldest of two overdue ones"
+    layer1.stakes = {number: replace(overdue, proven=True) for number in layer1.stakes}
+    layer1.reads = 0
+    standing = layer1.answering(once=True).advance(sender())
+    assert layer1.writes[:3] == [("finalise", first + i) for i in range(3)] and "answers queue entry" in standing.done[-1]
+    assert layer1.reads == 2, "before the first of them, and before the queue is answered"
+
+
+def test_what_was_answered_since_is_not_answered_with_nothing(layer1: Layer1) -> None:
+    layer1.ask(user(layer1.run), 1)
+    answering, entry = layer1.answering(), layer1.history.queue[-1]
+    step = answering.step(sender())
+    assert step.act is not None
+    answering._past().queue.remove(entry)  # as if the batch that answers it had come between two questions
+    assert step.act(sender()) == "the queue has been answered meanwhile" and layer1.writes == []
+
+
+def test_a_state_that_is_long_in_the_making_is_priced_on_a_new_table(layer1: Layer1) -> None:
+    """And the next answer continues it instead of beginning at genesis."""
+    layer1.ask(user(layer1.run), 1)
+    layer1.ask(user(layer1.run), 11_000_000, kind=1)
+    answering, read = layer1.answering(), layer1.read
+
+    def slow() -> History:
+        found, newest = read(), max(layer1.history.epochs)
+        if layer1.reads == 1:
+            layer1.now += 16 * 60
+            epoch = layer1.history.epochs[newest]
+            layer1.history.epochs[newest] = replace(epoch, time_ms=epoch.time_ms)
+        return found
+
+    answering.history = slow
+    assert "no risk table of the last 15 minutes" in answering.step(sender()).what and layer1.reads == 2
+    layer1.now -= 16 * 60
+    answering.advance(sender())
+    assert len(posted(layer1)) == 2
+    known, header = cast(Any, answering._final_walked)
+    assert (known.batch_number, header) == (layer1.final - 1, layer1.history.batches[-2].header_hash)
+    assert answering._final(layer1.history).root == layer1.history.final[-1].state_root == layer1.answering()._final(layer1.history).root
 
 
 def test_what_is_the_senders_own_is_drawn(layer1: Layer1) -> None:

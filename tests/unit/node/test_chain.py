@@ -164,6 +164,7 @@ def test_a_chain_of_its_own_comes_back_as_it_was_kept(tmp_path: Path, anvil_is_t
         chain.reach((GENESIS_S + 100) * 1000)  # the past: nothing moves
         assert chain.time_s() == time_s
         Sender(chain.rpc, bytes(wallet.key)).send(wallet.address, b"", value_wei=1)
+        assert chain.time_s() > time_s, "the next block is not before what was kept"
         chain.keep()
         height = chain.rpc.block_number()
         Sender(chain.rpc, bytes(wallet.key)).send(wallet.address, b"", value_wei=1)

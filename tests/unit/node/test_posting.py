@@ -23,8 +23,8 @@ class Poster:
         self.added: list[Any] = []
         self.earlier: list[BatchRecord] = []
 
-    def records(self) -> list[BatchRecord]:
-        return self.earlier
+    def records(self, first: int, limit: int) -> list[BatchRecord]:
+        return [record for record in self.earlier if record.number >= first][:limit]
 
     def add(self, closed: Any) -> None:
         self.added.append(closed)
@@ -91,6 +91,22 @@ def test_what_is_verified_counts_up_to_the_first_that_is_not() -> None:
     assert posting.verified == 3
     posting.report(record(2, Status.PROVED))  # a reorg
     assert posting.verified == 1
+
+
+def test_final_batches_are_counted_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exchange has a batch a minute, for years."""
+    monkeypatch.setattr(module, "RECORDS_AT_ONCE", 7)
+    posting = Posting(lambda error: None, lambda item: None, lambda: None)
+    poster = Poster(posting, [])
+    poster.earlier = [record(number, Status.VERIFIED) for number in range(1, 100)] + [record(100, Status.PROVED), record(101, Status.CLOSED)]
+    posting.open(poster)  # type: ignore[arg-type]
+    assert list(posting._open) == [100, 101] and posting.count(Status.PROVED, Status.VERIFIED) == 100 and posting.count(Status.CLOSED) == 1
+    assert [posting.reached(status) for status in (Status.CLOSED, Status.PROVED, Status.VERIFIED)] == [101, 100, 99]
+    for number in (100, 101, 102):
+        posting.report(record(number, Status.VERIFIED))
+    assert (posting.verified, posting.count(Status.VERIFIED), posting._open) == (102, 102, {})
+    posting.report(record(101, Status.PROPOSED))  # a reorg
+    assert (posting.verified, posting.count(Status.VERIFIED), posting.count(Status.PROPOSED)) == (100, 101, 1)
 
 
 def test_a_replay_leaves_no_batches_waiting_in_memory() -> None:

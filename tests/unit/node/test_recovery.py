@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 
 import pytest
 from support.session import Run
 
 from straddle.commitments.ledger import CommittedState
-from straddle.commitments.state_copy import dump_state
+from straddle.commitments.state_copy import dump_state, load_state
+from straddle.core.params import Params
 from straddle.l1.deployment import DeploymentError
 from straddle.l1.history import History
+from straddle.node import recovery
 from straddle.node.recovery import RecoveryError, final_state, recorded_table, terms_of
 
 from .test_verify import deployment_of, history_of
@@ -49,6 +52,35 @@ def test_a_missing_body_needs_a_copy_that_has_its_root(run: Run, history: Histor
     history.snapshots = {history.final[0].state_root: [dump_state(states[1])]}
     with pytest.raises(RecoveryError, match="batch 2: its data are not on layer 1"):
         recover(run, history)
+
+
+def test_a_strangers_large_copy_is_not_read_before_the_right_one(run: Run, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A megabyte of calldata inflates to a thousand, and would take many times that as JSON."""
+    right = dump_state(recover(run, history))
+    history.batches[1] = dataclasses.replace(history.batches[1], body=None)
+    bomb = zlib.compress(b"[" + b"0," * 5_000_000 + b"0]", 9)
+    read: list[int] = []
+
+    def noting(copy: bytes, params: Params) -> CommittedState:
+        read.append(len(copy))
+        return load_state(copy, params)
+
+    monkeypatch.setattr(recovery, "load_state", noting)
+    history.snapshots = {history.final[-1].state_root: [bomb, right, bomb]}
+    assert recover(run, history).root == history.final[-1].state_root and read == [len(right)]
+
+
+def test_a_known_state_is_continued(run: Run, history: History) -> None:
+    deployment = deployment_of(run)
+    terms = terms_of(deployment)
+    known = final_state(dataclasses.replace(history, final=history.final[:2]), deployment, *terms)
+    again = final_state(history, deployment, *terms, known)
+    assert again.root == history.final[-1].state_root and (known.batch_number, known.root) == (2, history.final[1].state_root)
+    history.batches[0] = dataclasses.replace(history.batches[0], body=None)
+    assert final_state(history, deployment, *terms, known).root == again.root, "what lies before it is not needed"
+    history.batches[2] = dataclasses.replace(history.batches[2], body=None)
+    history.snapshots = {history.final[-1].state_root: [dump_state(again)]}
+    assert final_state(history, deployment, *terms, known).root == again.root, "a copy serves where it does not lead on"
 
 
 def test_data_that_contradict_themselves_are_refused(run: Run, history: History) -> None:

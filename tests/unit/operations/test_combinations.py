@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from support.market import BUY, CALL, DOLLARS, PERPETUAL, PUT, SELL, Market, picture, table
+from dataclasses import replace
 
-from straddle.core.commands import InternalEpoch
+import pytest
+from support.market import BUY, CALL, DOLLARS, INSTRUMENTS, PERPETUAL, PUT, SELL, Market, picture, table
+
+from straddle.core.commands import InternalEpoch, InternalList
 from straddle.core.events import CancelReason, OrderCancelled, OrderRejected, OrderResting, ProtectionTripped, Trade
 from straddle.core.orders import FLAG_FILL_OR_KILL, FLAG_IMMEDIATE_OR_CANCEL, FLAG_REDUCE_ONLY, Leg
 from straddle.core.rejections import RejectionCode
@@ -54,6 +56,25 @@ def test_an_execution_has_an_order_row_of_its_own_and_a_leg_row_a_leg(market: Ma
     assert [(use.account, use.fill, use.slot_before.filled) for use in batch.order_uses] == [(4, 40, 0), (3, 40, 0), (4, 40, 0), (3, 40, 40)]
     assert [(fill.taker, fill.taker_leg, fill.maker, fill.maker_leg) for fill in batch.fills] == [(0, 0, 1, 0), (0, 1, 1, 1), (2, 0, 3, 0), (2, 1, 3, 1)]
     assert market.exchange.usage.leg_rows == 8 and market.exchange.accounts[3].slots[1].filled == 80
+
+
+@pytest.mark.parametrize("flags", [0, FLAG_IMMEDIATE_OR_CANCEL])
+@pytest.mark.parametrize("legs", [SPREAD, {CALL: 1}])
+def test_a_revision_on_legs_of_a_larger_minimum_fills_no_more_than_was_signed(flags: int, legs: dict[int, int]) -> None:
+    """3 lots of the put filled, of which 1 may be traded; of what the call takes 10 at least would go, beyond the 7 that are left."""
+    market, listed = Market(open_=False), (INSTRUMENTS[0], replace(INSTRUMENTS[1], min_lots=1), INSTRUMENTS[2])
+    market.ok(InternalList(listed))
+    market.ok(InternalEpoch(table(instruments=listed)))
+    market.join(3, 4, 5)
+    market.submit(3, PUT, SELL, 15_000, 3)
+    market.submit(4, PUT, BUY, 15_000, 10, nonce=1, flags=flags)
+    market.submit(3, CALL, SELL, 20_500, 60)
+    market.submit(5, PUT, BUY, 14_500, 60)
+    (event,) = enter(market, 4, BUY, 20_400 if len(legs) == 1 else 7_000, 10, legs, nonce=1, revision=1)
+    assert isinstance(event, OrderRejected) and event.rejection.code is RejectionCode.SIZE
+    assert "another nonce: 3 filled on other legs, no multiple of 10" in event.rejection.message
+    assert held(market, 4) == {PUT: 3} and market.exchange.accounts[4].slots[1].filled == 3
+    assert len(trades(enter(market, 4, BUY, 7_000, 10, nonce=2))) == 2
 
 
 def test_the_books_of_the_legs_imply_a_price(market: Market) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from straddle.sequencer.journal import MAX_GROUP, BatchMark, Journal, JournalEntry, JournalError, Pending
+from straddle.sequencer.journal import MAX_GROUP, BatchMark, Journal, JournalEntry, JournalError, LogPosition, Pending
+from straddle.sequencer.origin import LogOrigin
 from straddle.sequencer.receipts import LogIdentity
 
 
@@ -25,6 +27,7 @@ def tamper(path: Path, *statements: str) -> None:
     db.close()
 
 
+ORIGIN = LogOrigin(4, 10, b"\x11" * 32, b"\x22" * 32, 77, 3, 5_000, b"a state" * 100)
 TRIGGERS = ("log_keeps_values", "log_keeps_entries", "marks_keep_values", "marks_keep_entries")
 
 
@@ -51,7 +54,7 @@ def test_chain_links_each_entry_to_the_one_before(written: Path, identity: LogId
     assert [entry.place.previous_hash for entry in entries] == [identity.genesis_hash, *(entry.hash for entry in entries[:-1])]
     assert (journal.sequence, journal.head) == (5, entries[-1].hash)
     assert journal.entry(4) == entries[3]
-    with pytest.raises(KeyError, match="journal entry 6: the log ends at 5"):
+    with pytest.raises(KeyError, match="journal entry 6: the log begins after 0, and ends at 5"):
         journal.entry(6)
     journal.close()
 
@@ -236,6 +239,16 @@ def test_the_write_ahead_log_has_its_full_length_from_the_start(path: Path, iden
     assert len(read(path, identity)) == 20
 
 
+def test_a_journal_behind_a_link_lengthens_the_log_that_is_its_own(written: Path, identity: LogIdentity, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / written.name
+    link.parent.mkdir()
+    link.symlink_to(written)
+    journal = Journal(link, identity)
+    assert written.with_name(written.name + "-wal").stat().st_size > 1 << 20
+    journal.close()
+    assert sorted(path.name for path in link.parent.iterdir()) == [written.name, written.name + HEAD]
+
+
 def test_a_lost_tail_is_found_though_the_chain_holds(written: Path, identity: LogIdentity) -> None:
     """What a disk that lies about its syncs, or an old copy of the file alone, leaves: a shorter journal without a flaw."""
     older = written.read_bytes()
@@ -286,25 +299,27 @@ def test_a_head_file_that_says_nothing_is_written_anew(written: Path, identity: 
     assert head_file(written).read_bytes() == whole
 
 
-def test_a_journal_is_created_whole_or_not_at_all(path: Path, identity: LogIdentity, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("origin", [None, ORIGIN])
+def test_a_journal_is_created_whole_or_not_at_all(path: Path, identity: LogIdentity, origin: LogOrigin | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed before its identity was written, a journal that had its tables already could never be opened again."""
-    scripts: list[str] = []
 
     class Killed(Exception):
         pass
 
     class Connection(sqlite3.Connection):
-        def executescript(self, script: str, /) -> sqlite3.Cursor:
-            scripts.append(script)
-            raise Killed
+        def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+            if sql == "COMMIT":
+                raise Killed
+            return super().execute(sql, *parameters)
 
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **named: connect(*args, **named, factory=Connection))
     with pytest.raises(Killed):
-        Journal(path, identity)
+        Journal(path, identity, origin)
     monkeypatch.undo()
-    statements = [statement for statement in scripts[0].split(";") if statement.strip()]
-    assert len(scripts) == 1 and statements[0] == "BEGIN IMMEDIATE" and statements[-1].strip() == "COMMIT" and scripts[0].count("COMMIT") == 1
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    db.close()
     assert read(path, identity) == []
 
 
@@ -331,3 +346,64 @@ def test_another_rollup_and_a_damaged_entry_say_what_to_do(written: Path, identi
     tamper(written, "UPDATE log SET command = x'00' WHERE sequence = 2")
     with pytest.raises(JournalError, match=r"entry 2 does not follow .* Put back the whole folder from a copy"):
         read(written, identity)
+
+
+# ---- a log that begins after a batch of layer 1
+
+
+@pytest.fixture
+def resumed(path: Path, identity: LogIdentity) -> Path:
+    """Three entries after batch 4, which ended with entry 10; batch 5 ends after the second."""
+    journal = Journal(path, identity, ORIGIN)
+    journal.append([Pending(4, 1, b"eleven"), Pending(4, 2, b"twelve"), BatchMark(5, 12, 88), Pending(5, 3, b"thirteen")])
+    journal.close()
+    return path
+
+
+def test_a_log_goes_on_after_a_batch_of_layer_1(resumed: Path, identity: LogIdentity) -> None:
+    assert read(resumed, identity) == [b"eleven", b"twelve", b"end of batch 5", b"thirteen"]
+    journal = Journal(resumed, identity)
+    assert journal.origin == ORIGIN and (journal.sequence, journal.batches) == (13, 5)
+    assert journal.beginning == LogPosition(10, ORIGIN.head(identity), 4)
+    first = journal.entry(11)
+    assert (first.place.sequence, first.place.previous_hash) == (11, ORIGIN.head(identity))
+    assert (journal.batch_root(4), journal.batch_root(5), journal.mark(4)) == (77, 88, BatchMark(4, 10, 77))
+    with pytest.raises(KeyError, match="batch 3: the log begins after batch 4"):
+        journal.batch_root(3)
+    with pytest.raises(KeyError, match="journal entry 10: the log begins after 10, and ends at 13"):
+        journal.entry(10)
+    with pytest.raises(JournalError, match="batch 5 ends after entry 13, expected batch 6, entry 13"):
+        journal.append([BatchMark(5, 13, 99)])
+    journal.close()
+
+
+def test_an_empty_log_after_a_batch_stands_where_the_batch_ended(path: Path, identity: LogIdentity) -> None:
+    for _ in range(3):
+        journal = Journal(path, identity, ORIGIN if not path.exists() else None)
+        assert (journal.end, list(journal.items())) == (journal.beginning, [])
+        journal.close()
+    head_file(path).write_bytes(struct.pack(">QQ32s", 10, 4, identity.genesis_hash))
+    with pytest.raises(JournalError, match="entry 10 is another one than was acknowledged"):
+        Journal(path, identity)
+
+
+def test_the_head_of_a_log_binds_the_batch_and_the_log_that_ended(identity: LogIdentity) -> None:
+    others = [dataclasses.replace(ORIGIN, header_hash=b"\x12" * 32), dataclasses.replace(ORIGIN, ended_head=b"\x23" * 32)]
+    assert len({ORIGIN.head(identity), *(other.head(identity) for other in others), identity.genesis_hash}) == 4
+    assert ORIGIN.head(identity) != ORIGIN.head(dataclasses.replace(identity, rollup=5))
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["batch_number = 5", "last_sequence = 11", "header_hash = x'00'", "ended_head = ''", "state_root = x'01'", "epoch = -1", "time_ms = 1", "state = x'61'"],
+)
+def test_an_altered_beginning_is_refused(resumed: Path, identity: LogIdentity, change: str) -> None:
+    tamper(resumed, f"UPDATE origin SET {change}")
+    with pytest.raises(JournalError, match="the state that it begins with is not as written"):
+        Journal(resumed, identity)
+
+
+def test_a_beginning_that_is_gone_is_refused(resumed: Path, identity: LogIdentity) -> None:
+    tamper(resumed, "DELETE FROM origin")
+    with pytest.raises(JournalError, match="the state that it begins with is not as written"):
+        Journal(resumed, identity)

@@ -19,7 +19,7 @@ from straddle.proving.witness import Witness
 from straddle.sequencer.batch_file import BatchFile
 from straddle.sequencer.foreign import ForeignBatch
 from straddle.sequencer.poster import BatchRecord, Facts, Landed, Poster, PosterError, SignedEpoch, Status
-from straddle.sequencer.sequencer import ClosedBatch
+from straddle.sequencer.sequencer import Accepted, ClosedBatch
 
 from . import market
 
@@ -410,3 +410,41 @@ def test_a_restart_from_a_snapshot_goes_on_after_the_batches_that_are_not_added_
     second.close()
     with pytest.raises(PosterError, match="batch 3: not known"):
         Poster(opened(tmp_path / "other"), FACTS, chain, prover, after_batch=3)
+
+
+def test_a_new_file_begins_after_final_batches_of_layer_1(path: Path, tmp_path: Path) -> None:
+    """With their headers alone: what follows is bound to them as it was with the whole past."""
+    closed, chain, prover = closed_batches(path), FakeChain(), FakeProver()
+    first = start(tmp_path, chain, prover)
+    for batch in closed[:2]:
+        first.add(batch)
+    first.post()
+    records = first.records()
+    first.close()
+    file = opened(tmp_path / "resumed")
+    file.fill(records, [epoch(number) for number in range(1, 5)], [])
+    second = Poster(file, FACTS, chain, prover, after_batch=2)
+    assert list(second.kept) == [] and second.post() == []
+    for batch in closed[2:]:
+        second.add(batch)
+    assert [record.number for record in second.post()] == [batch.batch.number for batch in closed[2:]]
+    assert [record.number for record in second.records()] == [batch.batch.number for batch in closed]
+    second.close()
+
+
+def test_what_batches_take_out_is_known_after_a_restart(path: Path, tmp_path: Path) -> None:
+    closed: list[ClosedBatch] = []
+    sequencer = market.open_sequencer(path, closed.append)
+    sequencer.submit_many([*market.opening(), *market.trading(1)])
+    sequencer.close_batch()
+    assert isinstance(sequencer.submit(market.withdraw(3, 1, 5_000_000)), Accepted)
+    sequencer.close_batch()
+    sequencer.close()
+    first = start(tmp_path, FakeChain(), FakeProver())
+    for batch in closed:
+        first.add(batch)
+    first.close()
+    count = len(closed)
+    second = Poster(opened(tmp_path), FACTS, FakeChain(), FakeProver(), after_batch=count)
+    assert second.leaving(0) == {**dict.fromkeys(range(1, count), 0), count: 5_000_000} and second.leaving(count) == {}
+    second.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -257,6 +258,12 @@ def test_a_file_without_a_witness_says_so_and_a_restart_begins_before_it(path: P
     assert (file.reach(0), file.reach(1), file.reach(3)) == (2, 2, len(chain.proposed))
     with pytest.raises(PosterError, match=r"batch 3: its witness is not in the poster's file\. Restart the node from its journal without snapshots"):
         file.witness(3)
+    torn = file._db.execute("SELECT witness FROM witnesses WHERE number = 4").fetchone()[0]
+    for content in (torn[:-9], b"", zlib.compress(b"[]"), zlib.compress(b"{"), zlib.compress(b"\xff")):
+        file._db.execute("UPDATE witnesses SET witness = ? WHERE number = 4", (content,))
+        with pytest.raises(PosterError, match=r"batch 4: its witness cannot be read: .* Restart the node from its journal without snapshots"):
+            file.witness(4)
+    file._db.execute("UPDATE witnesses SET witness = ? WHERE number = 4", (torn,))
     file._db.execute("UPDATE witnesses SET witness = (SELECT witness FROM witnesses WHERE number = 1) WHERE number = 2")
     again = Poster(file, FACTS, chain, prover, settling=ProveWhenChallenged(file, chain), after_batch=2)
     with pytest.raises(PosterError, match=r"batch 2: header hash [0-9a-f]{64} of its kept witness, expected [0-9a-f]{64} as posted"):

@@ -25,7 +25,7 @@ from . import market
 def reopen(path: Path, restored: Restored | None, journal: Journal, closed: list[ClosedBatch], logged: list[Logged]) -> Sequencer:
     if restored is None:
         exchange = Exchange.genesis(domain=market.DOMAIN, operator=market.OPERATOR, params=market.PARAMS, capacity=market.CAPACITY)
-        restored = Restored(exchange, CommittedState.genesis(market.PARAMS, market.OPERATOR), journal.genesis)
+        restored = Restored(exchange, CommittedState.genesis(market.PARAMS, market.OPERATOR), journal.beginning)
     return Sequencer(
         restored.exchange,
         restored.committed,
@@ -60,7 +60,7 @@ def test_every_snapshot_leads_to_the_same_end(path: Path, tmp_path: Path) -> Non
     for _ in range(len(store.paths()) + 1):
         journal, said, closed, logged = Journal(path, market.IDENTITY), list[str](), list[ClosedBatch](), list[Logged]()
         restored = store.restore(journal, 10**9, said.append)
-        start = restored.position if restored else journal.genesis
+        start = restored.position if restored else journal.beginning
         sequencer = reopen(path, restored, journal, closed, logged)
         assert (picture(sequencer.exchange), sequencer.state_root) == end
         assert [entry.sequence for entry in logged] == list(range(start.sequence + 1, sequencer.sequence + 1))
@@ -151,7 +151,7 @@ class Executes:
         (with_header(chain_id=1), "chain_id 1, expected 31337"),
         (with_header(head="00" * 32), "not of this journal"),
         (with_header(state_root="0x1"), "not of this journal"),
-        (with_header(sequence=10**6), "journal entry 1000000: the log ends at"),
+        (with_header(sequence=10**6), "journal entry 1000000: the log begins after 0, and ends at"),
         (with_header(sequence=1, head=""), "not of this journal"),
         (with_header(extra=1), "header of another version"),
         (with_payload(Executes()), "builtins.eval is no class of the state"),
