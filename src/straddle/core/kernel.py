@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 try:
-    from straddle.core._kernel import Exposure, OrderCodec, Quotes, Table, requirement, sweep
-
-    COMPILED = True
-except ImportError:
+    # One that is there but lacks a name is older than these sources: that must not pass for one that was never built.
+    from straddle.core._kernel import SOURCE_DIGEST, Exposure, OrderCodec, Quotes, Table, requirement, sweep
+except ModuleNotFoundError:
     from straddle.core.kernel_reference import Exposure, OrderCodec, Quotes, Table, requirement, sweep  # type: ignore[assignment]
 
-    COMPILED = False
+    SOURCE_DIGEST = ""
 
-__all__ = ["COMPILED", "Exposure", "OrderCodec", "Quotes", "Table", "requirement", "sweep"]
+COMPILED = bool(SOURCE_DIGEST)
+
+__all__ = ["COMPILED", "SOURCE_DIGEST", "Exposure", "OrderCodec", "Quotes", "Table", "requirement", "sweep"]

@@ -24,6 +24,7 @@ from typing import Any
 
 from straddle.commitments.ledger import CommittedState
 from straddle.core.exposure import build_exposure
+from straddle.core.kernel import SOURCE_DIGEST
 from straddle.core.risk_table import RiskTable
 from straddle.core.state import Exchange
 from straddle.sequencer.journal import Journal, JournalError, LogPosition
@@ -175,8 +176,8 @@ def read_snapshot(path: Path) -> tuple[SnapshotHeader, bytes]:
 
 @cache
 def engine_digest() -> str:
-    """Hash over the sources that define the state and its rules."""
-    digest = hashlib.sha256()
+    """Hash over the sources that define the state and its rules, the kernel's included."""
+    digest = hashlib.sha256(SOURCE_DIGEST.encode())
     for room in _STATE_ROOMS:
         place = _SOURCES / room
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
