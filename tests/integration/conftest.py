@@ -1,4 +1,4 @@
-"""What the tests of exits and of solvency share: keys of their circuits, and the recorded market."""
+"""What integration tests share: keys of circuits, and the recorded market."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def statement_prover() -> Prover:
         return Prover()
     except (AnvilError, ProverError) as error:
         pytest.skip(f"needs `make setup`: {error}")
+
+
+@pytest.fixture(scope="session")
+def nano_keys(statement_prover: Prover) -> None:
+    """Keys of the batch circuit, which a node would otherwise make while a test waits for it."""
+    statement_prover.setup("nano")
 
 
 @pytest.fixture(scope="session")

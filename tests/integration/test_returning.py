@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from eth_account import Account as EthereumAccount
+from support.node_process import PERPETUAL, PROOF_S, Running, join, order, up, wait_for
 from typer.testing import CliRunner
 
 from straddle.cli.main import app
 from straddle.commitments.risk import risk_root
 from straddle.committee.client import MemberBodies, MemberClient
 from straddle.core.orders import Side
-from straddle.l1.anvil import AnvilError, find_anvil
 from straddle.l1.deployment import Deployment
 from straddle.l1.history import History, read_history
 from straddle.l1.rollup import RollupClient
@@ -27,16 +27,14 @@ from straddle.node.chain import DevChain
 from straddle.node.recovery import final_state, terms_of
 from straddle.node.traders import Trader
 from straddle.node.verify import verify
-from straddle.proving.prover import Prover, ProverError
 from straddle.risk.funding import accrue
 from straddle.risk.inputs import RiskInputs, decode_inputs, encode_inputs
 from straddle.risk.oracle import EpochMessage, sign_epoch
 from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.scaling import next_scaling
 from straddle.risk.table import build_table
-from tests.integration.test_node import PERPETUAL, PROOF_S, Running, join, order, up, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nano_keys")]
 
 DAY_S = 86_400
 POLICIES = {"zk": "", "optimistic": 'prove = "early"\n', "validium": "[committee]\npatience_seconds = 2.0\n"}
@@ -44,15 +42,6 @@ POLICIES = {"zk": "", "optimistic": 'prove = "early"\n', "validium": "[committee
 ASKED = 7_000_000
 LATER_S = 1_590_120_000
 """Some hours into the recording: a chain that is started again begins where it is told."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def prerequisites() -> None:
-    try:
-        find_anvil()
-        Prover().setup("nano")
-    except (AnvilError, ProverError) as error:
-        pytest.skip(f"needs `make setup`: {error}")
 
 
 def successor(last: RiskInputs, time_ms: int) -> RiskInputs:
