@@ -45,7 +45,7 @@ test: setup
 	@$(say) 'Go tests'
 	@cd native && go test -timeout 15m $(GO_TEST_ARGS) ./...
 	@$(say) 'Python tests'
-	@$(VENV)/bin/python -m pytest -n 2 --dist loadscope $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup
 	@$(say) 'ruff'
