@@ -21,10 +21,11 @@ from straddle.node.chain import QueueReader
 from straddle.node.config import DemoConfig
 from straddle.node.demo import CHAIN_LEAD_S
 from straddle.node.exchange import Identity
-from straddle.node.market import Market, exchange_params, load_market
+from straddle.node.market import Market, load_market
 from straddle.node.network import Network
 from straddle.node.policy import circuit_keys
 from straddle.node.traders import Trader, address_of
+from straddle.node.version import exchange_params
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.prover import Prover, ProverError
 from straddle.proving.server import ProvingServer
@@ -65,11 +66,11 @@ def _run(results: Results, subject: str, preset: str) -> None:
     except ProverError as error:
         results.leave_out(subject, "proof and layer 1", str(error))
         return
-    circuit = circuits.compiled(results, prover, preset)
+    circuit = prover.circuit(preset)
     note = f"of the circuit, over the {len(batch.fills)} fills of this batch"
-    constraints = circuit["constraints"] / len(batch.fills)
+    constraints = circuit.constraints / len(batch.fills)
     results.fact(subject, "constraints a trade", constraints, "constraints", bar=CONSTRAINTS_PER_TRADE_BARS.get(preset), note=note)
-    asked, keys = subject in results.asked, circuits.has_keys(prover, circuit)
+    asked, keys = subject in results.asked, prover.has_keys(circuit)
     if asked or keys:
         verdict = prover.check(posted.witness)
         results.fact(subject, "the solver accepts the batch", int(verdict.ok), "", note=verdict.error)

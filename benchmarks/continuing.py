@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import circuits
 from benchmarks.measure import Results, cpu_seconds
 from straddle.core.events import Trade
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
@@ -113,7 +112,7 @@ def _run(results: Results, subject: str, config: DemoConfig) -> None:
     except (ProverError, AnvilError) as error:
         results.leave_out(subject, "all of it", str(error))
         return
-    if subject not in results.asked and not circuits.has_keys(prover, circuits.compiled(results, prover, config.preset)):
+    if subject not in results.asked and not prover.has_keys(prover.circuit(config.preset)):
         results.leave_out(subject, "all of it", f"no keys of this circuit are cached: --only {subject} makes them, in minutes")
         return
     market = load_market(config)

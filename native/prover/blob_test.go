@@ -26,14 +26,14 @@ func TestBlobCircuit(t *testing.T) {
 	if assignment.Circuit != "nano-blob" {
 		t.Fatalf("circuit %q", assignment.Circuit)
 	}
-	inBlob, err := Compile("nano-blob")
+	inBlob, err := Compile("nano-blob", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := inBlob.Check(assignment); err == nil {
 		t.Error("the blob's circuit takes a calldata y")
 	}
-	inCalldata, err := Compile("nano")
+	inCalldata, err := Compile("nano", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

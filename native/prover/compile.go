@@ -14,21 +14,31 @@ import (
 	"github.com/consensys/gnark/frontend/cs/r1cs"
 )
 
-// Circuit is a compiled circuit. Digest names its exact constraints: keys fit one digest only.
-type Circuit struct {
-	Name        string
-	Constraints int
-	Digest      string
-	system      constraint.ConstraintSystem
+// Identity is what tells one circuit from another. Digest names its exact constraints: keys fit one digest only.
+type Identity struct {
+	Name        string `json:"preset"`
+	Constraints int    `json:"constraints"`
+	Digest      string `json:"digest"`
 }
 
-// Compile compiles the circuit of this name (circuits.go).
-func Compile(name string) (*Circuit, error) {
+// Circuit is a compiled circuit.
+type Circuit struct {
+	Identity
+	system constraint.ConstraintSystem
+}
+
+// Compile compiles the circuit of this name (circuits.go). report may be nil.
+func Compile(name string, report Report) (*Circuit, error) {
 	p, err := planOf(name)
 	if err != nil {
 		return nil, err
 	}
-	return compile(name, p.circuit())
+	report.send(Progress{Stage: "compile"})
+	circuit, err := compile(name, p.circuit())
+	if err == nil {
+		report.send(Progress{Stage: "compiled", Constraints: circuit.Constraints})
+	}
+	return circuit, err
 }
 
 func compile(name string, circuit frontend.Circuit) (*Circuit, error) {
@@ -40,7 +50,7 @@ func compile(name string, circuit frontend.Circuit) (*Circuit, error) {
 	if _, err := system.WriteTo(digest); err != nil {
 		return nil, fmt.Errorf("digest of the circuit: %w", err)
 	}
-	return &Circuit{name, system.GetNbConstraints(), hex.EncodeToString(digest.Sum(nil)), system}, nil
+	return &Circuit{Identity{name, system.GetNbConstraints(), hex.EncodeToString(digest.Sum(nil))}, system}, nil
 }
 
 func constraints(circuit frontend.Circuit) (constraint.ConstraintSystem, error) {

@@ -22,6 +22,8 @@ const (
 	verifyingFile = "verifying.key"
 	manifestFile  = "manifest.json" // written last: its presence says that the keys are complete
 	lockFile      = "lock"
+
+	partialSuffix = ".partial"
 )
 
 // ErrNoKeys says that the cache holds no keys of the circuit.
@@ -41,28 +43,29 @@ type manifest struct {
 	SHA256      map[string]string `json:"sha256"`
 }
 
-// Cache is a directory with one directory of keys for each circuit digest.
+// Cache is a directory with one directory of keys for each circuit digest, and the identities of circuits (identities.go).
 type Cache struct{ Directory string }
 
-func (c Cache) path(circuit *Circuit, name string) string {
+func (c Cache) path(circuit Identity, name string) string {
 	return filepath.Join(c.Directory, circuit.Digest, name)
 }
 
 // Setup finds the circuit's keys in the cache, or makes and stores them. Of several processes one makes them and the others wait. report may be nil.
 func (c Cache) Setup(circuit *Circuit, report Report) (*Keys, error) {
-	keys, err := c.Load(circuit)
+	keys, err := c.Load(circuit.Identity)
 	if !errors.Is(err, ErrNoKeys) {
 		return keys, err
 	}
 	if err := os.MkdirAll(filepath.Join(c.Directory, circuit.Digest), 0o755); err != nil {
 		return nil, err
 	}
-	unlock, err := lock(c.path(circuit, lockFile), report)
+	unlock, err := lock(c.path(circuit.Identity, lockFile), report)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if keys, err = c.Load(circuit); !errors.Is(err, ErrNoKeys) { // another process was faster
+	c.clear(circuit.Identity)
+	if keys, err = c.Load(circuit.Identity); !errors.Is(err, ErrNoKeys) { // another process was faster
 		return keys, err
 	}
 	stop := estimate("setup", setupCPUSeconds(circuit.Constraints), report)
@@ -72,6 +75,14 @@ func (c Cache) Setup(circuit *Circuit, report Report) (*Keys, error) {
 		return nil, err
 	}
 	return &Keys{proving, verifying}, c.store(circuit, &Keys{proving, verifying}, report)
+}
+
+// clear removes what a process that was killed while it stored keys left behind. The lock is held.
+func (c Cache) clear(circuit Identity) {
+	left, _ := filepath.Glob(c.path(circuit, "*"+partialSuffix))
+	for _, path := range left {
+		os.Remove(path)
+	}
 }
 
 // lock takes the file's exclusive lock, which the operating system drops if the process dies.
@@ -105,7 +116,7 @@ func (c Cache) store(circuit *Circuit, keys *Keys, report Report) error {
 		write func(io.Writer) (int64, error)
 	}{{provingFile, keys.proving.WriteRawTo}, {verifyingFile, keys.verifying.WriteRawTo}} {
 		hash := sha256.New()
-		err := writeAtomically(c.path(circuit, key.name), func(w io.Writer) error {
+		err := writeAtomically(c.path(circuit.Identity, key.name), func(w io.Writer) error {
 			_, err := key.write(io.MultiWriter(w, hash))
 			return err
 		})
@@ -114,7 +125,7 @@ func (c Cache) store(circuit *Circuit, keys *Keys, report Report) error {
 		}
 		m.SHA256[key.name] = hex.EncodeToString(hash.Sum(nil))
 	}
-	return writeAtomically(c.path(circuit, manifestFile), func(w io.Writer) error {
+	return writeAtomically(c.path(circuit.Identity, manifestFile), func(w io.Writer) error {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", " ")
 		return encoder.Encode(m)
@@ -123,7 +134,7 @@ func (c Cache) store(circuit *Circuit, keys *Keys, report Report) error {
 
 // writeAtomically writes a file that appears under its name only when it is complete and on the disk.
 func writeAtomically(path string, write func(io.Writer) error) error {
-	partial := path + ".partial"
+	partial := fmt.Sprintf("%s.%d%s", path, os.Getpid(), partialSuffix) // nobody else's
 	file, err := os.Create(partial)
 	if err != nil {
 		return err
@@ -138,7 +149,7 @@ func writeAtomically(path string, write func(io.Writer) error) error {
 }
 
 // Load reads the keys of a circuit after comparing the files' hashes with the manifest's. It returns ErrNoKeys if there are none.
-func (c Cache) Load(circuit *Circuit) (*Keys, error) {
+func (c Cache) Load(circuit Identity) (*Keys, error) {
 	keys := &Keys{groth16.NewProvingKey(ecc.BN254), groth16.NewVerifyingKey(ecc.BN254)}
 	m, err := c.manifest(circuit)
 	if err != nil {
@@ -160,7 +171,7 @@ func (c Cache) Load(circuit *Circuit) (*Keys, error) {
 }
 
 // LoadVerifying reads the verifying key only.
-func (c Cache) LoadVerifying(circuit *Circuit) (groth16.VerifyingKey, error) {
+func (c Cache) LoadVerifying(circuit Identity) (groth16.VerifyingKey, error) {
 	m, err := c.manifest(circuit)
 	if err != nil {
 		return nil, err
@@ -173,7 +184,7 @@ func (c Cache) LoadVerifying(circuit *Circuit) (groth16.VerifyingKey, error) {
 	return key, readFile(path, func(r io.Reader) error { _, err := key.ReadFrom(r); return err })
 }
 
-func (c Cache) manifest(circuit *Circuit) (*manifest, error) {
+func (c Cache) manifest(circuit Identity) (*manifest, error) {
 	path := c.path(circuit, manifestFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {

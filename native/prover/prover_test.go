@@ -65,7 +65,7 @@ func encoded(t testing.TB, key groth16.VerifyingKey) string {
 // TestCache: two set-ups at once make one pair of keys; loading gives the same; every damage is noticed.
 func TestCache(t *testing.T) {
 	c, cache := compileTiny(t), Cache{t.TempDir()}
-	if _, err := cache.Load(c); !errors.Is(err, ErrNoKeys) {
+	if _, err := cache.Load(c.Identity); !errors.Is(err, ErrNoKeys) {
 		t.Fatalf("empty cache: %v", err)
 	}
 	var keys [2]*Keys
@@ -88,11 +88,11 @@ func TestCache(t *testing.T) {
 	if _, ok := stages.Load("setup"); !ok {
 		t.Fatal("no progress reported")
 	}
-	loaded, err := cache.Load(c)
+	loaded, err := cache.Load(c.Identity)
 	if err != nil || encoded(t, loaded.Verifying()) != want {
 		t.Fatalf("loaded keys differ: %v", err)
 	}
-	if vk, err := cache.LoadVerifying(c); err != nil || encoded(t, vk) != want {
+	if vk, err := cache.LoadVerifying(c.Identity); err != nil || encoded(t, vk) != want {
 		t.Fatalf("loaded verifying key differs: %v", err)
 	}
 
@@ -112,7 +112,7 @@ func TestCache(t *testing.T) {
 			if err := os.WriteFile(path, damage, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := cache.Load(c); err == nil || errors.Is(err, ErrNoKeys) {
+			if _, err := cache.Load(c.Identity); err == nil || errors.Is(err, ErrNoKeys) {
 				t.Errorf("damaged %s: %v", name, err)
 			}
 		}
@@ -123,7 +123,7 @@ func TestCache(t *testing.T) {
 	if err := os.Remove(filepath.Join(directory, manifestFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cache.Load(c); !errors.Is(err, ErrNoKeys) {
+	if _, err := cache.Load(c.Identity); !errors.Is(err, ErrNoKeys) {
 		t.Errorf("keys whose storing was cut off: %v", err)
 	}
 	if partial, _ := filepath.Glob(filepath.Join(directory, "*.partial")); len(partial) > 0 {
@@ -153,7 +153,7 @@ func TestProveNano(t *testing.T) {
 	if testing.Short() {
 		t.Skip("sets up a circuit of 98,000 constraints: 40 CPU seconds")
 	}
-	c, err := Compile("nano")
+	c, err := Compile("nano", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

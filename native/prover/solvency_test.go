@@ -40,7 +40,7 @@ func TestProveSolvency(t *testing.T) {
 		if assignment.Circuit != name {
 			t.Fatalf("%s: circuit %q", name, assignment.Circuit)
 		}
-		c, err := Compile(name)
+		c, err := Compile(name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestNames(t *testing.T) {
 		"nano-": "expected one of [nano nano-blob nano-exit nano-solvency]", "demo-swap": "expected one of [demo demo-blob demo-exit demo-solvency]",
 		"huge-exit": "expected one of [demo nano standard]", "nano-exit-exit": "expected one of", "": "expected one of", "-exit": "expected one of",
 	} {
-		if _, err := Compile(name); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Compile(name, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

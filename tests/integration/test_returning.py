@@ -24,9 +24,10 @@ from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 from straddle.node.chain import DevChain
-from straddle.node.recovery import final_state, terms_of
+from straddle.node.recovery import final_state
 from straddle.node.traders import Trader
 from straddle.node.verify import verify
+from straddle.node.version import terms_of
 from straddle.risk.funding import accrue
 from straddle.risk.inputs import RiskInputs, decode_inputs, encode_inputs
 from straddle.risk.oracle import EpochMessage, sign_epoch

@@ -13,9 +13,9 @@ from straddle.core.events import AuctionBegun, Delivered, Listed, Retired, Settl
 from straddle.core.instruments import Kind
 from straddle.core.market_state import MarketState
 from straddle.node.feed import RecordedMarket
-from straddle.node.market import exchange_params
 from straddle.node.session import positions_sum
 from straddle.node.settings import BatchSettings, EpochSettings, Settings
+from straddle.node.version import exchange_params
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.checker import check
 from straddle.proving.vector import ChainFacts

@@ -45,9 +45,10 @@ from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
 from straddle.node.feed import OracleReplay, RecordedMarket
 from straddle.node.layer1 import PosterChain
-from straddle.node.market import exchange_params, genesis
+from straddle.node.market import genesis
 from straddle.node.session import MarketSession
 from straddle.node.traders import Trader, address_of, wallet_of
+from straddle.node.version import exchange_params
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.keys import VerifyingKey
 from straddle.proving.presets import load_holdings_preset, load_preset

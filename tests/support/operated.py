@@ -16,10 +16,11 @@ from straddle.core.rejections import Rejection
 from straddle.core.risk_table import RiskTable
 from straddle.core.state import Exchange
 from straddle.node.feed import OracleReplay, RecordedMarket
-from straddle.node.market import exchange_params, genesis
+from straddle.node.market import genesis
 from straddle.node.operator import MarketClock, Operator
 from straddle.node.settings import Settings
 from straddle.node.traders import Trader, wallet_of
+from straddle.node.version import exchange_params
 from straddle.node.writer import Writer
 from straddle.sequencer.batch_file import SignedEpoch
 from straddle.sequencer.journal import Journal

@@ -14,9 +14,10 @@ from straddle.core.commands import L1Deposit, L1ForceWithdraw, L1SetKey
 from straddle.node.config import DemoConfig
 from straddle.node.demo import DEPOSITS, deposit_of
 from straddle.node.exchange import Exchange, Identity
-from straddle.node.market import Market, exchange_params, load_market
+from straddle.node.market import Market, load_market
 from straddle.node.night import Night, Schedule
 from straddle.node.traders import Trader, address_of, wallet_of
+from straddle.node.version import exchange_params
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.vector import ChainFacts, PostedBatch
 from straddle.sequencer.receipts import LogIdentity

@@ -31,7 +31,7 @@ from straddle.l1.history import read_history
 from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient, sign_epoch
 from straddle.l1.sender import Sender
-from straddle.node.market import exchange_params
+from straddle.node.version import exchange_params
 from straddle.primitives.keys import SecretKey
 from straddle.proving.build import HeaderFacts, build_witness
 from straddle.proving.keys import VerifyingKey

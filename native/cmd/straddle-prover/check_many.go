@@ -53,7 +53,7 @@ func (c *command) judge(line []byte, circuits map[string]*prover.Circuit) (verdi
 	}
 	known := circuits[assignment.Circuit]
 	if known == nil {
-		if known, err = c.compile(assignment.Circuit); err != nil {
+		if known, err = prover.Compile(assignment.Circuit, c.report); err != nil {
 			return verdict{}, err
 		}
 		circuits[assignment.Circuit] = known

@@ -17,7 +17,8 @@ import (
 )
 
 const usage = `usage:
-  straddle-prover circuit --preset P
+  straddle-prover circuit --preset P --cache DIR
+  straddle-prover rows --preset P
   straddle-prover setup --preset P --cache DIR
   straddle-prover check --witness FILE
   straddle-prover check-many --witnesses FILE
@@ -44,7 +45,8 @@ func run(arguments []string, stdin io.Reader, stdout, stderr io.Writer) error {
 		options []string
 		run     func(*command) error
 	}{
-		"circuit": {[]string{"preset"}, (*command).circuit},
+		"circuit": {[]string{"preset", "cache"}, (*command).circuit},
+		"rows":    {[]string{"preset"}, (*command).rows},
 		"setup":   {[]string{"preset", "cache"}, (*command).setup},
 		"check":   {[]string{"witness"}, (*command).check},
 		"prove":   {[]string{"cache", "witness"}, (*command).prove},
@@ -82,44 +84,50 @@ func run(arguments []string, stdin io.Reader, stdout, stderr io.Writer) error {
 
 func (c *command) print(v any) error { return json.NewEncoder(c.out).Encode(v) }
 
-func (c *command) compile(preset string) (*prover.Circuit, error) {
-	c.report(prover.Progress{Stage: "compile"})
-	circuit, err := prover.Compile(preset)
-	if err == nil {
-		c.report(prover.Progress{Stage: "compiled", Constraints: circuit.Constraints})
-	}
-	return circuit, err
-}
+func (c *command) cache() prover.Cache { return prover.Cache{Directory: *c.options["cache"]} }
 
 func (c *command) circuit() error {
-	circuit, err := c.compile(*c.options["preset"])
+	circuit, err := c.cache().Identity(*c.options["preset"], c.report)
 	if err != nil {
 		return err
 	}
-	kinds, err := prover.RowKinds(circuit.Name)
+	return c.print(circuit)
+}
+
+func (c *command) rows() error {
+	kinds, err := prover.RowKinds(*c.options["preset"])
 	if err != nil {
 		return err
 	}
-	return c.print(map[string]any{"preset": circuit.Name, "constraints": circuit.Constraints, "digest": circuit.Digest, "constraints_by_row": kinds})
+	return c.print(kinds)
 }
 
 func (c *command) setup() error {
-	circuit, err := c.compile(*c.options["preset"])
+	name := *c.options["preset"]
+	circuit, err := c.cache().Identity(name, c.report)
 	if err != nil {
 		return err
 	}
-	cache := prover.Cache{Directory: *c.options["cache"]}
-	var key groth16.VerifyingKey
-	if key, err = cache.LoadVerifying(circuit); errors.Is(err, prover.ErrNoKeys) {
-		var keys *prover.Keys
-		if keys, err = cache.Setup(circuit, c.report); err == nil {
-			key = keys.Verifying()
-		}
+	key, err := c.cache().LoadVerifying(circuit)
+	if errors.Is(err, prover.ErrNoKeys) {
+		key, err = c.makeKeys(name)
 	}
 	if err != nil {
 		return err
 	}
 	return c.print(prover.EncodeVerifyingKey(key))
+}
+
+func (c *command) makeKeys(name string) (groth16.VerifyingKey, error) {
+	circuit, err := c.cache().Compile(name, c.report)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.cache().Setup(circuit, c.report)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Verifying(), nil
 }
 
 // read decodes a witness file and makes the circuit's inputs.
@@ -136,7 +144,7 @@ func (c *command) check() error {
 	assignment, err := read(*c.options["witness"])
 	if err == nil {
 		var circuit *prover.Circuit
-		if circuit, err = c.compile(assignment.Circuit); err != nil {
+		if circuit, err = prover.Compile(assignment.Circuit, c.report); err != nil {
 			return err
 		}
 		c.report(prover.Progress{Stage: "solve"})
@@ -166,12 +174,12 @@ func (c *command) prove() error {
 
 // load compiles a circuit and loads its keys.
 func (c *command) load(preset string) (*prover.Circuit, *prover.Keys, error) {
-	circuit, err := c.compile(preset)
+	circuit, err := c.cache().Compile(preset, c.report)
 	if err != nil {
 		return nil, nil, err
 	}
 	c.report(prover.Progress{Stage: "load keys"})
-	keys, err := prover.Cache{Directory: *c.options["cache"]}.Load(circuit)
+	keys, err := c.cache().Load(circuit.Identity)
 	return circuit, keys, err
 }
 

@@ -30,12 +30,12 @@ func TestUsageErrors(t *testing.T) {
 		"--witness is missing":              {"check"},
 		`unexpected argument "x"`:           {"check", "--witness", "y", "x"},
 		"flag provided but not defined":     {"check", "--wetness", "y"},
-		`preset "huge": expected one of`:    {"circuit", "--preset", "huge"},
+		`preset "huge": expected one of`:    {"rows", "--preset", "huge"},
 		"no such file":                      {"prove", "--cache", "x", "--witness", "/nonexistent"},
 		"no keys in the cache":              {"serve", "--preset", "nano", "--cache", t.TempDir()},
 		"no keys in the cache: nano of cir": {"prove", "--cache", t.TempDir(), "--witness", nanoFile},
 		"no keys in the cache: nano-exit o": {"prove", "--cache", t.TempDir(), "--witness", exitFile},
-		`preset "nano-swap": expected one `: {"circuit", "--preset", "nano-swap"},
+		`preset "nano-swap": expected one `: {"circuit", "--preset", "nano-swap", "--cache", t.TempDir()},
 	} {
 		if _, _, err := call(t, arguments...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, expected %q", arguments, err, want)
@@ -122,6 +122,23 @@ func TestCheckManyCircuits(t *testing.T) {
 	}
 	if !strings.Contains(answers[2], `"solver":false`) {
 		t.Errorf("the solver takes a smaller liability: %s", answers[2])
+	}
+}
+
+// TestCircuitAndRows: what a circuit is, and what one more row of each kind costs.
+func TestCircuitAndRows(t *testing.T) {
+	out, _, err := call(t, "circuit", "--preset", "nano-exit", "--cache", t.TempDir())
+	var circuit struct {
+		Preset, Digest string
+		Constraints    int
+	}
+	if err != nil || json.Unmarshal([]byte(out), &circuit) != nil || circuit.Preset != "nano-exit" || len(circuit.Digest) != 64 || circuit.Constraints < 10_000 {
+		t.Errorf("%s %v", out, err)
+	}
+	out, _, err = call(t, "rows", "--preset", "nano-exit")
+	rows := map[string]float64{}
+	if err != nil || json.Unmarshal([]byte(out), &rows) != nil || rows["account"] < rows["position"] || rows["position"] <= 0 {
+		t.Errorf("%s %v", out, err)
 	}
 }
 

@@ -11,7 +11,6 @@ import typer
 from straddle.cli.common import clear_errors, output
 from straddle.cli.display import TerminalDisplay, steps_table
 from straddle.cli.layer1 import DataOption, DeploymentOption, FromBlockOption, KeyOption, L1Option, RollupOption, find_rollup, open_sender, open_sources
-from straddle.commitments.layout import DataError
 from straddle.commitments.policy import Data
 from straddle.l1.blobs import BlobArchive
 from straddle.l1.deployment import Deployment, DeploymentError
@@ -19,14 +18,13 @@ from straddle.l1.history import History, read_history
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
-from straddle.node.answer_batch import AnswerError
 from straddle.node.answering import Answering, BatchProver, Stage
 from straddle.node.config import ConfigError
 from straddle.node.layer1 import PosterChain
-from straddle.node.recovery import RecoveryError, terms_of
+from straddle.node.version import terms_of
 from straddle.proving.prover import Prover, ProveResult
 from straddle.proving.vector import circuit_name
-from straddle.proving.witness import Witness, WitnessError
+from straddle.proving.witness import Witness
 
 
 def answer_command(
@@ -44,7 +42,7 @@ def answer_command(
 
     Anyone can. The state is rebuilt from layer-1 data; the batch is proved, or stands behind a bond. Says what was paid, what comes next and when.
     """
-    with clear_errors(AnswerError, RecoveryError, DataError, WitnessError):
+    with clear_errors():
         with Rpc(l1) as rpc, TerminalDisplay(output) as display:
             found = find_rollup(rpc, rollup, deployment, from_block)
             if prove and not found.config.optimistic:

@@ -47,7 +47,7 @@ def compare(
     chart_format: Annotated[str, typer.Option(help="svg or png.")] = "svg",
 ) -> None:
     """Settle one recorded trade flow through every architecture and on layer 1 itself, and compare what it costs."""
-    with clear_errors(charts.ChartError, ValueError):
+    with clear_errors():
         if f".{chart_format}" not in charts.ENDINGS:
             raise charts.ChartError(f"chart-format: {chart_format}, expected svg or png")
         folder = None if chain and prices else data_directory()

@@ -33,13 +33,13 @@ from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 from straddle.node.config import ConfigError
-from straddle.node.files import write_atomically
 from straddle.node.leaving import Leaving, Stage
-from straddle.node.recovery import RecoveryError, final_state, terms_of
+from straddle.node.recovery import RecoveryError, final_state
 from straddle.node.statements import StatementProver
 from straddle.node.steps import Standing
+from straddle.node.version import terms_of
+from straddle.primitives.files import write_atomically
 from straddle.proving.prover import Prover
-from straddle.proving.witness import WitnessError
 
 WAIT_S = 180.0
 """How long `--save` waits for layer 1 to show the batch that a node saved at."""
@@ -69,7 +69,7 @@ def exit_command(
 
     The state is rebuilt from layer-1 data; only the account's owner is ever paid.
     """
-    with clear_errors(RecoveryError, DataError, WitnessError):
+    with clear_errors():
         with Rpc(l1) as rpc, TerminalDisplay(output) as display:
             found = find_rollup(rpc, rollup, deployment, from_block)
             check_account(found, account)

@@ -10,21 +10,17 @@ from typing import Annotated
 import typer
 
 from straddle.cli.common import clear_errors, output
-from straddle.commitments.params import params_hash
 from straddle.committee.client import MemberClient
-from straddle.committee.config import DEFAULT_FOLDER, MemberConfig, MemberConfigError
+from straddle.committee.config import DEFAULT_FOLDER, MemberConfig
 from straddle.committee.layer1 import HeadersOnLayer1
 from straddle.committee.member import Member
 from straddle.committee.running import STORE_FILE, URL_FILE, CatchUp, await_deployment, open_key, serve_member
-from straddle.committee.store import MemberStore, StoreError
-from straddle.core.params import Params
+from straddle.committee.store import MemberStore
 from straddle.l1.deployment import Deployment, DeploymentError
 from straddle.l1.rpc import Rpc
-from straddle.node.files import write_atomically
-from straddle.node.market import exchange_params
-from straddle.node.served import listen
-from straddle.node.verify import preset_of
-from straddle.risk.parameters import DEFAULT_PARAMETERS
+from straddle.node.version import terms_of
+from straddle.primitives.files import write_atomically
+from straddle.primitives.listening import listen
 
 
 def member(
@@ -38,7 +34,7 @@ def member(
     address: Annotated[bool, typer.Option("--address", help="Make the key if there is none, print the member's address, and end.")] = False,
 ) -> None:
     """Run a member of a data committee: it keeps the batches of a validium, certifies those that it has recomputed, and gives them to anybody."""
-    with clear_errors(MemberConfigError, StoreError):
+    with clear_errors():
         if address:
             typer.echo(open_key(folder or Path(DEFAULT_FOLDER)).address)
             return
@@ -60,11 +56,11 @@ def _run(settings: MemberConfig) -> None:
         raise DeploymentError(
             f"members: {account.address} (the key in {place}) is none of the deployment's, {', '.join(record.config.members) or 'it has none'}"
         )
-    with Rpc(settings.l1) as rpc, listen(settings.host, settings.port) as listener:
+    with Rpc(settings.l1) as rpc, listen(settings.host, settings.port, "host, port") as listener:
         record.check(rpc)
         store = MemberStore(place / STORE_FILE, record.chain_id, record.rollup)
         try:
-            _serve(settings, record, Member(record, preset_of(record), _params(record), store, account, _layer1(rpc, record, settings)), listener)
+            _serve(settings, record, Member(record, *terms_of(record), store, account, _layer1(rpc, record, settings)), listener)
         finally:
             store.close()
 
@@ -84,11 +80,3 @@ def _serve(settings: MemberConfig, record: Deployment, one: Member, listener: so
 
 def _layer1(rpc: Rpc, record: Deployment, settings: MemberConfig) -> HeadersOnLayer1:
     return HeadersOnLayer1(rpc, record, settings.confirmations)
-
-
-def _params(record: Deployment) -> Params:
-    """This version's parameters, which must be the rollup's."""
-    params = exchange_params(preset_of(record), DEFAULT_PARAMETERS)
-    if params_hash(params) != record.config.params_hash:
-        raise DeploymentError(f"params_hash: {record.config.params_hash:#x}, expected {params_hash(params):#x}: other parameters than this version's")
-    return params

@@ -6,10 +6,12 @@ from typing import Any
 
 import httpx
 
+from straddle.primitives.errors import Actionable
+
 TIMEOUT_S = 10.0
 
 
-class NodeUnreachable(RuntimeError):
+class NodeUnreachable(Actionable):
     """Nothing that is a node answers."""
 
 

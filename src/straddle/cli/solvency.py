@@ -26,7 +26,6 @@ from straddle.cli.layer1 import (
     open_sender,
     open_sources,
 )
-from straddle.commitments.layout import DataError
 from straddle.commitments.ledger import CommittedState
 from straddle.core.risk_table import RiskTable
 from straddle.l1.deploying import deploy_single_solvency
@@ -39,10 +38,10 @@ from straddle.l1.solvency import SolvencyClient, Solvent
 from straddle.node.config import ConfigError
 from straddle.node.counting import Books, Publisher, check_published, count, row_at, unanswered_deposits
 from straddle.node.leaving import dollars
-from straddle.node.recovery import RecoveryError, final_state, recorded_table, terms_of
+from straddle.node.recovery import RecoveryError, final_state, recorded_table
 from straddle.node.statements import StatementProver
+from straddle.node.version import terms_of
 from straddle.proving.prover import Prover
-from straddle.proving.witness import WitnessError
 
 POLL_S = 10.0
 
@@ -65,7 +64,7 @@ def solvency_command(
     from_block: FromBlockOption = 0,
 ) -> None:
     """Show the newest published proof of solvency, checked against layer 1. Exit code 1 when it does not hold, or there is none."""
-    with clear_errors(RecoveryError, DataError, WitnessError):
+    with clear_errors():
         if every is not None and not prove:
             raise ConfigError(f"--every: {every}, expected only together with --prove")
         if single and not prove:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,18 +18,17 @@ from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
 from straddle.l1.sender import Sender
 from straddle.node.config import ConfigError
-from straddle.node.market import exchange_params
-from straddle.node.verify import preset_of
+from straddle.node.version import terms_of
+from straddle.primitives.listening import listen
 from straddle.proving.prover import Prover
 from straddle.proving.vector import circuit_name
-from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.watcher.agent import Agent, Duties
 from straddle.watcher.examine import Verdict
 from straddle.watcher.follow import Follower
-from straddle.watcher.peer import Peer, PeerError
+from straddle.watcher.peer import Peer
 from straddle.watcher.serve import Served
-from straddle.watcher.store import Store, StoreError
-from straddle.watcher.watcher import Watcher, WatchError
+from straddle.watcher.store import Store
+from straddle.watcher.watcher import Watcher
 
 COPY_SECONDS = 300.0
 
@@ -57,7 +55,7 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Look once and end; exit code 1 when a batch that stands is wrong.")] = False,
 ) -> None:
     """Follow a rollup on layer 1, rebuild its state from the data, check every batch against the statement, and act on what is wrong."""
-    with clear_errors(StoreError, PeerError, WatchError), ExitStack() as stack:
+    with clear_errors(), ExitStack() as stack:
         rpc = stack.enter_context(Rpc(l1))
         found = find_rollup(rpc, rollup, deployment, from_block)
         duties = Duties(challenge, prove)
@@ -66,7 +64,7 @@ def watch(
         agent = _agent(stack, rpc, found, watcher, sender, duties, keys) if sender is not None else None
         _say(f"watching {found.config.policy}, rollup {found.rollup}, from block {found.start_block}")
         if serve is not None:
-            listener = stack.enter_context(_listen(host, serve))
+            listener = stack.enter_context(listen(host, serve, "--host, --serve"))
             stack.callback(Served(watcher, listener).stop)
             _say(f"serving http://{host}:{listener.getsockname()[1]}")
         with _until_signal():
@@ -80,7 +78,7 @@ def watch(
 
 
 def _watcher(stack: ExitStack, rpc: Rpc, found: Deployment, data: Path, source: str | None, peer: str | None, confirmations: int) -> Watcher:
-    preset = preset_of(found)
+    preset, params = terms_of(found)
     store = Store(data, found.chain_id, found.rollup)
     stack.callback(store.close)
     if peer is not None:
@@ -90,14 +88,7 @@ def _watcher(stack: ExitStack, rpc: Rpc, found: Deployment, data: Path, source: 
         _say(f"{other.fill(store)} transactions from {peer}: each is checked against layer 1 as it is read")
     blobs, bodies = open_sources(rpc, found, source or peer)
     follower = Follower(rpc, found, store, blobs=blobs, bodies=bodies, confirmations=confirmations)
-    return Watcher(follower, found, preset, exchange_params(preset, DEFAULT_PARAMETERS), store, report=_say)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ConfigError(f"--host, --serve: {host}:{port} cannot be listened on: {error}. Expected a free port; 0 takes any") from error
+    return Watcher(follower, found, preset, params, store, report=_say)
 
 
 def _sender(rpc: Rpc, found: Deployment, key: Path | None, duties: Duties) -> Sender | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from straddle.primitives.errors import Actionable
 
-class DataError(ValueError):
+
+class DataError(Actionable, ValueError):
     """Data that is not what the protocol says; the message names the word, the field, the value and what was expected."""
 
 

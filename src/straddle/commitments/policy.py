@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from straddle.primitives.errors import Actionable
+
 
 class Proofs(IntEnum):
     """When a batch needs a proof."""
@@ -20,7 +22,7 @@ class Data(IntEnum):
     COMMITTEE = 3
 
 
-class PolicyError(ValueError):
+class PolicyError(Actionable, ValueError):
     """Choices that do not go together."""
 
 

@@ -13,6 +13,7 @@ from straddle.committee.member import Behind, Refused
 from straddle.committee.offer import Offer, OfferError
 from straddle.l1.certificates import certificate_digest, signer_of
 from straddle.l1.deployment import Deployment
+from straddle.primitives.errors import Actionable
 from straddle.primitives.nesting import check_nesting
 
 TIMEOUT_S = 10.0
@@ -20,7 +21,7 @@ STEPS_MAX = 10_000
 """Batches that a member is brought forward at a time."""
 
 
-class MemberUnreachable(RuntimeError):
+class MemberUnreachable(Actionable):
     """Nothing that is a member answers."""
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from straddle.primitives.errors import Actionable
+
 DEFAULT_FOLDER = "straddle-member"
 
 
-class MemberConfigError(ValueError):
+class MemberConfigError(Actionable, ValueError):
     """A setting that cannot be used. The message names it and what was expected."""
 
 

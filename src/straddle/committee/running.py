@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 import threading
@@ -21,6 +20,7 @@ from straddle.committee.service import BATCHES_MAX, member_app
 from straddle.committee.store import StoreError
 from straddle.l1.deployment import Deployment
 from straddle.l1.rpc import ConnectionFailed, RpcError
+from straddle.primitives.files import write_atomically
 
 KEY_FILE = "member.key"
 STORE_FILE = "member.sqlite"
@@ -35,14 +35,7 @@ def open_key(folder: Path) -> LocalAccount:
     """The member's key, made when there is none, for its owner's eyes only. StoreError: the file holds none."""
     path = folder / KEY_FILE
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write("0x" + secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_atomically(path, f"0x{secrets.token_hex(32)}\n".encode(), mode=0o600)
     try:
         account: LocalAccount = Account.from_key(path.read_text().strip())
     except Exception as error:  # eth-account raises several unrelated classes; the key itself must not be shown

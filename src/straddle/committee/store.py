@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from straddle.committee.offer import Offer
+from straddle.primitives.errors import Actionable
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (chain_id TEXT NOT NULL, rollup TEXT NOT NULL);
@@ -21,7 +22,7 @@ CREATE TABLE IF NOT EXISTS copies (header_hash BLOB PRIMARY KEY, number INTEGER 
 """
 
 
-class StoreError(RuntimeError):
+class StoreError(Actionable):
     """The file cannot be used. The message says why and what to do."""
 
 

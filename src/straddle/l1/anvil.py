@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from straddle.l1.rpc import Rpc
+from straddle.primitives.errors import Actionable
 
 START_SECONDS = 20.0
 LISTENING = re.compile(r"Listening on (127\.0\.0\.1:\d+)")
@@ -24,7 +25,7 @@ _SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
 _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
-class AnvilError(RuntimeError):
+class AnvilError(Actionable):
     """Anvil is missing, did not start, or refused a command."""
 
 

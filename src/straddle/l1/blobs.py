@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +15,7 @@ from eth_account.signers.local import LocalAccount
 
 from straddle.commitments.blob import BLOB_BYTES, BlobError, blob_hash, cell_proofs, kzg_commitment, versioned_hash
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
+from straddle.primitives.files import write_atomically
 from straddle.primitives.nesting import check_nesting
 
 MAX_BLOBS = 6
@@ -157,13 +157,7 @@ class BlobArchive:
         name = blob_hash(blob)
         path = self._path(name)
         if not path.exists():
-            self.directory.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{os.getpid()}.partial")
-            with partial.open("wb") as file:
-                file.write(blob)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+            write_atomically(path, blob)
         return name
 
     def blob(self, versioned_hash: bytes, block_number: int) -> bytes:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -20,6 +18,9 @@ from eth_abi.exceptions import DecodingError, EncodingError
 from eth_abi.grammar import ABIType, TupleType, parse
 from eth_utils.crypto import keccak
 
+from straddle.primitives.errors import Actionable
+from straddle.primitives.files import write_atomically
+
 NAMES = ("Committee", "Exits", "Groth16Verifier", "Rollup", "Solvency", "TestUSDC", "Vault")
 """Contracts of the exchange. Tests compile others by path."""
 
@@ -27,7 +28,7 @@ MAX_ARGUMENT_BYTES = 1 << 16
 """No contract here takes a longer dynamic argument."""
 
 
-class ContractError(Exception):
+class ContractError(Actionable):
     """Sources are missing or do not compile, or a call does not fit the ABI."""
 
 
@@ -222,11 +223,8 @@ def load_path(path: Path, cache_directory: Path | None = None) -> Contract:
         except (ValueError, KeyError, TypeError):
             cached.unlink(missing_ok=True)  # a damaged entry is worth no more than a missing one
     compiled = _compile(path)
-    directory.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed: a concurrent reader sees all of it or nothing.
-    with tempfile.NamedTemporaryFile("w", dir=directory, suffix=".tmp", delete=False) as file:
-        json.dump({"name": compiled.name, "abi": compiled.abi, "bytecode": compiled.bytecode.hex(), "runtime": compiled.runtime.hex()}, file)
-    os.replace(file.name, cached)
+    kept = {"name": compiled.name, "abi": compiled.abi, "bytecode": compiled.bytecode.hex(), "runtime": compiled.runtime.hex()}
+    write_atomically(cached, json.dumps(kept).encode())
     return compiled
 
 

@@ -13,13 +13,14 @@ from eth_utils.crypto import keccak
 from straddle.commitments.policy import Data, Proofs, policy_name
 from straddle.l1.contracts import load
 from straddle.l1.rpc import Rpc
+from straddle.primitives.errors import Actionable
 
 REQUEST_FEE_WEI = 10**12
 NO_ADDRESS = "0x" + "00" * 20
 _WORDS = ("genesis_root", "params_hash")
 
 
-class DeploymentError(RuntimeError):
+class DeploymentError(Actionable):
     """A deployment's record is malformed, or is not what stands on the chain."""
 
 

@@ -34,6 +34,7 @@ from straddle.l1.events import (
     SnapshotPosted,
 )
 from straddle.l1.rpc import Rpc
+from straddle.primitives.errors import Actionable
 from straddle.primitives.field import MODULUS
 
 __all__ = [
@@ -62,7 +63,7 @@ PROPOSING = ("propose", "propose_blob", "propose_certified", "propose_and_prove"
 """Functions that propose a batch."""
 
 
-class HistoryError(RuntimeError):
+class HistoryError(Actionable):
     """Layer 1's logs, transactions and hashes contradict each other, or data is missing."""
 
 

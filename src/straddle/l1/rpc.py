@@ -12,6 +12,8 @@ import httpx
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
+from straddle.primitives.errors import Actionable
+
 RETRY_DELAYS_S = (0.1, 0.5, 2.0)
 _ERROR_SELECTOR = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC_SELECTOR = bytes.fromhex("4e487b71")  # Panic(uint256)
@@ -19,7 +21,7 @@ _ETH_READS = ("get", "call", "block", "blob", "chain", "estimate", "fee", "gasPr
 _READS = (*(f"eth_{name}" for name in _ETH_READS), "net_", "web3_")
 
 
-class RpcError(RuntimeError):
+class RpcError(Actionable):
     """The node answered with an error."""
 
     def __init__(self, method: str, code: int, message: str, data: Any = None) -> None:
@@ -37,7 +39,7 @@ class Reverted(RpcError):
         self.reason = reason
 
 
-class ConnectionFailed(RuntimeError):
+class ConnectionFailed(Actionable):
     """The node could not be reached, or what answers does not speak JSON-RPC."""
 
 

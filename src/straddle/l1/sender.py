@@ -15,6 +15,7 @@ from straddle.commitments.blob import blob_hash
 from straddle.l1.blobs import sign_blob_transaction
 from straddle.l1.contracts import Contract
 from straddle.l1.rpc import Reverted, Rpc
+from straddle.primitives.errors import Actionable
 
 GAS_MARGIN = 1.25
 RECEIPT_SECONDS = 120.0
@@ -23,7 +24,7 @@ BLOB_FEE_MARGIN = 4
 LEAST_BLOB_FEE_WEI = 10**9
 
 
-class TransactionFailed(RuntimeError):
+class TransactionFailed(Actionable):
     """A transaction was mined and failed, or was not mined in time."""
 
 

@@ -19,6 +19,7 @@ from straddle.core.params import Limits
 from straddle.core.rejections import RejectionCode
 from straddle.core.state import Exchange, close_batch
 from straddle.node.recovery import BatchTable
+from straddle.primitives.errors import Actionable
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.checker import check
 from straddle.proving.vector import ChainFacts, PostedBatch
@@ -28,7 +29,7 @@ NO_LOG_ROOT = 0
 """Of a batch that no log stands behind: whoever makes it has signed no receipts."""
 
 
-class AnswerError(RuntimeError):
+class AnswerError(Actionable):
     """The queue cannot be answered; the message says why, and what can be done."""
 
 

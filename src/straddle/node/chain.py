@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -20,10 +21,12 @@ from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
 from straddle.l1.sender import Sender, TransactionFailed
 from straddle.node.config import ConfigError
 from straddle.node.feed import RecordedMarket
-from straddle.node.files import write_atomically
 from straddle.node.keys import NodeKeys
-from straddle.node.market import exchange_params, genesis
+from straddle.node.market import genesis
 from straddle.node.settings import Settings
+from straddle.node.version import exchange_params
+from straddle.primitives.errors import Actionable
+from straddle.primitives.files import write_atomically
 
 LAYER1_ERRORS = (ConnectionFailed, RpcError, TransactionFailed)
 """What passes: layer 1 does not answer, or refuses for now."""
@@ -34,7 +37,7 @@ TABLE_AGE_S = 900
 FUNDS_WEI = 10**21
 
 
-class ChainMismatch(RuntimeError):
+class ChainMismatch(Actionable):
     """Layer 1 is not where this node's folder was; the message says what differs and what to do."""
 
 
@@ -47,6 +50,7 @@ class DevChain:
         self._anvil = None if url else Anvil(genesis_time_s, port=port)
         self._genesis_time_s = genesis_time_s
         self._rpc = Rpc(url) if url else None
+        self._keeping = threading.Lock()
 
     def __enter__(self) -> Self:
         if self._anvil is None:
@@ -88,9 +92,10 @@ class DevChain:
         return f"layer 1: the node's own anvil has ended; what it had at the last step is in {self._state.name}: restart the node"
 
     def keep(self) -> None:
-        """Put the state of a chain of the node's own on disk: whatever the node takes from it must outlive a crash."""
+        """Put the state of a chain of the node's own on disk: whatever the node takes from it must outlive a crash. For any thread."""
         if self._anvil is not None:
-            write_atomically(self._state, str(self.rpc.call("anvil_dumpState")).encode())
+            with self._keeping:  # of two dumps the later one must stay
+                write_atomically(self._state, str(self.rpc.call("anvil_dumpState")).encode())
 
     def reach(self, time_ms: int) -> None:
         """Layer 1's clock has passed a table's time."""
@@ -220,7 +225,10 @@ class QueueReader:
         """Counts the times that the queue was read from its beginning."""
 
     def look(self, again: Callable[[], bool] = lambda: True) -> Observation:
-        """Read what is new; all from the beginning when layer 1 went back. The newest block's state. HistoryError when the queue has a gap."""
+        """Read what is new; all from the beginning when layer 1 went back. The newest block's state. HistoryError when the queue has a gap.
+
+        A block that comes meanwhile makes it read again as long as `again` says so; ConnectionFailed then.
+        """
         while again():
             block = self._client.rpc.block_number()
             if block + 1 < self._next_block or not self._stands():

@@ -8,6 +8,7 @@ from typing import Any
 
 from straddle.commitments.preset import Preset
 from straddle.node.terms import ZK_ROLLUP, PolicyTerms
+from straddle.primitives.errors import Actionable
 from straddle.proving.presets import load_preset
 
 CHAIN_FILE = "deribit_btc_options_2020-05-21.csv"
@@ -17,7 +18,7 @@ SERVICE_ACCOUNTS = 2
 TAKERS = 6
 
 
-class ConfigError(ValueError):
+class ConfigError(Actionable, ValueError):
     """A setting that cannot be used."""
 
 
@@ -41,7 +42,7 @@ class DemoConfig:
     """Sizes of the batch circuit: native/circuit/presets.json."""
     seed: int = 1
     """All choices of traders and the market's synthetic minutes follow from it."""
-    rounds: int = 10
+    rounds: int = 8
     """Epochs in which takers trade, spread over the run; each is one batch or more. Makers quote in every epoch."""
     epoch_minutes: int = 10
     """From one risk table to the next."""

@@ -7,7 +7,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,6 @@ from straddle.l1.sender import Sender
 from straddle.node.chain import QueueReader
 from straddle.node.config import DemoConfig
 from straddle.node.exchange import Exchange, Identity
-from straddle.node.files import write_atomically
 from straddle.node.market import Market, load_market
 from straddle.node.members import DevCommittee, MembersCertifier, connect
 from straddle.node.network import Display, Network, shown
@@ -35,6 +33,7 @@ from straddle.node.session import SessionError
 from straddle.node.summary import Figures, flow_of, summarise
 from straddle.node.traders import Trader, address_of
 from straddle.node.verify import verify
+from straddle.primitives.files import write_atomically
 from straddle.proving.prover import Prover
 from straddle.proving.vector import circuit_name
 from straddle.sequencer.poster import BatchRecord, Poster, Status
@@ -119,8 +118,6 @@ def run_demo(config: DemoConfig, display: Display) -> DemoReport:
     with ExitStack() as stack:
         folder = config.workdir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="straddle-demo-")))
         prover = Prover()
-        helper = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="helper"))
-        circuit: Future[dict[str, Any]] = helper.submit(prover.circuit, config.preset)
         display.stage("market", "reading the recordings, fitting the surface")
         with watch.time("market"):
             market = load_market(config)
@@ -128,6 +125,7 @@ def run_demo(config: DemoConfig, display: Display) -> DemoReport:
         display.stage("keys", f"proving keys of preset {config.preset} (made once, then kept)")
         with watch.time("keys"):
             keys = circuit_keys(prover, config.preset, config.terms.data, shown(display, "set-up"))
+            circuit = prover.circuit(circuit_name(config.preset, config.terms.data))
         display.stage("layer 1", "anvil, contracts, deposits and keys")
         with watch.time("layer 1"):
             anvil = stack.enter_context(Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S))
@@ -148,7 +146,7 @@ def run_demo(config: DemoConfig, display: Display) -> DemoReport:
         display.stage("P&L", f"the hedging maker's flow on {config.paths} other histories")
         with watch.time("P&L"):
             study = run.study()
-        figures = Figures(run.records, run.lags.seconds, circuit.result()["constraints"], received, verified, replayed, study, watch.total())
+        figures = Figures(run.records, run.lags.seconds, circuit.constraints, received, verified, replayed, study, watch.total())
         return summarise(run.exchange, run.night, network, figures)
 
 

@@ -14,7 +14,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from straddle.node.config import ConfigError
-from straddle.node.files import write_atomically
+from straddle.primitives.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,9 @@ from straddle.risk.candles import load_candles
 from straddle.risk.csv_rows import RecordingError, Refusal
 from straddle.risk.listing import Listed, list_chain
 from straddle.risk.market_path import MarketPath, PathError
-from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters, risk_digest
+from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
 from straddle.risk.recording import RecordedOption, Recording, load_chain
 from straddle.risk.surface import SurfaceError, fit_surface
-
-K_IM_BPS = 10_000
-K_MM_BPS = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +72,6 @@ def choose(recording: Recording, room: int) -> tuple[RecordedOption, ...]:
     in_turn = [option for rank in range(max(map(len, ranked))) for options in ranked for option in options[2 * rank : 2 * rank + 2]]
     chosen = {option.name for option in in_turn[: room - 1 - len(expiries)]}
     return tuple(option for option in recording.options if option.name in chosen)
-
-
-def exchange_params(preset: Preset, parameters: RiskParameters) -> Params:
-    """The parameters that the rollup is deployed with."""
-    return Params(preset.account_depth, preset.slot_depth, K_IM_BPS, K_MM_BPS, risk_digest(parameters))
 
 
 def genesis(preset: Preset, params: Params, domain: int, operator: int) -> tuple[Exchange, CommittedState]:

@@ -23,7 +23,7 @@ from straddle.l1 import watchdog
 from straddle.l1.certificates import offer_digest, sign_digest
 from straddle.l1.deployment import Deployment
 from straddle.node.config import ConfigError
-from straddle.node.files import write_atomically
+from straddle.primitives.files import write_atomically
 from straddle.sequencer.batch_file import StoredBatch
 
 START_SECONDS = 120.0

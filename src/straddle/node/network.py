@@ -19,10 +19,11 @@ from straddle.l1.sender import Sender
 from straddle.node.choice import PATIENCE_S
 from straddle.node.config import DemoConfig
 from straddle.node.layer1 import PosterChain
-from straddle.node.market import Market, exchange_params, genesis
+from straddle.node.market import Market, genesis
 from straddle.node.policy import placing_of, settling_of
 from straddle.node.terms import MEMBERS
 from straddle.node.traders import Trader, address_of, wallet_of
+from straddle.node.version import exchange_params
 from straddle.proving.prover import Progress
 from straddle.sequencer.batch_file import BatchFile, BatchRecord
 from straddle.sequencer.placing import Certifier

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -29,19 +28,26 @@ class ProverPool:
     """`prove` for as many callers at a time as there are processes."""
 
     def __init__(self, prover: Prover, circuit: str, workers: int) -> None:
-        self._stack = ExitStack()
+        self._servers = [ProvingServer(prover, circuit) for _ in range(workers)]
         self._free: queue.SimpleQueue[ProvingServer] = queue.SimpleQueue()
-        for _ in range(workers):
-            self._free.put(self._stack.enter_context(ProvingServer(prover, circuit)))
+        for server in self._servers:
+            self._free.put(server)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stack.close()
+        self.close()
+
+    def close(self) -> None:
+        """End the processes at once: proofs in the making, and those that wait for a process, raise ProverError."""
+        for server in self._servers:
+            server.end()
+        for _ in self._servers:
+            self._free.get().close()
 
     def prove(self, witness: Witness) -> ProveResult:
-        """Prove in the next free process."""
+        """Prove in the next free process. ProverError: it refuses, or the pool is closed."""
         server = self._free.get()
         try:
             return server.prove(witness)

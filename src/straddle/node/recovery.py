@@ -13,34 +13,23 @@ from straddle.commitments.body import decode_body
 from straddle.commitments.effects import decode_effects
 from straddle.commitments.ledger import CommittedState, LedgerError
 from straddle.commitments.listings import Listings
-from straddle.commitments.params import params_hash
 from straddle.commitments.preset import Preset
 from straddle.commitments.state_copy import StateCopyError, inflated_bytes, load_state
 from straddle.core.instruments import Settlement
 from straddle.core.params import Params
 from straddle.core.risk_table import RiskTable
-from straddle.l1.deployment import Deployment, DeploymentError
+from straddle.l1.deployment import Deployment
 from straddle.l1.history import EpochSubmitted, History
 from straddle.l1.queue import queue_commands
-from straddle.node.market import exchange_params
-from straddle.node.verify import preset_of
+from straddle.primitives.errors import Actionable
 from straddle.risk.inputs import decode_inputs
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
 from straddle.risk.settlement import settlement_value
 from straddle.watcher.tables import recompute_table
 
 
-class RecoveryError(RuntimeError):
+class RecoveryError(Actionable):
     """The data at hand do not give the final state."""
-
-
-def terms_of(deployment: Deployment, parameters: RiskParameters = DEFAULT_PARAMETERS) -> tuple[Preset, Params]:
-    """Preset and parameters of a deployment. DeploymentError: it was made with others than this version's."""
-    preset = preset_of(deployment)
-    params = exchange_params(preset, parameters)
-    if params_hash(params) != deployment.config.params_hash:
-        raise DeploymentError(f"params_hash: {deployment.config.params_hash:#x}, expected {params_hash(params):#x}: other parameters than this version's")
-    return preset, params
 
 
 def final_state(history: History, deployment: Deployment, preset: Preset, params: Params, known: CommittedState | None = None) -> CommittedState:

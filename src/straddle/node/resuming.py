@@ -31,13 +31,15 @@ from straddle.node.answer_batch import resumed
 from straddle.node.market import genesis
 from straddle.node.recovery import RecoveryError, final_state
 from straddle.node.steps import utc
+from straddle.primitives.errors import Actionable
+from straddle.primitives.files import sync_folder
 from straddle.risk.oracle import Signature65
 from straddle.sequencer.batch_file import BatchFile, BatchRecord, PosterError, SignedEpoch, Status, StoredBatch
 from straddle.sequencer.journal import Journal, JournalError
 from straddle.sequencer.origin import LogOrigin
 from straddle.sequencer.receipts import LogIdentity
 from straddle.sequencer.sequencer import ReplayError, Sequencer
-from straddle.sequencer.snapshots import Restored, SnapshotStore, sync_folder
+from straddle.sequencer.snapshots import Restored, SnapshotStore
 
 JOURNAL, POSTER, SNAPSHOTS = "journal.sqlite", "poster.sqlite", "snapshots"
 """What a log is, in its folder."""
@@ -46,7 +48,7 @@ BLOBS = "blobs"
 _RESUMED = "resumed-"
 
 
-class ResumeRefused(RuntimeError):
+class ResumeRefused(Actionable):
     """The log does not begin anew on layer 1. The message says why, and what to do; nothing was changed."""
 
 

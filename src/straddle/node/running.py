@@ -31,7 +31,6 @@ from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, 
 from straddle.node.feed import OracleReplay, RecordedMarket
 from straddle.node.keys import NodeKeys, warn_of_readers
 from straddle.node.layer1 import PosterChain
-from straddle.node.market import exchange_params
 from straddle.node.members import DevCommittee, MembersCertifier, connect
 from straddle.node.network import Display, shown
 from straddle.node.operator import MarketClock, Operator
@@ -41,6 +40,7 @@ from straddle.node.resuming import BLOBS, JOURNAL, POSTER, SNAPSHOTS, Loss, Resu
 from straddle.node.settings import Settings
 from straddle.node.terms import MEMBERS
 from straddle.node.upkeep import OperatorError
+from straddle.node.version import exchange_params
 from straddle.node.writer import Writer, WriterStopped
 from straddle.primitives.plain import to_plain
 from straddle.proving.prover import Prover
@@ -143,7 +143,7 @@ class Node:
         if self._resume is not None:
             self._begin_anew(keys, self._resume)
         display.stage("journal", str(log_folder(self.folder)))
-        self._catch_up(keys, enter(ProverPool(prover, circuit_name(settings.preset, terms.data), settings.prover.workers)))
+        self._catch_up(keys, ProverPool(prover, circuit_name(settings.preset, terms.data), settings.prover.workers))
         self._check_committed()
         self._start()
 
@@ -174,6 +174,7 @@ class Node:
             restored, start = None, self.terms.beginning(self.journal)
             self.poster = self._poster(keys, provers, file, start)
         self._stack.callback(self.poster.close)
+        self._stack.callback(provers.close)  # before the poster, which waits for its proofs: a restart makes them again
         self.posting.open(self.poster)
         exchange = start.exchange
         self.answered = [*self.poster.answered(final), *exchange.open_batch.queue]
@@ -300,7 +301,7 @@ class Node:
     def _look(self) -> None:
         """Layer 1's newest state, and its queue into the exchange."""
         try:
-            self.observed = self.queue.look()
+            self.observed = self.queue.look(lambda: not self._stopping.is_set())
             self._end_window(self.observed)
             self._check_answered()
             self._take_queue()

@@ -17,7 +17,6 @@ from straddle.api.service import Receipted, Unavailable
 from straddle.core.commands import Command
 from straddle.core.rejections import Rejection
 from straddle.core.state import Exchange
-from straddle.node.config import ConfigError
 from straddle.node.running import Node
 from straddle.node.writer import WriterBusy, WriterStopped
 from straddle.primitives.plain import to_plain
@@ -178,14 +177,6 @@ def settlement_status(node: Node) -> dict[str, Any]:
         "members": {address: node.committee.problems.get(address, "") for address in config.members} if node.committee else {},
         "now": None if seen is None else to_plain(seen),
     }
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. ConfigError when it cannot be had."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ConfigError(f"api.host, api.port: {host}:{port} cannot be listened on: {error}. Expected a free port; 0 takes any") from error
 
 
 def serve(node: Node, listener: socket.socket) -> None:

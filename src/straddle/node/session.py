@@ -21,6 +21,7 @@ from straddle.core.state import Exchange
 from straddle.core.upkeep import to_deliver, to_retire
 from straddle.node.feed import MARKS_KEPT, OracleReplay
 from straddle.operations.l2_withdraw import available
+from straddle.primitives.errors import Actionable
 from straddle.risk.expiry import Maturity, maturities
 from straddle.risk.inputs import RiskInputs, decode_inputs
 from straddle.risk.settlement import settlement_value
@@ -31,7 +32,7 @@ QUOTE_LIFETIME_MS = 60_000
 """Orders of the session's traders expire this long after their table's time."""
 
 
-class SessionError(RuntimeError):
+class SessionError(Actionable):
     """The market refused what the session needs."""
 
 

@@ -16,6 +16,7 @@ from straddle.core.market_state import MarketState
 from straddle.core.rejections import Rejection
 from straddle.core.upkeep import to_deleverage, to_deliver, to_liquidate, to_retire
 from straddle.node.feed import MARKS_KEPT, OracleReplay
+from straddle.primitives.errors import Actionable
 from straddle.risk.inputs import decode_inputs
 from straddle.risk.settlement import settlement_value
 from straddle.sequencer.batch_file import SignedEpoch
@@ -32,7 +33,7 @@ class EpochKeeper(Protocol):
         """Signed epochs, in order."""
 
 
-class OperatorError(RuntimeError):
+class OperatorError(Actionable):
     """The exchange refused what its operator must do."""
 
 

@@ -12,18 +12,16 @@ from straddle.commitments.body import decode_body
 from straddle.commitments.data import Effects
 from straddle.commitments.effects import decode_effects
 from straddle.commitments.ledger import CommittedState, LedgerError
-from straddle.commitments.params import params_hash
 from straddle.commitments.preset import Preset
 from straddle.core.commands import L1Deposit
 from straddle.core.params import Params
-from straddle.l1.deployment import Deployment, DeploymentError
+from straddle.l1.deployment import Deployment
 from straddle.l1.history import BatchProposed, BlobSource, BodySource, History, read_history
 from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
-from straddle.node.market import exchange_params
 from straddle.node.session import positions_sum
-from straddle.proving.presets import all_presets
+from straddle.node.version import terms_of
 from straddle.risk.inputs import RiskInputError
 from straddle.risk.oracle import OracleError
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
@@ -77,10 +75,7 @@ def verify(
 ) -> VerifyReport:
     """Rebuild up to the newest block. DeploymentError, HistoryError: the record or the node's answers contradict themselves."""
     deployment.check(rpc)
-    preset = preset_of(deployment)
-    params = exchange_params(preset, parameters)
-    if params_hash(params) != deployment.config.params_hash:
-        raise DeploymentError(f"params_hash: {deployment.config.params_hash:#x}, expected {params_hash(params):#x}: other parameters than this version's")
+    preset, params = terms_of(deployment, parameters)
     progress("reading layer 1", 0.0)
     history = read_history(rpc, deployment, blobs=blobs, bodies=bodies)
     rebuild = _Rebuild(deployment, preset, params, parameters, history)
@@ -91,16 +86,6 @@ def verify(
     rebuild.compare(RollupClient(rpc, deployment))
     progress("rebuilding", 1.0)
     return rebuild.report
-
-
-def preset_of(deployment: Deployment) -> Preset:
-    """The preset whose sizes the contract was deployed with. DeploymentError when there is none."""
-    config = deployment.config
-    found = (config.account_depth, config.queue_rows, config.withdrawal_rows, config.body_cells)
-    for preset in all_presets().values():
-        if (preset.account_depth, preset.queue, preset.withdrawals, preset.body_words) == found:
-            return preset
-    raise DeploymentError(f"account_depth, queue_rows, withdrawal_rows, body_cells: {found}, expected those of one of {', '.join(all_presets())}")
 
 
 class _Rebuild:

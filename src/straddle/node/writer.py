@@ -1,9 +1,14 @@
-"""The one thread that reads and changes the exchange. Commands that wait are run as a group with one sync to disk; between groups others may look."""
+"""The one thread that reads and changes the exchange.
+
+All commands that wait are run as one group with one sync to disk; then the calls that wait have their turn. So a read parts no group, and what it sees is on
+disk: everything that was submitted before it, and perhaps what came after.
+"""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -14,9 +19,14 @@ from straddle.sequencer.sequencer import MAX_COMMANDS, Accepted, Sequencer
 
 T = TypeVar("T")
 Answers = list[Accepted | Rejection]
+Job = tuple[Sequence[Command] | Callable[[], Any], "Future[Any]"]
+Submitted = tuple[Sequence[Command], "Future[Any]"]
+Called = tuple[Callable[[], Any], "Future[Any]"]
 
 WAITING_MAX = 16 * MAX_COMMANDS
 """Commands that may wait."""
+CALLS_MAX = 64
+"""Calls from one group to the next, when more wait: commands do not wait for all of them."""
 TICK_S = 0.05
 """`between` is called at least this often."""
 
@@ -37,7 +47,13 @@ class Writer:
         self._sequencer = sequencer
         self._between = between
         self._on_failure = on_failure
-        self._jobs: queue.SimpleQueue[tuple[Sequence[Command] | Callable[[], Any] | None, Future[Any]]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        """None: the end."""
+        self._next: Submitted | None = None
+        """Taken from the jobs, and too long for the group before."""
+        self._calls: deque[Called] = deque()
+        """Taken from the jobs; what was submitted before them is written."""
+        self._ending = False
         self._lock = threading.Lock()
         self._waiting = 0
         self._stopped = False
@@ -60,7 +76,7 @@ class Writer:
         return self._put(tuple(commands))
 
     def call(self, function: Callable[[], T]) -> Future[T]:
-        """Run a function between two groups. WriterStopped: see there."""
+        """Run a function between two groups, with all that was submitted before on disk. WriterStopped: see there."""
         return self._put(function)
 
     def stop(self) -> None:
@@ -68,7 +84,7 @@ class Writer:
         with self._lock:
             if not self._stopped:
                 self._stopped = True
-                self._jobs.put((None, Future()))
+                self._jobs.put(None)
         if threading.current_thread() is not self._thread and self._thread.ident is not None:
             self._thread.join()
 
@@ -82,7 +98,9 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            while self._work():
+            while not (self._ending and not self._calls):
+                self._write(self._take())
+                self._answer()
                 self._between()
         except BaseException as error:
             with self._lock:
@@ -91,32 +109,37 @@ class Writer:
         finally:
             self._refuse_the_rest()
 
-    def _work(self) -> bool:
-        """One group, or one call; False at the end."""
-        group: list[tuple[Sequence[Command], Future[Answers]]] = []
+    def _take(self) -> list[Submitted]:
+        """The commands that wait, as many as a group holds; calls before them are put aside for after the group. Waits a little when there is nothing."""
+        group: list[Submitted] = []
         size = 0
-        timeout: float | None = TICK_S
-        while True:
-            try:
-                job, future = self._jobs.get(timeout=timeout) if timeout else self._jobs.get_nowait()
-            except queue.Empty:
+        while not self._ending:
+            job, self._next = self._next or self._wait(patient=not group and not self._calls), None
+            if job is None:
                 break
-            if not future.set_running_or_notify_cancel():  # whoever asked has gone; what runs can no longer be cancelled
-                self._forget(job)
-                continue
-            if job is None or callable(job):
-                self._write(group)
-                return job is not None and self._call(job, future)
-            if size + len(job) > MAX_COMMANDS:
-                self._write(group)
-                group, size = [], 0
-            group.append((job, future))
-            size += len(job)
-            timeout = None  # what has arrived by now joins the group; nobody waits for more
-        self._write(group)
-        return True
+            work, future = job
+            if callable(work):
+                self._calls.append((work, future))
+            elif size + len(work) > MAX_COMMANDS:
+                self._next = (work, future)
+                break
+            elif future.set_running_or_notify_cancel():  # from here on it can no longer be cancelled
+                group.append((work, future))
+                size += len(work)
+            else:  # whoever asked has gone
+                self._forget(len(work))
+        return group
 
-    def _write(self, group: Sequence[tuple[Sequence[Command], Future[Answers]]]) -> None:
+    def _wait(self, *, patient: bool) -> Job | None:
+        """The next job; None: there is none, or no more."""
+        try:
+            job = self._jobs.get(timeout=TICK_S) if patient else self._jobs.get_nowait()
+        except queue.Empty:
+            return None
+        self._ending = job is None
+        return job
+
+    def _write(self, group: Sequence[Submitted]) -> None:
         if not group:
             return
         try:
@@ -127,28 +150,34 @@ class Writer:
             raise
         self.groups += 1
         taken = 0
-        with self._lock:
-            self._waiting -= len(answers)
+        self._forget(len(answers))
         for commands, future in group:
             future.set_result(answers[taken : taken + len(commands)])
             taken += len(commands)
 
-    def _forget(self, job: Sequence[Command] | Callable[[], Any] | None) -> None:
-        if job is not None and not callable(job):
-            with self._lock:
-                self._waiting -= len(job)
+    def _forget(self, commands: int) -> None:
+        """So many wait no longer."""
+        with self._lock:
+            self._waiting -= commands
 
-    def _call(self, function: Callable[[], Any], future: Future[Any]) -> bool:
-        try:
-            future.set_result(function())
-        except Exception as error:
-            future.set_exception(error)
-        return True
+    def _answer(self) -> None:
+        """The calls that were put aside, or the first ones of many."""
+        for _ in range(min(len(self._calls), CALLS_MAX)):
+            function, future = self._calls.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
 
     def _refuse_the_rest(self) -> None:
-        while True:
-            try:
-                _, future = self._jobs.get_nowait()
-            except queue.Empty:
-                return
-            future.set_exception(WriterStopped("the node stops"))
+        """Nobody waits for ever. Nothing is put any more: `_stopped` is set."""
+        rest: list[Job | None] = [self._next, *self._calls]
+        while not self._jobs.empty():
+            rest.append(self._jobs.get())
+        for job in rest:
+            if job is not None and job[1].set_running_or_notify_cancel():
+                job[1].set_exception(WriterStopped("the node stops"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from straddle.primitives.errors import Actionable
 from straddle.primitives.hashing import keccak256
 
 _PROOF_WORDS = {"a": 2, "b": 4, "c": 2, "commitment": 2, "pok": 2, "public": 5}
@@ -14,7 +15,7 @@ _KEY_POINTS = 7
 """Points of `k`: constant, five public inputs, commitment."""
 
 
-class ProverOutputError(RuntimeError):
+class ProverOutputError(Actionable):
     """The prover printed something that is not as specified."""
 
 

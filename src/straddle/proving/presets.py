@@ -10,6 +10,7 @@ from typing import Any
 
 from straddle.commitments.holdings import HoldingsPreset
 from straddle.commitments.preset import Preset
+from straddle.primitives.errors import Actionable
 
 PACKAGED = Path(__file__).parent
 """Where a built wheel carries the files (pyproject.toml, force-include)."""
@@ -18,22 +19,26 @@ CHECKOUT = Path(__file__).resolve().parents[3] / "native" / "circuit"
 """Where a checkout, also one installed as editable, has them."""
 
 
+class PresetError(Actionable, ValueError):
+    """No preset of that name, or a damaged file of them."""
+
+
 def load_preset(name: str) -> Preset:
-    """The preset `name`; ValueError lists the known ones."""
+    """The preset `name`; PresetError lists the known ones."""
     presets = all_presets()
     if name not in presets:
-        raise ValueError(f"preset: {name!r}, expected one of {', '.join(presets)}")
+        raise PresetError(f"preset: {name!r}, expected one of {', '.join(presets)}")
     return presets[name]
 
 
 def load_holdings_preset(preset: str, kind: str) -> HoldingsPreset:
-    """Sizes of the circuit of a kind, "exit" or "solvency", that belongs to a batch preset. ValueError lists what is known."""
+    """Sizes of the circuit of a kind, "exit" or "solvency", that belongs to a batch preset. PresetError lists what is known."""
     batch, sizes = load_preset(preset), _read("solvency.json")
     if kind not in sizes.get(preset, {}):
-        raise ValueError(f"circuit: {preset}-{kind}, expected one of {', '.join(f'{name}-{known}' for name, kinds in sizes.items() for known in kinds)}")
+        raise PresetError(f"circuit: {preset}-{kind}, expected one of {', '.join(f'{name}-{known}' for name, kinds in sizes.items() for known in kinds)}")
     raw = sizes[preset][kind]
     if raw.keys() != {"k", "positions"}:
-        raise ValueError(f"solvency.json: {preset}.{kind}: keys {sorted(raw.keys())}, expected k and positions")
+        raise PresetError(f"solvency.json: {preset}.{kind}: keys {sorted(raw.keys())}, expected k and positions")
     return HoldingsPreset(f"{preset}-{kind}", batch.account_depth, batch.slot_depth, batch.instruments, raw["k"], raw["positions"])
 
 
@@ -44,7 +49,7 @@ def all_presets() -> dict[str, Preset]:
     presets = {}
     for name, sizes in _read("presets.json").items():
         if sizes.keys() != keys:
-            raise ValueError(f"presets.json: preset {name}: unknown or missing keys {sorted(sizes.keys() ^ keys)}")
+            raise PresetError(f"presets.json: preset {name}: unknown or missing keys {sorted(sizes.keys() ^ keys)}")
         presets[name] = Preset(name=name, **sizes)
     return presets
 

@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol
 
 import platformdirs
 
+from straddle.primitives.errors import Actionable
 from straddle.proving.keys import Proof, ProverOutputError, VerifyingKey
 from straddle.proving.witness import PublicInputs
 
@@ -36,7 +37,7 @@ class WitnessFile(Protocol):
         """Its file."""
 
 
-class ProverError(RuntimeError):
+class ProverError(Actionable):
     """The prover is missing or failed; the message holds what it said."""
 
 
@@ -72,6 +73,15 @@ class ProveResult:
     wall_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """Identity of a compiled circuit: keys fit one digest only."""
+
+    name: str
+    constraints: int
+    digest: str
+
+
 def default_cache() -> Path:
     """Directory of proving keys: keys of every circuit lie in a folder named by its digest."""
     return platformdirs.user_cache_path("straddle", appauthor=False) / "keys"
@@ -93,9 +103,22 @@ class Prover:
         self.binary = found
         self.cache = cache or default_cache()
 
-    def circuit(self, preset: str, progress: ProgressCallback | None = None) -> dict[str, Any]:
-        """Compile: constraints, digest, constraints by row kind."""
-        return self._run(["circuit", "--preset", preset], progress)
+    def circuit(self, name: str, progress: ProgressCallback | None = None) -> Circuit:
+        """What the circuit of this name is. Compiled only when this binary has not compiled it before."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        raw = self._run(["circuit", "--preset", name, "--cache", str(self.cache)], progress)
+        match raw:
+            case {"preset": str(found), "constraints": int(constraints), "digest": str(digest)} if found == name:
+                return Circuit(name, constraints, digest)
+        raise ProverOutputError(f"circuit: {raw!r}, expected preset {name!r}, constraints and digest")
+
+    def rows(self, name: str, progress: ProgressCallback | None = None) -> dict[str, float]:
+        """Kind of row -> constraints that one more of it costs."""
+        return {kind: float(constraints) for kind, constraints in self._run(["rows", "--preset", name], progress).items()}
+
+    def has_keys(self, circuit: Circuit) -> bool:
+        """Whether the cache holds the circuit's keys."""
+        return (self.cache / circuit.digest / "manifest.json").is_file()
 
     def setup(self, preset: str, progress: ProgressCallback | None = None) -> VerifyingKey:
         """Make the preset's keys, or find them in the cache."""

@@ -16,7 +16,7 @@ CLOSE_SECONDS = 5.0
 
 
 class ProvingServer:
-    """`prove` as `Prover.prove`, for one preset whose keys are in the cache. One caller at a time.
+    """`prove` as `Prover.prove`, for one preset whose keys are in the cache. One caller at a time; `end` is for any thread.
 
     The process starts at the first proof. ProverError when it refuses a witness or dies; a dead one is started again by the next proof. It ends when its
     input does, so it cannot outlive this program.
@@ -29,6 +29,8 @@ class ProvingServer:
         self._progress: ProgressCallback | None = None
         self._log: list[str] = []
         self._follower: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._ended = False
 
     def __enter__(self) -> Self:
         return self
@@ -53,8 +55,15 @@ class ProvingServer:
             raise ProverError(f"{BINARY} serve: {answer['error']}")
         return prove_result(witness, answer)
 
+    def end(self) -> None:
+        """End the process at once and for good, whatever it does: a proof in the making raises ProverError, and so does every later one."""
+        with self._starting:
+            self._ended, process = True, self._process
+        if process is not None:
+            process.kill()
+
     def close(self) -> None:
-        """End the process."""
+        """End the process, which is not proving."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -81,8 +90,11 @@ class ProvingServer:
 
     def _start(self) -> subprocess.Popen[str]:
         arguments = [str(self._prover.binary), "serve", "--preset", self._preset, "--cache", str(self._prover.cache)]
-        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self._process, self._log = process, []
+        with self._starting:
+            if self._ended:
+                raise ProverError(f"{BINARY} serve: it was ended")
+            process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self._process, self._log = process, []
         assert process.stderr is not None
         self._follower = threading.Thread(target=follow, args=(process.stderr, self._report, self._log), daemon=True)
         self._follower.start()

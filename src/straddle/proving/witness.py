@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from straddle.commitments.accounts import AccountLeaf
 from straddle.core.accounts import Slot
 from straddle.core.risk_table import RiskRow
+from straddle.primitives.errors import Actionable
 
 _STRINGS = frozenset(
     {
@@ -27,7 +28,7 @@ TABLES = ("accounts", "positions", "instruments", "listings", "signatures", "ord
 T = TypeVar("T")
 
 
-class WitnessError(ValueError):
+class WitnessError(Actionable, ValueError):
     """A witness file, or what one would be built from, that is not as specified; the message names the field."""
 
 

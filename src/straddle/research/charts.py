@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from straddle.primitives.errors import Actionable
 from straddle.research.hedging import HedgeChoice, Interval
 from straddle.research.prices import Prices
 
@@ -15,7 +16,7 @@ MARKERS = "osD^vPX*"
 ENDINGS = (".svg", ".png")
 
 
-class ChartError(ValueError):
+class ChartError(Actionable, ValueError):
     """A chart that cannot be drawn or written."""
 
 

@@ -17,9 +17,10 @@ from straddle.l1.deploying import CircuitKeys
 from straddle.l1.sender import Sender
 from straddle.node.config import ConfigError, DemoConfig
 from straddle.node.demo import CHAIN_LEAD_S, Stopwatch
-from straddle.node.market import Market, exchange_params, load_market
+from straddle.node.market import Market, load_market
 from straddle.node.network import Display, Network, shown
 from straddle.node.terms import PolicyTerms
+from straddle.node.version import exchange_params
 from straddle.proving.prover import Prover
 from straddle.proving.server import ProvingServer
 from straddle.proving.vector import circuit_name

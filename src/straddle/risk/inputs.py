@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from straddle.primitives.varint import VarintError, get_varint, put_varint, unzigzag, zigzag
 from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_VOL_BPS
 
-MAGIC = b"SRI2"
+MAGIC = b"SRI3"
 MAX_EXPIRIES = 1_024
 MAX_HOURS = 1_024
 MAX_VOLS = 16_384
@@ -21,13 +21,8 @@ MAX_SCALE_PPM = 10 * SCALE_ONE
 MAX_WINDOW_MS = 2**31 - 1
 MAX_LOTS = 2**63 - 1
 
-_HEADER = struct.Struct(">4sQQIIqQI")
-_COUNT = struct.Struct(">H")
-_HOUR = struct.Struct(">I")
-_FORWARD = struct.Struct(">QI")
-_WINDOW = struct.Struct(">QIQ")
-_ACTIVITY = struct.Struct(">QQQ")
-_VOL = struct.Struct(">IH")
+NUMBER_BITS = 64
+"""A number in the bytes has no more."""
 
 
 class RiskInputError(ValueError):
@@ -112,61 +107,127 @@ def _expect_ascending(name: str, keys: Iterable[int]) -> None:
 
 
 def encode_inputs(inputs: RiskInputs) -> bytes:
-    """Big-endian: magic(4) epoch(8) time_ms(8) index(4) perpetual_mark(4) cumulative_funding(8, signed) funding_remainder(8) scale_ppm(4), then six lists,
-    each after its count(2): hours(4); forwards: expiry_ms(8) ticks(4); windows: expiry_ms(8) observed_ms(4) fixed(8); settlements: expiry_ms(8) ticks(4);
-    activity: expiry_ms(8) open_interest(8) traded(8); vols: instrument(4) vol_bps(2)."""
-    header = _HEADER.pack(
-        MAGIC,
-        inputs.epoch,
-        inputs.time_ms,
-        inputs.index_ticks,
-        inputs.perpetual_mark_ticks,
-        inputs.cumulative_funding,
-        inputs.funding_remainder,
-        inputs.scale_ppm,
-    )
-    lists: tuple[tuple[struct.Struct, Iterable[tuple[int, ...]], int], ...] = (
-        (_HOUR, ((ticks,) for ticks in inputs.hours), len(inputs.hours)),
-        (_FORWARD, inputs.forwards, len(inputs.forwards)),
-        (_WINDOW, inputs.windows, len(inputs.windows)),
-        (_FORWARD, inputs.settlements, len(inputs.settlements)),
-        (_ACTIVITY, inputs.activity, len(inputs.activity)),
-        (_VOL, inputs.vols, len(inputs.vols)),
-    )
-    parts = [header]
-    for layout, entries, count in lists:
-        parts.append(_COUNT.pack(count))
-        parts += [layout.pack(*entry) for entry in entries]
-    return b"".join(parts)
+    """Magic(4), then the varints of `_numbers` (docs/reference/risk-table.md)."""
+    out = bytearray(MAGIC)
+    for number in _numbers(inputs):
+        put_varint(out, number)
+    return bytes(out)
+
+
+def _numbers(inputs: RiskInputs) -> Iterator[int]:
+    """Header, then six lists, each after its count, column by column. What lies close to its neighbour is written as the difference."""
+    index = inputs.index_ticks
+    yield from (inputs.epoch, inputs.time_ms, index, zigzag(inputs.perpetual_mark_ticks - index))
+    yield from (zigzag(inputs.cumulative_funding), inputs.funding_remainder, inputs.scale_ppm)
+    yield len(inputs.hours)
+    yield from map(zigzag, _steps(index, inputs.hours))
+    for prices in (inputs.forwards, inputs.settlements):
+        yield len(prices)
+        yield from _steps(0, (expiry for expiry, _ in prices))
+        yield from map(zigzag, _steps(index, (ticks for _, ticks in prices)))
+    for rows in (inputs.windows, inputs.activity):
+        yield len(rows)
+        yield from _steps(0, (expiry for expiry, _, _ in rows))
+        yield from (second for _, second, _ in rows)
+        yield from (third for _, _, third in rows)
+    runs = _runs([instrument for instrument, _ in inputs.vols])
+    yield len(runs)
+    for run in runs:
+        yield from run
+    yield from map(zigzag, _steps(0, (vol for _, vol in inputs.vols)))
+
+
+def _steps(before: int, values: Iterable[int]) -> Iterator[int]:
+    """Each value less the one before it."""
+    for value in values:
+        yield value - before
+        before = value
+
+
+def _runs(ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending ids as runs without a gap: (ids skipped since the last run, or since 0; length)."""
+    runs = list[tuple[int, int]]()
+    before = 0
+    for number in ids:
+        skipped, length = number - before - 1, 1
+        if runs and not skipped:
+            skipped, length = runs.pop()
+            length += 1
+        runs.append((skipped, length))
+        before = number
+    return runs
 
 
 def decode_inputs(data: bytes) -> RiskInputs:
     """The inverse of `encode_inputs`; every byte string either decodes to inputs that encode to it, or is refused.
 
     Raises:
-        RiskInputError: naming the field or the length that was expected.
+        RiskInputError: naming the field, or the byte where something else was expected.
     """
-    if len(data) < _HEADER.size or data[:4] != MAGIC:
-        raise RiskInputError(f"inputs: {len(data)} bytes starting {bytes(data[:4])!r}: expected at least {_HEADER.size} starting {MAGIC!r}")
-    _, epoch, time_ms, index, mark, funding, remainder, scale = _HEADER.unpack_from(data)
-    at = _HEADER.size
+    if data[:4] != MAGIC:
+        raise RiskInputError(f"inputs: {len(data)} bytes starting {bytes(data[:4])!r}: expected {MAGIC!r}")
+    read = _Reader(data)
+    epoch, time_ms, index = read.natural("epoch"), read.natural("time_ms"), read.natural("index_ticks")
+    mark, funding = index + read.signed("perpetual_mark_ticks"), read.signed("cumulative_funding")
+    remainder, scale = read.natural("funding_remainder"), read.natural("scale_ppm")
+    hours = read.near("hours", read.count("hours", MAX_HOURS), index)
+    forwards, settlements = (tuple(zip(*read.prices(name, index), strict=True)) for name in ("forwards", "settlements"))
+    windows, activity = (tuple(zip(*read.rows(name), strict=True)) for name in ("windows", "activity"))
+    ids = read.ids()
+    vols = tuple(zip(ids, read.near("vols", len(ids), 0), strict=True))
+    if read.at != len(data):
+        raise RiskInputError(f"inputs: {len(data)} bytes, expected {read.at}")
+    return RiskInputs(epoch, time_ms, index, mark, funding, remainder, forwards, vols, scale, tuple(hours), windows, settlements, activity)
 
-    def entries(name: str, layout: struct.Struct) -> list[tuple[int, ...]]:
-        nonlocal at
-        if len(data) < at + _COUNT.size:
-            raise RiskInputError(f"inputs: {len(data)} bytes: expected at least {at + _COUNT.size}, with the number of {name}")
-        start = at + _COUNT.size
-        at = start + _COUNT.unpack_from(data, at)[0] * layout.size
-        if len(data) < at:
-            raise RiskInputError(f"inputs: {len(data)} bytes: expected at least {at}, with all {name}")
-        return list(layout.iter_unpack(data[start:at]))
 
-    hours = tuple(ticks for (ticks,) in entries("hours", _HOUR))
-    forwards = tuple((expiry, ticks) for expiry, ticks in entries("forwards", _FORWARD))
-    windows = tuple((expiry, observed_ms, fixed) for expiry, observed_ms, fixed in entries("windows", _WINDOW))
-    settlements = tuple((expiry, ticks) for expiry, ticks in entries("settlements", _FORWARD))
-    activity = tuple((expiry, interest, traded) for expiry, interest, traded in entries("activity", _ACTIVITY))
-    vols = tuple((instrument, vol) for instrument, vol in entries("vols", _VOL))
-    if len(data) != at:
-        raise RiskInputError(f"inputs: {len(data)} bytes: expected {at}")
-    return RiskInputs(epoch, time_ms, index, mark, funding, remainder, forwards, vols, scale, hours, windows, settlements, activity)
+@dataclass(slots=True)
+class _Reader:
+    """Numbers in turn; the values are `RiskInputs`' to check. RiskInputError: the bytes hold none there, or not so many."""
+
+    data: bytes
+    at: int = len(MAGIC)
+
+    def natural(self, name: str) -> int:
+        try:
+            value, self.at = get_varint(self.data, self.at, NUMBER_BITS)
+        except VarintError as error:
+            raise RiskInputError(f"inputs: {name}: {error}") from None
+        return value
+
+    def signed(self, name: str) -> int:
+        return unzigzag(self.natural(name))
+
+    def count(self, name: str, most: int) -> int:
+        """A number of entries, of which each takes a byte at least: nothing is set aside for what cannot follow."""
+        value, left = self.natural(f"number of {name}"), len(self.data) - self.at
+        if value > min(most, left):
+            raise RiskInputError(f"inputs: {value} {name} with {left} bytes left: expected at most {min(most, left)}")
+        return value
+
+    def near(self, name: str, count: int, before: int) -> list[int]:
+        """Values written as signed differences."""
+        return list(itertools.accumulate((self.signed(name) for _ in range(count)), initial=before))[1:]
+
+    def expiries(self, name: str) -> list[int]:
+        count = self.count(name, MAX_EXPIRIES)
+        return list(itertools.accumulate(self.natural(f"{name}: expiry_ms") for _ in range(count)))
+
+    def prices(self, name: str, index_ticks: int) -> tuple[list[int], list[int]]:
+        expiries = self.expiries(name)
+        return expiries, self.near(name, len(expiries), index_ticks)
+
+    def rows(self, name: str) -> tuple[list[int], list[int], list[int]]:
+        expiries = self.expiries(name)
+        second, third = ([self.natural(name) for _ in expiries] for _ in range(2))
+        return expiries, second, third
+
+    def ids(self) -> list[int]:
+        """Instruments of the vols: runs as long as they can be, so that there is one way to write them."""
+        ids = list[int]()
+        for turn in range(self.count("runs of vols", MAX_VOLS)):
+            skipped, length = self.natural("instruments skipped"), self.count("vols", MAX_VOLS - len(ids))
+            if not length or (turn and not skipped):
+                raise RiskInputError(f"inputs: run {turn + 1} of vols skips {skipped} instruments and has {length}: expected more than none")
+            first = (ids[-1] if ids else 0) + 1 + skipped
+            ids += range(first, first + length)
+        return ids

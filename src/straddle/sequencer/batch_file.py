@@ -14,11 +14,12 @@ from typing import Any
 
 from straddle.commitments.challenge import Place
 from straddle.commitments.policy import Data
+from straddle.primitives.errors import Actionable
 from straddle.proving.keys import Proof
 from straddle.proving.witness import Witness
 
 
-class PosterError(RuntimeError):
+class PosterError(Actionable):
     """Layer 1 and this node disagree; the message says on what. Nothing was posted."""
 
 

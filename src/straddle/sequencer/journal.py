@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from straddle.primitives.errors import Actionable
 from straddle.primitives.hashing import keccak256, keccak256_many
 from straddle.sequencer.origin import LogOrigin
 from straddle.sequencer.receipts import LogIdentity, LogPlace
@@ -71,7 +72,7 @@ _WAL_HEADER_BYTES, _WAL_FRAME_HEADER_BYTES = 32, 24
 _ENTRY_COLUMNS = "sequence, epoch, deadline_ms, command, previous_hash, hash"
 
 
-class JournalError(RuntimeError):
+class JournalError(Actionable):
     """The journal cannot be used as it is. The message says where and why; nothing was changed."""
 
 

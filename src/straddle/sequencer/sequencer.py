@@ -20,6 +20,7 @@ from straddle.core.commands import Command, L2Trade
 from straddle.core.events import Event
 from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
 from straddle.core.state import Exchange, close_batch
+from straddle.primitives.errors import Actionable
 from straddle.sequencer.codec import CodecError, decode_command, encode_command, operation_name
 from straddle.sequencer.journal import BatchMark, Journal, JournalEntry, JournalError, LogPosition, Pending
 from straddle.sequencer.receipts import Receipt, ReceiptSigner, log_root
@@ -54,7 +55,7 @@ class ClosedBatch:
     """Lowest 248 bits of the hash of the batch's last entry."""
 
 
-class ReplayError(RuntimeError):
+class ReplayError(Actionable):
     """The journal does not lead where it led before: the engine changed, or the journal is not this exchange's."""
 
 

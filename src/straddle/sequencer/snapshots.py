@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
@@ -27,6 +26,7 @@ from straddle.core.exposure import build_exposure
 from straddle.core.kernel import SOURCE_DIGEST
 from straddle.core.risk_table import RiskTable
 from straddle.core.state import Exchange
+from straddle.primitives.files import write_atomically
 from straddle.sequencer.journal import Journal, JournalError, LogPosition
 from straddle.sequencer.receipts import LogIdentity
 
@@ -100,13 +100,7 @@ class SnapshotStore:
         )
         content = json.dumps(asdict(header)).encode() + b"\n" + _dump(exchange, committed)
         path = self.folder / f"{position.sequence:016d}{SUFFIX}"
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            file.write(content + hashlib.sha256(content).digest())
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(self.folder)
+        write_atomically(path, content + hashlib.sha256(content).digest())
         return path
 
     def restore(self, journal: Journal, batches_max: int, say: Callable[[str], None]) -> Restored | None:
@@ -230,12 +224,3 @@ def _load(path: Path, payload: bytes) -> tuple[Exchange, CommittedState]:
     except Exception as error:  # a pickle can fail in any way
         raise SnapshotError(f"snapshot {path.name}: cannot be read: {error}") from error
     raise SnapshotError(f"snapshot {path.name}: holds {type(exchange).__name__} and {type(committed).__name__}, expected an exchange and its commitments")
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from straddle.l1.deployment import Deployment
+from straddle.primitives.errors import Actionable
 from straddle.primitives.nesting import check_nesting
 from straddle.watcher.store import Store
 
@@ -14,7 +15,7 @@ TIMEOUT_S = 30.0
 PAGES_MAX = 1_000_000
 
 
-class PeerError(RuntimeError):
+class PeerError(Actionable):
     """Nothing that is a watcher of this rollup answers."""
 
 

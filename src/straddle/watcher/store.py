@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from straddle.primitives.errors import Actionable
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS checkpoints (block INTEGER PRIMARY KEY, hash TEXT NOT NULL);
@@ -26,7 +28,7 @@ CHECKPOINTS_KEPT = 1024
 """A reorg to before the oldest one is read from the rollup's first block again."""
 
 
-class StoreError(RuntimeError):
+class StoreError(Actionable):
     """The store cannot be used, or is another rollup's."""
 
 

@@ -17,6 +17,7 @@ from straddle.l1.deployment import Deployment, DeploymentError
 from straddle.l1.events import BatchChallenged, BatchesVoided, BatchFinalised, BatchProposed, BatchProven, Event, Frozen
 from straddle.l1.history import History
 from straddle.l1.queue import queue_commands
+from straddle.primitives.errors import Actionable
 from straddle.proving.witness import Witness
 from straddle.risk.inputs import RiskInputError
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
@@ -33,7 +34,7 @@ ASK_AGAIN_S = 60.0
 Report = Callable[[str], None]
 
 
-class WatchError(RuntimeError):
+class WatchError(Actionable):
     """The watch cannot go on: what became final cannot be rebuilt."""
 
 

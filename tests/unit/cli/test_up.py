@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from straddle.cli.common import output
 from straddle.cli.display import TerminalDisplay
-from straddle.cli.main import _agreed, app
+from straddle.cli.main import app
+from straddle.cli.up import _agreed
 from straddle.node.config import ConfigError
 from straddle.node.resuming import Loss
 from straddle.node.settings import Settings

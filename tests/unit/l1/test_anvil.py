@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
-from straddle.l1.rpc import ConnectionFailed, Rpc
+from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
 
 SOURCE = Path(__file__).parents[3] / "src"
 
@@ -79,7 +79,7 @@ def unreachable(url: str, patience_s: float = 10) -> bool:
                 rpc.call("evm_unknown")
         except ConnectionFailed:
             return True
-        except RuntimeError:
+        except RpcError:
             pass
         if time.monotonic() >= deadline:
             return False

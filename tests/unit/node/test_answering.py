@@ -30,8 +30,9 @@ from straddle.node.answering import OVERTAKEN_MAX, Answering, Stage
 from straddle.node.config import DemoConfig
 from straddle.node.layer1 import PosterChain
 from straddle.node.proposals import StandingBatch
-from straddle.node.recovery import RecoveryError, batch_table, final_state, terms_of
+from straddle.node.recovery import RecoveryError, batch_table, final_state
 from straddle.node.steps import Step
+from straddle.node.version import terms_of
 from straddle.proving import transcript
 from straddle.proving.vector import PostedBatch
 from straddle.proving.witness import PublicInputs

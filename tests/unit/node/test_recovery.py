@@ -14,7 +14,8 @@ from straddle.core.params import Params
 from straddle.l1.deployment import DeploymentError
 from straddle.l1.history import History
 from straddle.node import recovery
-from straddle.node.recovery import RecoveryError, final_state, recorded_table, terms_of
+from straddle.node.recovery import RecoveryError, final_state, recorded_table
+from straddle.node.version import terms_of
 
 from .test_verify import deployment_of, history_of
 

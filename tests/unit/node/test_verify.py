@@ -17,7 +17,8 @@ from straddle.l1.deployment import Deployment, DeploymentError, RollupConfig
 from straddle.l1.history import BatchFinalised, BatchProposed, EpochSubmitted, History, QueueEntryAdded
 from straddle.node import verify as module
 from straddle.node.traders import address_of
-from straddle.node.verify import VerifyReport, preset_of, verify
+from straddle.node.verify import VerifyReport, verify
+from straddle.node.version import preset_of
 
 LAST_EPOCH = 6
 """Of the run's; its batches need this one and the first."""

@@ -77,7 +77,7 @@ def test_from_many_threads_every_answer_goes_to_who_asked() -> None:
     assert failures == []
 
 
-def test_a_call_sees_all_that_was_submitted_before_it_and_nothing_after() -> None:
+def test_a_call_sees_all_that_was_submitted_before_it() -> None:
     sequencer = Sequencer()
     writer, _ = start(sequencer)
     sequencer.go.clear()
@@ -87,12 +87,49 @@ def test_a_call_sees_all_that_was_submitted_before_it_and_nothing_after() -> Non
     seen = writer.call(lambda: [list(group) for group in sequencer.groups])
     last = writer.submit([command(3)])
     sequencer.go.set()
-    assert seen.result(5) == [[1], [2]]
+    assert seen.result(5) == [[1], [2, 3]]
     assert values(last.result(5)) == [3]
     with pytest.raises(ZeroDivisionError):
         writer.call(lambda: 1 // 0).result(5)
     assert writer.call(lambda: 7).result(5) == 7
     writer.stop()
+
+
+def test_calls_between_commands_part_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read, write, read, write, ...: one sync for all that waits, and each read has the writes before it. Many calls do not hold commands up."""
+    monkeypatch.setattr(module, "CALLS_MAX", 3)
+    sequencer = Sequencer()
+    writer, _ = start(sequencer)
+    sequencer.go.clear()
+    writer.submit([command(0)])
+    assert sequencer.entered.wait(5)
+    reads, late = [], []
+    for number in range(1, 21):
+        writer.submit([command(number)])
+        reads.append(writer.call(lambda: [account for group in sequencer.groups for account in group]))
+    reads[0].add_done_callback(lambda _: late.append(writer.submit([command(99)])))
+    sequencer.go.set()
+    assert all(set(range(number + 1)) <= set(read.result(5)) for number, read in enumerate(reads, 1))
+    assert [len(group) for group in sequencer.groups] == [1, 20, 1]
+    assert 99 not in reads[2].result(5) and 99 in reads[3].result(5), "a command that came meanwhile went before the calls beyond the third"
+    writer.stop()
+
+
+def test_what_is_too_long_for_one_group_goes_into_the_next_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_COMMANDS", 3)
+    sequencer = Sequencer()
+    writer, _ = start(sequencer)
+    sequencer.go.clear()
+    writer.submit([command(0)])
+    assert sequencer.entered.wait(5)
+    futures = [writer.submit([command(10 * number), command(10 * number + 1)]) for number in range(1, 4)]
+    seen = writer.call(lambda: len(sequencer.groups))
+    gone = writer.submit([command(40)])
+    assert gone.cancel()
+    sequencer.go.set()
+    assert seen.result(5) == 4 and [values(future.result(5)) for future in futures] == [[10, 11], [20, 21], [30, 31]]
+    writer.stop()
+    assert sequencer.groups == [[0], [10, 11], [20, 21], [30, 31]] and writer._waiting == 0
 
 
 def test_too_much_waiting_is_refused_and_nothing_of_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +180,43 @@ def test_a_failure_ends_it_and_leaves_nobody_waiting() -> None:
     with pytest.raises(WriterStopped):
         writer.submit([command(4)])
     writer.stop()
+
+
+def test_after_a_failure_a_cancelled_request_keeps_nobody_behind_it_waiting() -> None:
+    """Of commands, of calls, and of what was too long for the group that failed."""
+    sequencer = Sequencer()
+    writer, failures = start(sequencer)
+    sequencer.go.clear()
+    sequencer.fails = True
+    first = writer.submit([command(1)])
+    assert sequencer.entered.wait(5)
+    waiting = []
+    for _ in range(3):
+        gone: list[Any] = [writer.submit([command(2)]), writer.call(lambda: 1)]
+        waiting += [writer.submit([command(3)] * 1024), writer.call(lambda: 2)]
+        assert all(future.cancel() for future in gone)
+    sequencer.go.set()
+    for future in (first, *waiting):
+        with pytest.raises(WriterStopped):
+            future.result(5)
+    writer.stop()
+    assert [str(failure) for failure in failures] == ["no room"]
+
+
+def test_a_call_that_ends_the_thread_leaves_nobody_waiting() -> None:
+    sequencer = Sequencer()
+    writer, failures = start(sequencer)
+    sequencer.go.clear()
+    writer.submit([command(1)])
+    assert sequencer.entered.wait(5)
+    fatal, behind = writer.call(lambda: (_ for _ in ()).throw(SystemExit(3))), writer.call(lambda: 1)
+    sequencer.go.set()
+    with pytest.raises(SystemExit):
+        fatal.result(5)
+    with pytest.raises(WriterStopped):
+        behind.result(5)
+    writer.stop()
+    assert [type(failure) for failure in failures] == [SystemExit]
 
 
 def test_stopping_writes_what_waits_first() -> None:

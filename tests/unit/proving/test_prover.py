@@ -11,7 +11,7 @@ import pytest
 
 from straddle.primitives.hashing import keccak256
 from straddle.proving.keys import Proof, ProverOutputError, VerifyingKey
-from straddle.proving.prover import Progress, Prover, ProverError, default_cache
+from straddle.proving.prover import Circuit, Progress, Prover, ProverError, default_cache
 from straddle.proving.witness import Witness
 from tests.differential.stories import STORIES
 
@@ -118,8 +118,20 @@ def test_failures_say_what_the_prover_said(tmp_path: Path, witness: Witness) -> 
         stand_in(tmp_path, "", code=2).check(witness)
     with pytest.raises(ProverOutputError, match="expected a JSON object"):
         stand_in(tmp_path, "[1]").circuit("nano")
+    with pytest.raises(ProverOutputError, match=r"circuit: .*expected preset 'nano', constraints and digest"):
+        stand_in(tmp_path, {"preset": "demo", "constraints": 7, "digest": "ab"}).circuit("nano")
     with pytest.raises(ProverError, match="not found"):
         Prover(tmp_path / "missing")
+
+
+def test_a_circuit_and_whether_its_keys_are_there(tmp_path: Path) -> None:
+    prover = stand_in(tmp_path, {"preset": "nano", "constraints": 7, "digest": "ab"})
+    circuit = prover.circuit("nano")
+    assert circuit == Circuit("nano", 7, "ab") and not prover.has_keys(circuit)
+    (prover.cache / "ab").mkdir()
+    (prover.cache / "ab" / "manifest.json").write_text("{}")
+    assert prover.has_keys(circuit)
+    assert stand_in(tmp_path, {"fill": 12.5, "order": 3}).rows("nano") == {"fill": 12.5, "order": 3.0}
 
 
 def test_keys_are_cached_under_the_users_cache() -> None:
