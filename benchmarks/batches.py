@@ -30,6 +30,7 @@ from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.prover import Prover, ProverError
 from straddle.proving.server import ProvingServer
 from straddle.proving.vector import ChainFacts, PostedBatch
+from straddle.sequencer.poster import SignedEpoch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -60,7 +61,7 @@ def _run(results: Results, subject: str, preset: str) -> None:
         full = offline(config, market, Path(folder))
         full.open()
         batch, posted = full.fill(), posted_batch(full)
-    _describe(results, subject, config, batch, posted)
+    _describe(results, subject, config, batch, posted, full.session.epochs[-1])
     try:
         prover = Prover()
     except ProverError as error:
@@ -98,7 +99,7 @@ def posted_batch(full: FullBatch) -> PostedBatch:
     return post_change(closed.change, closed.batch, full.identity.params, full.config.circuit, HeaderFacts(DOMAIN, closed.log_root), chain)
 
 
-def _describe(results: Results, subject: str, config: DemoConfig, batch: OpenBatch, posted: PostedBatch) -> None:
+def _describe(results: Results, subject: str, config: DemoConfig, batch: OpenBatch, posted: PostedBatch, signed: SignedEpoch) -> None:
     sizes, fills = config.circuit, len(batch.fills)
     used = {
         "fills": (fills, sizes.fills),
@@ -117,7 +118,9 @@ def _describe(results: Results, subject: str, config: DemoConfig, batch: OpenBat
     note = f"{combined} executions of combinations, {outright} of outrights"
     results.fact(subject, "multi-leg share of executions", combined / (combined + outright), "", note=note)
     effects, body = len(posted.effects_words), len(posted.body_words)
-    results.fact(subject, "bytes of data a trade", 32 * (effects + body) / fills, "bytes", note=f"{effects} words of effects, {body} of body")
+    table = len(signed.inputs)
+    note = f"{effects} words of effects, {body} of body, {table} bytes of inputs of the one risk table that the batch is on"
+    results.fact(subject, "bytes of data a trade", (32 * (effects + body) + table) / fills, "bytes", note=note)
 
 
 @dataclass(slots=True)
@@ -155,7 +158,7 @@ def _prove(results: Results, subject: str, config: DemoConfig, market: Market, p
             for closed in full.closed:
                 poster.add(closed)
             poster.post()
-            batch = full.fill()
+            batch, earlier = full.fill(), len(network.tables)
             started = time.perf_counter()
             poster.add(full.closed[-1])
             poster.post()
@@ -165,9 +168,14 @@ def _prove(results: Results, subject: str, config: DemoConfig, market: Market, p
         finally:
             poster.close()
         fills = len(batch.fills)
-        gas = record.propose_gas + record.prove_gas
+        tables = network.tables[earlier:]
+        table_gas = sum(table.gas for table in tables)
+        gas = record.propose_gas + record.prove_gas + table_gas
         assert network.client.proven_batch() == batch.number
-        note = f"{record.propose_gas:,} to propose, {record.prove_gas:,} to prove, {record.data_bytes:,} bytes; measured on anvil, a real proof verified"
+        note = (
+            f"{record.propose_gas:,} to propose, {record.data_bytes:,} bytes; {record.prove_gas:,} to prove; {table_gas:,} for {len(tables)} risk table, "
+            f"{sum(table.data_bytes for table in tables):,} bytes; measured on anvil, a real proof verified"
+        )
         results.fact(subject, "gas a trade", gas / fills, "gas", bar=GAS_PER_TRADE_BARS[config.preset], note=note)
         results.fact(subject, "from a batch's end to its verification", lag, "seconds", note="wall time, nothing else waiting")
         proofs = [server.prove(witness) for _ in range(PROOFS)]

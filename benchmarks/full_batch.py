@@ -126,7 +126,7 @@ class FullBatch:
         return self.closed[-1].batch
 
     def open(self) -> None:
-        """Everything is listed and everybody joins, as much as fits a batch at a time; keys act from the next one."""
+        """Everything is listed and everybody joins, as much as fits a batch at a time; keys act from the next one, which has a risk table of its own."""
         for i, trader in enumerate((*self.makers, *self.takers)):
             self._requests.join(trader, FIRST_USER_ACCOUNT + i, DEPOSIT)
         session, instruments, waiting = self.session, self.market.instruments, list(self._requests.pending(0))
@@ -140,7 +140,7 @@ class FullBatch:
             del waiting[: capacity.queue]
         for command in waiting:
             session.submit(command)
-        session.finish_batch()
+        session.open_epoch(self.market.path.start_ms)
 
     # ---- what is traded
 

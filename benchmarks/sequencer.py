@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from eth_account import Account
 
 from benchmarks.flow import make_flow
 from benchmarks.measure import SEED, Results
+from straddle.api.hub import Hub
+from straddle.api.tape import Tape
 from straddle.commitments.ledger import CommittedState
 from straddle.core.capacity import Capacity
 from straddle.core.commands import Command, L2Trade
@@ -23,7 +25,7 @@ from straddle.core.state import Exchange
 from straddle.proving.presets import load_preset
 from straddle.sequencer.journal import Journal
 from straddle.sequencer.receipts import LogIdentity
-from straddle.sequencer.sequencer import Accepted, Sequencer
+from straddle.sequencer.sequencer import Accepted, Logged, Sequencer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -39,6 +41,12 @@ IDENTITY = LogIdentity(1, 2)
 NO_CHANGES: Mapping[str, int] = {}
 ROOM = dict.fromkeys(("signatures", "orders", "legs", "fills"), 1 << 16)
 """For a batch that holds everything."""
+
+OnLogged = Callable[[Sequence[Logged]], None]
+
+
+def _nobody(entries: Sequence[Logged]) -> None:
+    """Who hears of entries when no interface is attached."""
 
 
 @dataclass(slots=True)
@@ -67,11 +75,19 @@ def run(results: Results) -> None:
             note=note,
             bar_per_second=60_000,
         )
+        results.time_prepared(
+            SUBJECT,
+            "signed quotes accepted, interface attached",
+            QUOTE_SETS * MAX_ORDERS_PER_SET,
+            lambda: _quotes(next(places), QUOTE_SETS, Tape(Hub()).record),
+            lambda ready: _submit(ready, QUOTE_SETS),
+            note="the same as in a running node: trades kept, every channel counted; nobody has subscribed",
+        )
         _latency(results, next(places))
         _cancel_all(results, next(places))
 
 
-def _sequencer(market: Market, path: Path) -> Sequencer:
+def _sequencer(market: Market, path: Path, on_logged: OnLogged = _nobody) -> Sequencer:
     """A sequencer that stands where the market does."""
     made = market.exchange
     exchange = Exchange.genesis(domain=DOMAIN, operator=OPERATOR, params=made.params, capacity=made.capacity)
@@ -83,6 +99,7 @@ def _sequencer(market: Market, path: Path) -> Sequencer:
         clock_ms=lambda: TIME_MS,
         inclusion_ms=600_000,
         on_batch=lambda closed: None,
+        on_logged=on_logged,
     )
     for command in market.commands:
         if command is None:
@@ -111,7 +128,7 @@ def _orders(path: Path, changes: Mapping[str, int] = NO_CHANGES) -> Prepared:
     return Prepared(_sequencer(market, path), commands)
 
 
-def _quotes(path: Path, sets: int) -> Prepared:
+def _quotes(path: Path, sets: int, on_logged: OnLogged = _nobody) -> Prepared:
     """Market makers in turn, each set moving all 64 quotes of its maker on three instruments."""
     market = _market(*range(3, 3 + MAKERS))
     mids = {CALL: 20_000, PUT: 15_000, PERPETUAL: 900_000}
@@ -124,7 +141,7 @@ def _quotes(path: Path, sets: int) -> Prepared:
             limit = mids[instrument] - side.sign * 50 * (1 + (i // 6 + revision) % 10)
             orders.append(outright(1 + i, revision, TIME_MS + HOUR_MS, 100, limit, instrument, side, 5_000))
         commands.append(market.trade(account, *orders))
-    return Prepared(_sequencer(market, path), commands)
+    return Prepared(_sequencer(market, path, on_logged), commands)
 
 
 def _submit_orders(ready: Prepared) -> None:

@@ -400,7 +400,7 @@ def pay_exit(owner: address, amount: uint256):
     @notice Credits an exit from the vault's row. By `EXITS`, when nothing else can move the row any more.
     """
     if msg.sender != EXITS:
-        errors._raise("Rollup: only the exits contract pays exits")
+        errors._raise("Rollup: only EXITS pays exits")
     if not queue.frozen or self.proposed_batch != self.final_batch:
         errors._raise("Rollup: not frozen, or proposals are left")
     extcall VAULT.credit(owner, amount)

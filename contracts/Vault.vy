@@ -51,12 +51,14 @@ def __init__(token: IERC20):
 
 
 @external
-def deposit(rollup: IRollup, account: uint256, amount: uint256):
+def deposit(rollup: IRollup, account: uint256, owner: address, amount: uint256):
     """
     @notice Pays `amount` units of the token into `account` of `rollup`; the caller must have approved them.
-    @param account Account to pay into; 0 opens a new account that the caller owns.
+    @param account Account to pay into; 0 opens a new account.
+    @param owner Owner of the account, an existing one's as well: a reorg may give its number to somebody else.
     @dev A token that delivers less (or more) than `amount` is refused.
     """
+    assert owner != empty(address), "Vault: deposit for the zero address"
     balance_before: uint256 = staticcall TOKEN.balanceOf(self)
     assert extcall TOKEN.transferFrom(msg.sender, self, amount, default_return_value=True), "Vault: token transfer failed"
     assert staticcall TOKEN.balanceOf(self) == balance_before + amount, "Vault: token did not deliver the exact amount"
@@ -65,7 +67,7 @@ def deposit(rollup: IRollup, account: uint256, amount: uint256):
     assert row < ROW_LIMIT, "Vault: row limit reached"
     self.rows[rollup.address] = row
     log Deposited(rollup=rollup.address, depositor=msg.sender, account=account, amount=amount)
-    extcall rollup.on_deposit(account, msg.sender, amount)
+    extcall rollup.on_deposit(account, owner, amount)
 
 
 @external

@@ -42,6 +42,10 @@ PROVEN: constant(uint256) = 2**160
 BURNT: constant(address) = 0x000000000000000000000000000000000000dEaD
 # What a prover needs for one batch, however few are challenged.
 ANSWER_TIME_S: constant(uint256) = 24 * 60 * 60
+# What a proof costs: the gas of `prove` with some room, at the block's base fee, and a fixed part for making it, minutes of a few cores.
+# The challenger pays this and no more. A whole bond would pay a proposer for hiding why its valid batch holds, and empty the watchers' wallets.
+PROOF_GAS: constant(uint256) = 600_000
+PROOF_WORK_WEI: constant(uint256) = 5 * 10**14
 # What challenges may add to it. Without a bound, whoever proposes and challenges 4,095 batches of his own puts the end of a false one off for months.
 MAX_ALLOWANCE_S: constant(uint256) = 14 * 24 * 60 * 60
 
@@ -52,8 +56,8 @@ PROVING_ALLOWANCE_S: public(immutable(uint256))
 
 # Batch n in slot n % 4096. Written whole by `_stake`; what an older batch left there is never read.
 stakes: PackedStake[STAKE_SLOTS]
-# Whose proof answered the challenge of the batch in the same slot: gets the challenger's bond when the batch is final. Written with every such proof.
-provers: address[STAKE_SLOTS]
+# Whose proof answered the challenge of the batch in the same slot, and what it is worth: beneficiary(160) | reward in wei(96). Written with every such proof.
+answers: uint256[STAKE_SLOTS]
 # Challenges without a proof, of batches that stand.
 open_challenges: public(uint256)
 reserved_wei: public(uint256)
@@ -114,7 +118,7 @@ def _challenge(batch_number: uint256, header_hash: bytes32):
     if stake.proven:
         errors._raise("Rollup: batch is proven")
     if stake.challenger != empty(address):
-        errors._raise("Rollup: batch is challenged already")
+        errors._raise("Rollup: batch already challenged")
     self.reserved_wei += msg.value
     challenges: uint256 = self.open_challenges + 1
     self.open_challenges = challenges
@@ -127,7 +131,7 @@ def _challenge(batch_number: uint256, header_hash: bytes32):
 @internal
 def _settle_proof(batch_number: uint256, beneficiary: address):
     """
-    A batch is proven: an open challenge is lost to the proof's beneficiary.
+    A batch is proven: an open challenge pays for the proof.
     """
     stake: Stake = self._stake_of(batch_number)
     if stake.proven:
@@ -135,18 +139,23 @@ def _settle_proof(batch_number: uint256, beneficiary: address):
     self.stakes[batch_number % STAKE_SLOTS].proposer = convert(stake.proposer, uint256) | PROVEN
     if stake.challenger != empty(address):
         self.open_challenges -= 1
-        self.provers[batch_number % STAKE_SLOTS] = beneficiary
+        # A base fee that overflows this would long have stopped every transaction.
+        reward: uint256 = min(CHALLENGER_BOND_WEI, unsafe_add(unsafe_mul(PROOF_GAS, block.basefee), PROOF_WORK_WEI))
+        self.answers[batch_number % STAKE_SLOTS] = convert(beneficiary, uint256) | (reward << 160)
 
 
 @internal
 def _settle_finality(batch_number: uint256):
     """
-    A batch is final: its proposer has his bond back.
+    A batch is final: its proposer has his bond back, its challenger what the proof has left of his.
     """
     stake: Stake = self._stake_of(batch_number)
     self.wei_owed[stake.proposer] += PROPOSER_BOND_WEI
     if stake.challenger != empty(address):
-        self.wei_owed[self.provers[batch_number % STAKE_SLOTS]] += CHALLENGER_BOND_WEI
+        answer: uint256 = self.answers[batch_number % STAKE_SLOTS]
+        reward: uint256 = answer >> 160
+        self.wei_owed[convert(convert(answer & ADDRESS_MASK, uint160), address)] += reward
+        self.wei_owed[stake.challenger] += unsafe_sub(CHALLENGER_BOND_WEI, reward)
 
 
 @internal

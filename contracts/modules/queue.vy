@@ -70,9 +70,10 @@ def __init__(vault: address, operator: address, account_depth: uint256, request_
 
 
 @external
-def on_deposit(account: uint256, depositor: address, amount: uint256):
+def on_deposit(account: uint256, owner: address, amount: uint256):
     """
-    @notice Called by the vault when `amount` has arrived. Account 0 opens a new account that `depositor` owns; anybody may pay into an existing one.
+    @notice Called by the vault when `amount` has arrived, for an owner that is not zero. Account 0 opens a new account for `owner`; into another one
+            anybody may pay who names its owner.
     """
     if msg.sender != DEPOSITS_FROM:
         errors._raise("Rollup: only the vault reports deposits")
@@ -86,10 +87,9 @@ def on_deposit(account: uint256, depositor: address, amount: uint256):
         if target >= ACCOUNT_LIMIT:
             errors._raise("Rollup: no account left")
         self.next_account = target + 1
-        self.owner_of[target] = depositor
-    owner: address = self.owner_of[target]
-    if owner == empty(address):
-        errors._raise("Rollup: no such account")
+        self.owner_of[target] = owner
+    if self.owner_of[target] != owner:
+        errors._raise("Rollup: not the account's owner")
     self._enqueue(KIND_DEPOSIT, target, owner, amount, 0)
 
 
@@ -155,7 +155,7 @@ def _request(kind: uint256, account: uint256, word_1: uint256, word_2: uint256):
     entries up, a batch each. Proposals count as answers: a key that leaks must be revocable before the batch that set it is proved.
     """
     if self.owner_of[account] != msg.sender:
-        errors._raise("Rollup: only the account's owner may ask for this")
+        errors._raise("Rollup: not the account's owner")
     if msg.value != REQUEST_FEE_WEI:
         errors._raise("Rollup: wrong request fee")
     if self.last_request[kind][account] > self.queue_proposed:

@@ -3,12 +3,6 @@
 #include <string.h>
 
 #define MOVE_LOTS_MAX (2 * SIZE_LOTS_MAX)
-#define RESERVED_BOUND ((int128)1 << 126)
-
-typedef struct {
-    const Row *row;
-    int64_t ratio;
-} Leg;
 
 /* ---- entries */
 
@@ -102,6 +96,7 @@ static void exposure_dealloc(PyObject *object)
 {
     Exposure *self = (Exposure *)object;
     PyMem_Free(self->entries);
+    PyMem_Free(self->prices);
     Py_XDECREF(self->table);
     Py_TYPE(object)->tp_free(object);
 }
@@ -112,6 +107,14 @@ static PyObject *exposure_copy(PyObject *object, PyObject *Py_UNUSED(ignored))
     Exposure *copied = allocate(self->table, self->k_im, self->count);
     if (!copied)
         return NULL;
+    if (self->prices) {
+        copied->prices = PyMem_Malloc(sizeof(Prices));
+        if (!copied->prices) {
+            Py_DECREF(copied);
+            return PyErr_NoMemory();
+        }
+        *copied->prices = *self->prices;
+    }
     copied->count = self->count;
     memcpy(copied->entries, self->entries, (size_t)self->count * sizeof(Entry));
     copied->value = self->value;
@@ -146,8 +149,7 @@ static PyObject *exposure_move(PyObject *object, PyObject *const *arguments, Py_
     Py_RETURN_NONE;
 }
 
-/* The number of legs, or -1 with an exception set. */
-static int read_legs(const Table *table, PyObject *given, Leg *legs)
+int read_legs(const Table *table, PyObject *given, Leg *legs)
 {
     Py_ssize_t count = PyTuple_Check(given) ? PyTuple_GET_SIZE(given) : 0;
     if (count < 1 || count > LEGS_MAX) {
@@ -184,11 +186,8 @@ static inline int128 loss(int128 base, int64_t weight, int64_t net)
     return result & (result >> 127);
 }
 
-/* Whether a total lies outside -2^126 .. 2^126 - 1: one bit. */
-static inline uint64_t is_beyond(int128 total) { return (uint64_t)(((uint128)total + (uint128)RESERVED_BOUND) >> 127); }
-
-/* What is reserved on each path after `units` more of an order; -1 with an exception set when that is beyond the bound. */
-static int reserve_paths(const Exposure *self, const Leg *legs, int leg_count, int64_t sign, int64_t limit, int64_t fee, int64_t units, int128 *reserved)
+/* What is reserved on each path after `units` more of an order; whether that is within the bound. */
+static bool reserve_paths(const Exposure *self, const Leg *legs, int leg_count, int64_t sign, int64_t limit, int64_t fee, int64_t units, int128 *reserved)
 {
     int64_t amount = Py_ABS(units), mark = legs[0].ratio * legs[0].row->mark, nets[PATHS];
     for (int path = 0; path < PATHS; path++)
@@ -206,11 +205,7 @@ static int reserve_paths(const Exposure *self, const Leg *legs, int leg_count, i
         reserved[path] = total;
         beyond |= is_beyond(total);
     }
-    if (beyond) {
-        PyErr_SetString(PyExc_ValueError, "reserved: beyond 2^126, expected fewer or smaller open orders");
-        return -1;
-    }
-    return 0;
+    return !beyond;
 }
 
 static int add_open(const char *name, int64_t *total, int64_t lots)
@@ -225,21 +220,31 @@ static int add_open(const char *name, int64_t *total, int64_t lots)
 static PyObject *exposure_reserve(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
 {
     Exposure *self = (Exposure *)object;
-    Leg legs[LEGS_MAX];
+    Terms terms;
     Entry entries[LEGS_MAX];
-    int128 reserved[PATHS];
+    int128 reserved[PATHS], beyond[PATHS];
     int64_t sign, limit, fee, units;
     if (check_count("reserve", count, 5))
         return NULL;
-    int leg_count = read_legs(self->table, arguments[0], legs);
+    const int leg_count = terms.leg_count = read_legs(self->table, arguments[0], terms.legs);
+    const Leg *legs = terms.legs;
     if (leg_count < 0 || read_int(arguments[1], "sign", -1, 1, &sign))
         return NULL;
     if (!sign)
         return PyErr_Format(PyExc_ValueError, "sign: 0, expected -1 or 1");
     if (read_int(arguments[2], "limit_ticks", -NET_TICKS_MAX, NET_TICKS_MAX, &limit) || read_int(arguments[3], "fee", 0, NET_TICKS_MAX, &fee) ||
-        read_int(arguments[4], "units", -SIZE_LOTS_MAX, SIZE_LOTS_MAX, &units) ||
-        reserve_paths(self, legs, leg_count, sign, limit, fee, units, reserved))
+        read_int(arguments[4], "units", -SIZE_LOTS_MAX, SIZE_LOTS_MAX, &units))
         return NULL;
+    bool within = reserve_paths(self, legs, leg_count, sign, limit, fee, units, reserved);
+    if (self->prices) {
+        make_terms(&terms, sign, limit, fee, units);
+        memcpy(beyond, self->prices->beyond, sizeof beyond);
+        within = add_beyond(self, &terms, beyond) && within;
+    }
+    if (!within) {
+        PyErr_SetString(PyExc_ValueError, "reserved: beyond 2^126, expected fewer or smaller open orders");
+        return NULL;
+    }
     for (int i = 0; i < leg_count; i++) {
         int64_t lots = sign * legs[i].ratio;
         entries[i] = entry_of(self, legs[i].row);
@@ -249,6 +254,8 @@ static PyObject *exposure_reserve(PyObject *object, PyObject *const *arguments, 
     if (make_room(self, leg_count))
         return NULL;
     memcpy(self->reserved, reserved, sizeof reserved);
+    if (self->prices)
+        memcpy(self->prices->beyond, beyond, sizeof beyond);
     for (int i = 0; i < leg_count; i++)
         set_entry(self, entries[i]);
     Py_RETURN_NONE;
@@ -256,7 +263,7 @@ static PyObject *exposure_reserve(PyObject *object, PyObject *const *arguments, 
 
 /* ---- one order in place of another */
 
-bool plan_change(const Exposure *self, const Row *row, int64_t sign, const Open *taken, const Open *added, int128 cash, Change *change)
+bool plan_change(const Exposure *self, const Row *row, int64_t sign, const Open *taken, const Open *added, int128 cash, int64_t most, Change *change)
 {
     const int64_t taken_weight = self->k_im * sign * taken->units, added_weight = self->k_im * sign * added->units;
     const int128 taken_base = (int128)(BPS * taken->units) * (sign * (row->mark - taken->limit) - taken->fee);
@@ -276,12 +283,25 @@ bool plan_change(const Exposure *self, const Row *row, int64_t sign, const Open 
     change->entry = after;
     change->instruments = self->count + !(before.size || before.buys || before.sells);
     change->surplus = BPS * (cash + self->value - self->charges - self->extra - extra_charge(&after) + extra_charge(&before)) + worst;
+    if (self->prices) {
+        const Open *opens[] = {taken, added};
+        memcpy(change->beyond, self->prices->beyond, sizeof change->beyond);
+        for (int i = 0; i < 2; i++) {
+            Terms terms = {.legs = {{row, 1}}, .leg_count = 1};
+            make_terms(&terms, sign, opens[i]->limit, opens[i]->fee, i ? opens[i]->units : -opens[i]->units);
+            beyond |= !add_beyond(self, &terms, change->beyond);
+        }
+        if (change->surplus < 0 && most >= 0)
+            change->surplus = capped_bound(self, cash, most, change->beyond);
+    }
     return !beyond && after.buys >= 0 && after.buys <= OPEN_LOTS_MAX && after.sells >= 0 && after.sells <= OPEN_LOTS_MAX;
 }
 
 void make_change(Exposure *self, const Change *change)
 {
     memcpy(self->reserved, change->reserved, sizeof self->reserved);
+    if (self->prices)
+        memcpy(self->prices->beyond, change->beyond, sizeof change->beyond);
     set_entry(self, change->entry);
 }
 
@@ -309,6 +329,28 @@ static PyObject *exposure_reserved_surplus_scaled(PyObject *object, PyObject *ca
         worst = total < worst ? total : worst;
     }
     return object_from_wide(BPS * (cash + self->value - self->charges - self->extra) + worst);
+}
+
+static PyObject *exposure_capped_bound_scaled(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
+{
+    const Exposure *self = (Exposure *)object;
+    int128 cash;
+    int64_t most;
+    if (check_count("capped_bound_scaled", count, 2) || read_cash(arguments[0], &cash) || read_int(arguments[1], "lots", 0, SIZE_LOTS_MAX, &most))
+        return NULL;
+    if (!self->prices)
+        Py_RETURN_NONE;
+    return object_from_wide(capped_bound(self, cash, most, self->prices->beyond));
+}
+
+static PyObject *tuple_from_wide(const int128 *values);
+
+static PyObject *exposure_prices(PyObject *object, PyObject *Py_UNUSED(ignored))
+{
+    const Prices *prices = ((Exposure *)object)->prices;
+    if (!prices)
+        Py_RETURN_NONE;
+    return Py_BuildValue("NN", tuple_from_wide(prices->price), tuple_from_wide(prices->beyond));
 }
 
 static PyObject *exposure_lots(PyObject *object, PyObject *instrument)
@@ -392,6 +434,8 @@ static PyMethodDef methods[] = {
     {"reserve", FAST(exposure_reserve), METH_FASTCALL, "reserve(legs, sign, limit_ticks, fee, units): `units` more of an open order; fewer when negative."},
     {"surplus_scaled", exposure_surplus_scaled, METH_O, "(equity - IM) * BPS of the positions alone."},
     {"reserved_surplus_scaled", exposure_reserved_surplus_scaled, METH_O, "The same after the worst fills of the open orders."},
+    {"capped_bound_scaled", FAST(exposure_capped_bound_scaled), METH_FASTCALL, "capped_bound_scaled(cash, lots): the same when that many lots fill, or less."},
+    {"prices", exposure_prices, METH_NOARGS, "What `Cap` keeps: by path the price of a lot, and what open orders may lose beyond it."},
     {"lots", exposure_lots, METH_O, "Size, open buys and open sells in one instrument."},
     {"state", exposure_state, METH_NOARGS, "Everything, as plain numbers."},
     {0},

@@ -50,17 +50,23 @@ typedef struct {
     int64_t size, buys, sells; /* held, in open buy orders, in open sell orders: not all 0 */
 } Entry;
 
+/* What a cap keeps of an exposure (cap.c): by path, times BPS. */
+typedef struct {
+    int128 price[PATHS], beyond[PATHS];
+} Prices;
+
 typedef struct {
     PyObject_HEAD
     Table *table;
     int64_t k_im;
+    Prices *prices; /* NULL until a cap is asked for */
     Py_ssize_t count, capacity;
     Entry *entries;                          /* ascending by instrument */
     int128 value, charges, extra;            /* sum q V; C_im; what open orders could add to it */
     int128 paths[PATHS], reserved[PATHS];    /* k_im * sum q D; what open orders lose; both times BPS */
 } Exposure;
 
-extern PyTypeObject table_type, exposure_type, order_codec_type, quotes_type;
+extern PyTypeObject table_type, exposure_type, cap_type, order_codec_type, quotes_type;
 
 /* numbers.c. Functions that read return 0, or -1 with an exception set. */
 /* Whether an object (NULL is none) is an integer of 64 bits and no bool, which is then in `out`; no exception is set. */
@@ -88,6 +94,17 @@ static inline int128 charge_im(const Row *row, int128 size) { return charge(size
 static inline int128 charge_mm(const Row *row, int128 size) { return charge(size, row->long_mm, row->short_mm); }
 
 /* exposure.c */
+typedef struct {
+    const Row *row;
+    int64_t ratio;
+} Leg;
+
+/* The number of legs of an order, or -1 with an exception set. */
+int read_legs(const Table *table, PyObject *given, Leg *legs);
+
+/* Whether a total lies outside -2^126 .. 2^126 - 1: one bit. */
+static inline uint64_t is_beyond(int128 total) { return (uint64_t)(((uint128)total + ((uint128)1 << 126)) >> 127); }
+
 /* An open outright order on one lot a unit: limit and worst fee of a unit, and how many are open. */
 typedef struct {
     int64_t limit, fee, units;
@@ -97,17 +114,32 @@ typedef struct {
 typedef struct {
     Entry entry;
     Py_ssize_t instruments;
-    int128 surplus; /* `reserved_surplus_scaled` */
-    int128 reserved[PATHS];
+    int128 surplus; /* `reserved_surplus_scaled`, or `capped_bound_scaled` where that is at least 0 */
+    int128 reserved[PATHS], beyond[PATHS];
 } Change;
 
 /* What `added` in place of `taken` (no units of it: beside what is there) would lead to, orders on one instrument and side, sign +1 or -1, whose numbers are
-   those of orders; whether that is within bounds. */
-bool plan_change(const Exposure *self, const Row *row, int64_t sign, const Open *taken, const Open *added, int128 cash, Change *change);
+   those of orders; whether that is within bounds. `most`: lots that may fill, -1 for any. */
+bool plan_change(const Exposure *self, const Row *row, int64_t sign, const Open *taken, const Open *added, int128 cash, int64_t most, Change *change);
 /* Makes it so. It cannot fail after `make_room(self, 1)`. */
 void make_change(Exposure *self, const Change *change);
 /* Room for `more` new entries; -1 with an exception set. */
 int make_room(Exposure *self, Py_ssize_t more);
+
+/* cap.c */
+/* An order, for one unit of it. */
+typedef struct {
+    Leg legs[LEGS_MAX];
+    int leg_count;
+    int64_t sign, lots, units; /* lots over all legs */
+    int128 base;               /* what it loses at the mark, charge and fee included, times BPS */
+} Terms;
+
+void make_terms(Terms *terms, int64_t sign, int64_t limit, int64_t fee, int64_t units);
+/* Adds what an order (fewer units of it when they are negative) may lose beyond the prices; whether that is within bounds. */
+bool add_beyond(const Exposure *self, const Terms *terms, int128 *beyond);
+/* `capped_bound_scaled` with these sums. */
+int128 capped_bound(const Exposure *self, int128 cash, int64_t most, const int128 *beyond);
 
 /* orders.c */
 /* The slots of an order, by their places in a shape. */

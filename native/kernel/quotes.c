@@ -30,7 +30,7 @@ typedef struct {
     PyObject *mine; /* the account's open orders, borrowed; NULL when it has none */
     int128 cash;
     uint64_t least_nonce, slot_count;
-    int64_t turn, time_ms, positions_max, orders_max;
+    int64_t turn, time_ms, positions_max, orders_max, most;
 } Entrance;
 
 /* An order on its way in. Objects are borrowed, but for `slot`. */
@@ -158,7 +158,7 @@ static int find_live(const Quotes *self, const Entrance *entrance, Quote *quote)
         filled % quote->step)
         return 0;
     quote->left = quote->size - filled;
-    if (quote->live) /* matching._only_size_falls */
+    if (quote->live) /* matching._keeps_turn */
         quote->keeps_turn = quote->old_nonce == quote->nonce && quote->taken.limit == quote->limit &&
                             is_int(slot_of(&self->order, quote->old, SIZE_LOTS), &old_size) && quote->size <= old_size;
     return 1;
@@ -312,7 +312,7 @@ static int enter_found(const Quotes *self, Entrance *entrance, Quote *quote, int
     if ((!quote->live && open >= entrance->orders_max) || (!quote->keeps_turn && !meets_nobody(self, quote)))
         return 0;
     const Open added = {quote->limit, quote->fee, quote->left};
-    if (!plan_change(exposure, quote->row, quote->side ? 1 : -1, &quote->taken, &added, entrance->cash, &change) || change.surplus < 0 ||
+    if (!plan_change(exposure, quote->row, quote->side ? 1 : -1, &quote->taken, &added, entrance->cash, entrance->most, &change) || change.surplus < 0 ||
         change.instruments > entrance->positions_max)
         return 0;
     const int64_t reached = quote->side ? change.entry.buys + change.entry.size : change.entry.sells - change.entry.size;
@@ -346,8 +346,8 @@ static int enter_one(const Quotes *self, Entrance *entrance, Py_ssize_t index)
 }
 
 enum {
-    ORDERS, START, FOR_ACCOUNT, SET, ROOT, FIRST_TURN, EXPOSURE, CASH, LEAST_NONCE, SLOT_COUNT, FILLED, OPEN_ORDERS, BOOKS, UNITS, TIME_MS, POSITIONS_MAX,
-    ORDERS_MAX, EVENTS, STEPS, EXCHANGE, ARGUMENTS
+    ORDERS, START, FOR_ACCOUNT, SET, ROOT, FIRST_TURN, EXPOSURE, CASH, MOST, LEAST_NONCE, SLOT_COUNT, FILLED, OPEN_ORDERS, BOOKS, UNITS, TIME_MS,
+    POSITIONS_MAX, ORDERS_MAX, EVENTS, STEPS, EXCHANGE, ARGUMENTS
 };
 
 static int read_entrance(PyObject *const *given, Entrance *entrance)
@@ -372,7 +372,8 @@ static int read_entrance(PyObject *const *given, Entrance *entrance)
         PyErr_SetString(PyExc_ValueError, "least_nonce, slot_count: expected integers of 64 bits, and slots");
         return -1;
     }
-    if (read_cash(given[CASH], &entrance->cash) || read_int(given[FIRST_TURN], "turn", 0, INT64_MAX - 64, &entrance->turn) ||
+    if (read_cash(given[CASH], &entrance->cash) || read_int(given[MOST], "lots", -1, SIZE_LOTS_MAX, &entrance->most) ||
+        read_int(given[FIRST_TURN], "turn", 0, INT64_MAX - 64, &entrance->turn) ||
         read_int(given[TIME_MS], "time_ms", INT64_MIN, INT64_MAX, &entrance->time_ms) ||
         read_int(given[POSITIONS_MAX], "positions_max", 0, INT64_MAX, &entrance->positions_max) ||
         read_int(given[ORDERS_MAX], "orders_max", 0, INT64_MAX, &entrance->orders_max))

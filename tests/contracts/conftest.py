@@ -236,11 +236,13 @@ class Exchange:
                 f = log.fields
                 self.queue.append((f["kind"], f["account"], f["owner"], f["word_1"], f["word_2"]))
 
-    def deposit(self, who: str, amount: int, account: int = 0) -> Receipt:
+    def deposit(self, who: str, amount: int, account: int = 0, owner: str = "") -> Receipt:
+        """`owner`: whom the depositor names; without, a new account's is the depositor, another's whose it is."""
         self.chain.fund(who)
         self.chain.send(who, self.token, "mint", who, amount)
         self.chain.send(who, self.token, "approve", self.vault.address, amount)
-        receipt = self.chain.send(who, self.vault, "deposit", self.rollup.address, account, amount)
+        named = owner or (self.read("owner_of", account) if account else who)
+        receipt = self.chain.send(who, self.vault, "deposit", self.rollup.address, account, named, amount)
         self._note(receipt)
         return receipt
 

@@ -370,7 +370,7 @@ def test_a_proposal_from_before_the_freeze_is_proven_or_voided_where_a_proof_is_
 
 def test_exits_pay_only_the_end_and_only_from_the_row(x):
     for who in (EVE, x.sequencer, x.config.operator, ALICE):
-        with fails("only the exits contract pays exits"):
+        with fails("only EXITS pays exits"):
             x.send(who, "pay_exit", who, 1)
     with fails("not frozen, or proposals are left"):
         x.send(EXITS, "pay_exit", ALICE, 1)
@@ -378,7 +378,7 @@ def test_exits_pay_only_the_end_and_only_from_the_row(x):
     with fails("not frozen, or proposals are left"):
         x.send(EXITS, "pay_exit", ALICE, 1)
     x.send(EVE, "freeze")
-    with fails("only the exits contract pays exits"):
+    with fails("only EXITS pays exits"):
         x.send(EVE, "pay_exit", EVE, 1)
     x.send(EXITS, "pay_exit", ALICE, 100 * USDC)
     with pytest.raises(Exception, match=r"^Vault: row too low$"):

@@ -6,6 +6,7 @@ the verifier's cost does not depend on the statement. Cells are as dense as real
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -28,9 +29,17 @@ from straddle.l1.deployment import RollupConfig, constructor_struct, read_deploy
 from straddle.l1.history import read_history
 from straddle.l1.rollup import RollupClient, sign_epoch
 from straddle.l1.sender import Sender
+from straddle.node.config import CHAIN_FILE, PRICES_FILE
+from straddle.risk.candles import load_candles
+from straddle.risk.inputs import encode_inputs
+from straddle.risk.listing import list_chain
+from straddle.risk.market_path import MarketPath
+from straddle.risk.recording import load_chain
+from straddle.risk.surface import fit_surface
 
 HERE = Path(__file__).parent
 SNAPSHOT = HERE / "gas.json"
+DATA = HERE.parents[1] / "data"
 FIXTURE = json.loads((HERE / "fixtures" / "groth16.json").read_text())
 PRESETS = json.loads((HERE.parents[1] / "native" / "circuit" / "presets.json").read_text())
 USDC = 1_000_000
@@ -58,6 +67,16 @@ PUBLIC = numbers(FIXTURE["proofs"][0]["public"])
 def cells(count: int) -> list[int]:
     """Numbers of 244 bits without structure, as packed cells are."""
     return [int.from_bytes(keccak(b"cell %d" % i), "big") >> 12 for i in range(count)]
+
+
+@functools.cache
+def recorded_inputs() -> bytes:
+    """Feed values of everything recorded, at the snapshot, each expiry traded: what oracles post."""
+    recording = load_chain(DATA / CHAIN_FILE)
+    path = MarketPath(recording, fit_surface(recording), load_candles(DATA / PRICES_FILE))
+    instruments = [instrument for instrument, _ in list_chain(path.recording, path.recording.options, futures=True).values()]
+    activity = tuple((expiry, 34_100, 106_900) for expiry in sorted({instrument.expiry_ms for instrument in instruments}))
+    return encode_inputs(path.inputs(1, path.start_ms, instruments, activity=activity))
 
 
 class Stage:
@@ -95,9 +114,9 @@ class Stage:
 
     def record_epoch(self) -> None:
         """Epoch 1, and the queue as it is."""
-        inputs, time_ms, risk_root = b"".join(keccak(b"feed %d" % i) for i in range(64)), self.anvil.time_s() * 1000, cells(3)[2]
+        inputs, time_ms, risk_root = recorded_inputs(), self.anvil.time_s() * 1000, cells(3)[2]
         signatures = sign_epoch(self.client.epoch_digest(1, time_ms, risk_root, inputs), ORACLE_KEYS)
-        self.note("submit_epoch, 3 signatures, 2 kB of inputs", self.client.submit_epoch(self.bob, 1, time_ms, risk_root, inputs, signatures))
+        self.note("submit_epoch, 3 signatures, the recorded market", self.client.submit_epoch(self.bob, 1, time_ms, risk_root, inputs, signatures))
         history = read_history(self.anvil.rpc, self.deployment)
         self.queue, self.epoch = history.queue, history.epochs[1]
 

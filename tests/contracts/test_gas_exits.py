@@ -80,9 +80,9 @@ def measure(stage: Stage) -> dict[str, int]:
     for function, who in (("mint", me), ("approve", stage.vault)):
         stage.send(stage.token, "TestUSDC", function, who, 10**12)
     for _ in range(3):
-        stage.send(stage.vault, "Vault", "deposit", stage.rollup, 0, 500 * USDC)
+        stage.send(stage.vault, "Vault", "deposit", stage.rollup, 0, me, 500 * USDC)
     for _ in range(2):
-        stage.send(stage.vault, "Vault", "deposit", stage.rollup, 3, USDC)
+        stage.send(stage.vault, "Vault", "deposit", stage.rollup, 3, me, USDC)
     for _ in range(254):
         stage.send(stage.rollup, "StateRollup", "enqueue", 1, 3, me, USDC, 0)
     table_ms = 1000 * anvil.time_s()

@@ -304,7 +304,7 @@ def test_a_key_sent_for_an_account_that_waits_in_the_queue_is_behind_its_deposit
     exchange.deposit(ALICE, USDC)
     exchange.send(exchange.chain.fund(ALICE), "set_key", 3, (0, 0), (0, 0), value_wei=exchange.config.request_fee_wei)
     assert [entry[:2] for entry in exchange.queue] == [(1, 3), (2, 3)]
-    with pytest.raises(Exception, match="only the account's owner"):
+    with pytest.raises(Exception, match="not the account's owner"):
         exchange.send(exchange.chain.fund(ALICE), "set_key", 4, (0, 0), (0, 0), value_wei=exchange.config.request_fee_wei)
 
 
@@ -317,7 +317,7 @@ THIEF = """
 interface Vault:
     def pull() -> uint256: nonpayable
     def credit(owner: address, amount: uint256): nonpayable
-    def deposit(rollup: address, account: uint256, amount: uint256): nonpayable
+    def deposit(rollup: address, account: uint256, owner: address, amount: uint256): nonpayable
 vault: Vault
 plan: uint256
 target: address
@@ -332,13 +332,13 @@ def configure(plan: uint256, target: address, data: Bytes[20000]):
     self.target = target
     self.data = data
 @external
-def on_deposit(account: uint256, depositor: address, amount: uint256):
+def on_deposit(account: uint256, owner: address, amount: uint256):
     if self.plan == 1:
         extcall self.vault.pull()
     elif self.plan == 2:
         extcall self.vault.credit(self, amount)
     elif self.plan == 3:
-        extcall self.vault.deposit(self, 0, 0)
+        extcall self.vault.deposit(self, 0, owner, 0)
     elif self.plan == 4:
         ok: bool = False
         answer: Bytes[32] = b""
@@ -361,7 +361,7 @@ def pay(exchange, who: str, rollup: str, amount: int) -> None:
     exchange.chain.fund(who)
     exchange.chain.send(who, exchange.token, "mint", who, amount)
     exchange.chain.send(who, exchange.token, "approve", exchange.vault.address, amount)
-    exchange.chain.send(who, exchange.vault, "deposit", rollup, 0, amount)
+    exchange.chain.send(who, exchange.vault, "deposit", rollup, 0, who, amount)
 
 
 def vault_reads(exchange, name: str, who: str) -> int:
@@ -405,7 +405,7 @@ def test_nobody_spends_anothers_allowance(ready):
     ready.chain.send(ALICE, ready.token, "mint", ALICE, 50 * USDC)
     ready.chain.send(ALICE, ready.token, "approve", ready.vault.address, 50 * USDC)
     with pytest.raises(Exception, match="allowance too low"):
-        ready.chain.send(EVE, ready.vault, "deposit", ready.rollup.address, 0, USDC)
+        ready.chain.send(EVE, ready.vault, "deposit", ready.rollup.address, 0, EVE, USDC)
 
 
 @pytest.mark.parametrize("target", ["vault", "token", "verifier"])

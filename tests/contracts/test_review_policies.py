@@ -14,6 +14,8 @@ WINDOW_S = 7 * DAY_S
 ANSWER_S = DAY_S + 600
 BOND, STAKE = 10**18, 3 * 10**17
 REWARD = BOND // 2
+PROOF_WEI = 5 * 10**14
+"""What a challenger pays for a proof at the base fee of pyrevm, 0."""
 """Of a challenger whose batch is never proven; the other half of the proposer's bond is burnt."""
 FEE_WEI = 10**12
 R = 21888242871839275222246405745257275088548364400416034343698204186575808495617
@@ -140,7 +142,7 @@ def test_blocking_by_false_proposals_costs_a_bond(x):
         rounds += 1
         with fails("only the sequencer proposes"):
             x.propose(x.batch(), sender=PROVER)
-        with fails("batch is challenged already"):
+        with fails("batch already challenged"):
             challenge(x, false, WATCHER)
         later(x, ANSWER_S + 1)
         x.void(1)
@@ -256,8 +258,8 @@ def test_a_proof_does_not_outlive_its_proposal(x):
     challenge(x, second, EVE)
     x.prove(second, PROVER)
     # Everything once: the first proof of batch 2 was of a void one, whose challenger has his bond back.
-    assert owed(x, PROVER, WATCHER, EVE, x.sequencer) == [STAKE, REWARD + 2 * STAKE, 0, BOND + 2 * BOND]
-    assert wei(x) == x.read("reserved_wei") == sum(owed(x, PROVER, WATCHER, x.sequencer, BURNT))
+    assert owed(x, PROVER, WATCHER, EVE, x.sequencer) == [PROOF_WEI, REWARD + 2 * STAKE, STAKE - PROOF_WEI, BOND + 2 * BOND]
+    assert wei(x) == x.read("reserved_wei") == sum(owed(x, PROVER, WATCHER, EVE, x.sequencer, BURNT))
 
 
 @pytest.mark.parametrize("policy", [1, 2])
@@ -518,7 +520,7 @@ def test_a_proof_for_nobody_gives_nobody_elses_wei_away(x):
     batch = propose(x)
     challenge(x, batch, WATCHER)
     x.prove(batch, NOBODY)
-    assert owed(x, NOBODY, x.sequencer) == [STAKE, BOND]
+    assert owed(x, NOBODY, x.sequencer) == [PROOF_WEI, BOND]
     assert wei(x) == x.read("reserved_wei") == BOND + STAKE
 
 
@@ -561,9 +563,12 @@ def test_wei_and_tokens_are_conserved_whatever_happens(chain, new_exchange, seed
             case "prove" if s is not None and not (s["proven"]):
                 x.prove(s["batch"], PROVER)
                 s["proven"] = True
+                s["reward"] = PROOF_WEI if s["who"] else 0
                 if number == final + 1:
                     owes[s["by"]] += BOND
-                    owes[PROVER] += STAKE if s["who"] else 0
+                    if s["who"]:
+                        owes[PROVER] += s["reward"]
+                        owes[s["who"]] += STAKE - s["reward"]
                     del standing[number]
                 done[kind] += 1
             case "finalise" if s is not None:
@@ -572,7 +577,9 @@ def test_wei_and_tokens_are_conserved_whatever_happens(chain, new_exchange, seed
                     x.finalise(s["batch"])
                     assert right
                     owes[s["by"]] += BOND
-                    owes[PROVER] += STAKE if s["who"] else 0
+                    if s["who"]:
+                        owes[PROVER] += s["reward"]
+                        owes[s["who"]] += STAKE - s["reward"]
                     del standing[number]
                     done[kind] += 1
                 except Exception as error:
@@ -815,14 +822,14 @@ interface Token:
     def approve(spender: address, amount: uint256) -> bool: nonpayable
 
 interface Vault:
-    def deposit(rollup: address, account: uint256, amount: uint256): nonpayable
+    def deposit(rollup: address, account: uint256, owner: address, amount: uint256): nonpayable
 
 @external
-def flood(token: Token, vault: Vault, rollup: address, account: uint256, count: uint256):
+def flood(token: Token, vault: Vault, rollup: address, account: uint256, owner: address, count: uint256):
     extcall token.mint(self, count * 10**6)
     extcall token.approve(vault.address, count * 10**6)
     for _: uint256 in range(count, bound=10000):
-        extcall vault.deposit(rollup, account, 10**6)
+        extcall vault.deposit(rollup, account, owner, 10**6)
 """
 
 
@@ -835,7 +842,7 @@ def test_a_flood_of_deposits_opens_no_permissionless_mode(x, tmp_path):
     while entries > 0:
         count = min(250, entries)
         try:
-            receipt = x.chain.send(EVE, flooder, "flood", x.token.address, x.vault.address, x.rollup.address, 3, count)
+            receipt = x.chain.send(EVE, flooder, "flood", x.token.address, x.vault.address, x.rollup.address, 3, x.read("owner_of", 3), count)
         except Exception:
             break  # the queue is full
         x._note(receipt)

@@ -153,7 +153,7 @@ def test_a_batch_proposed_before_the_freeze_may_end_it_and_nothing_moves_after_o
     x.send(EVE, "freeze")
     with fails("Exits: proposals are left"):
         life.send("open")
-    with fails("Rollup: not frozen, or proposals are left|Rollup: only the exits contract pays exits"):
+    with fails("Rollup: not frozen, or proposals are left|Rollup: only EXITS pays exits"):
         x.send(EVE, "pay_exit", EVE, 1)
     x.prove(last)
     opened = life.send("open").log("Opened")
@@ -671,7 +671,7 @@ def test_a_token_with_hooks_moves_nothing_but_itself(hostile):
     vault, rollup, solvency = load("Vault"), load("Rollup"), contract("Solvency")
     calls = [
         (x.vault.address, vault.encode_call("pull")), (x.vault.address, vault.encode_call("credit", EVE, 0)),
-        (x.vault.address, vault.encode_call("deposit", x.rollup.address, 0, 0)), (x.vault.address, vault.encode_call("rows", x.rollup.address)),
+        (x.vault.address, vault.encode_call("deposit", x.rollup.address, 0, EVE, 0)), (x.vault.address, vault.encode_call("rows", x.rollup.address)),
         (x.rollup.address, rollup.encode_call("prove", batch.effects_bytes, x.header(batch), x.mock_proof(batch, EVE), EVE)),
         (life.solvency.address, solvency.encode_call("begin", x.epoch, x.time_ms, RISK)),
     ]  # fmt: skip

@@ -139,7 +139,7 @@ def test_requests_of_different_kinds_and_accounts_do_not_hinder_each_other(funde
 def test_nobody_else_can_use_up_an_owners_request(funded):
     for who in (EVE, BOB, funded.sequencer):
         for ask in (force, close):
-            with fails("only the account's owner may ask for this"):
+            with fails("not the account's owner"):
                 ask(funded, who=who)
     funded.deposit(EVE, USDC, account=3)  # anybody may pay in, and it changes nothing of that
     force(funded)
@@ -179,7 +179,7 @@ def test_the_operator_owns_the_insurance_account_as_any_owner_does(funded):
     operator = funded.config.operator
     for account in (1, 2):
         force(funded, account=account, who=operator)
-        with fails("only the account's owner may ask for this"):
+        with fails("not the account's owner"):
             force(funded, account=account, who=EVE)
     funded.propose_and_prove(funded.batch(forced=[3, 4]))
     assert claimable(funded, operator) == 7

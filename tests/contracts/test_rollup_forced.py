@@ -45,7 +45,7 @@ def test_requests_join_the_queue(funded):
 @pytest.mark.parametrize("request_", [force, close])
 def test_only_the_owner_asks_and_pays_the_exact_fee(funded, request_):
     for account, who in ((3, EVE), (4, ALICE), (0, ALICE), (9, ALICE)):
-        with fails("only the account's owner may ask for this"):
+        with fails("not the account's owner"):
             request_(funded, account=account, who=who)
     for fee in (0, FEE_WEI - 1, FEE_WEI + 1):
         with fails("wrong request fee"):

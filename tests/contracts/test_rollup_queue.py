@@ -124,8 +124,29 @@ def test_the_queue_is_a_hash_chain(exchange):
 
 @pytest.mark.parametrize("account", [3, 4, 255, 256, 2**32, 2**255])
 def test_a_deposit_into_no_account_is_refused(exchange, account):
-    with fails("Rollup: no such account"):
-        exchange.deposit(ALICE, USDC, account)
+    with fails("Vault: deposit for the zero address"):
+        exchange.deposit(ALICE, USDC, account)  # whose owner is nobody
+    with fails("Rollup: not the account's owner"):
+        exchange.deposit(ALICE, USDC, account, owner=ALICE)
+
+
+def test_a_deposit_names_the_owner_that_it_is_meant_for(exchange):
+    """Whose number went to somebody else in a reorg, there the deposit fails instead of enriching him."""
+    exchange.deposit(EVE, USDC)  # in another order ALICE would have been account 3
+    exchange.deposit(ALICE, USDC)
+    with fails("Rollup: not the account's owner"):
+        exchange.deposit(ALICE, USDC, 3, owner=ALICE)
+    assert exchange.chain.call(exchange.vault, "rows", exchange.rollup.address) == 2 * USDC
+    exchange.deposit(BOB, USDC, 4, owner=ALICE)
+    exchange.deposit(BOB, 2 * USDC, owner=ALICE)
+    assert [exchange.read("owner_of", account) for account in (3, 4, 5)] == [EVE, ALICE, ALICE]
+    assert exchange.queue[-2:] == [(1, 4, ALICE, USDC, 0), (1, 5, ALICE, 2 * USDC, 0)]
+
+
+def test_a_new_account_belongs_to_somebody(exchange):
+    with fails("Vault: deposit for the zero address"):
+        exchange.deposit(ALICE, USDC, owner="0x" + "00" * 20)
+    assert exchange.read("next_account") == 3
 
 
 def test_a_small_deposit_is_refused(exchange):
@@ -222,7 +243,7 @@ def test_the_curve_constants_are_what_the_formulas_need():
 
 def test_only_the_owner_sets_the_key(funded):
     for account, sender in ((3, EVE), (0, EVE), (4, EVE), (1, ALICE)):
-        with fails("Rollup: only the account's owner may ask for this"):
+        with fails("Rollup: not the account's owner"):
             set_key(funded, multiply(8), G, account=account, sender=sender)
 
 

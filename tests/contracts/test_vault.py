@@ -22,7 +22,7 @@ def odd(chain, mock, new_exchange):
 
 def odd_deposit(exchange, amount: int = 5 * USDC):
     exchange.chain.send(ALICE, exchange.token, "mint", ALICE, amount)
-    return exchange.chain.send(ALICE, exchange.vault, "deposit", exchange.rollup.address, 0, amount)
+    return exchange.chain.send(ALICE, exchange.vault, "deposit", exchange.rollup.address, 0, ALICE, amount)
 
 
 def withdraw(exchange, owner: str, amount: int, account: int = 3):
@@ -45,10 +45,10 @@ def test_deposit_moves_tokens_and_raises_the_row(exchange):
 
 def test_deposit_without_tokens_or_allowance_is_refused(exchange):
     with fails("TestUSDC: allowance too low"):
-        exchange.chain.send(ALICE, exchange.vault, "deposit", exchange.rollup.address, 0, USDC)
+        exchange.chain.send(ALICE, exchange.vault, "deposit", exchange.rollup.address, 0, ALICE, USDC)
     exchange.chain.send(ALICE, exchange.token, "approve", exchange.vault.address, USDC)
     with fails("TestUSDC: balance too low"):
-        exchange.chain.send(ALICE, exchange.vault, "deposit", exchange.rollup.address, 0, USDC)
+        exchange.chain.send(ALICE, exchange.vault, "deposit", exchange.rollup.address, 0, ALICE, USDC)
 
 
 def test_the_row_stays_below_its_limit(exchange):
@@ -67,7 +67,7 @@ def test_a_deposit_to_something_that_is_no_rollup_is_refused(exchange):
     exchange.chain.send(ALICE, exchange.token, "approve", exchange.vault.address, USDC)
     for target in (BOB, exchange.token.address):
         with pytest.raises(Exception, match=r"^$"):
-            exchange.chain.send(ALICE, exchange.vault, "deposit", target, 0, USDC)
+            exchange.chain.send(ALICE, exchange.vault, "deposit", target, 0, ALICE, USDC)
     assert exchange.chain.call(exchange.token, "balanceOf", ALICE) == USDC
 
 

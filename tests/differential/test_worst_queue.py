@@ -32,8 +32,7 @@ from straddle.proving.build import HeaderFacts, build_witness
 from straddle.proving.checker import check
 from straddle.proving.prover import Prover
 from straddle.proving.vector import ChainFacts, PostedBatch
-from straddle.research.prices import REFERENCE
-from straddle.research.queue_load import queue_load
+from straddle.research.queue_load import worst_entries_a_batch
 from straddle.sequencer.journal import Journal
 from straddle.sequencer.receipts import LogIdentity
 from straddle.sequencer.sequencer import Accepted, ClosedBatch, Sequencer
@@ -43,7 +42,7 @@ CAPACITY = replace(Capacity.of_preset({name: getattr(PRESET, name) for name in C
 """Nano with fewer position rows, so that P_max, half of them, is less than the instruments listed; the batches fit the nano circuit."""
 P_MAX = CAPACITY.positions // 2
 HELD = tuple(item.id for item in LISTED[:P_MAX])
-WORST = queue_load(replace(PRESET, positions=CAPACITY.positions), P_MAX, 1.0, 1, 1, 1, REFERENCE).worst_entries_a_batch
+WORST = worst_entries_a_batch(replace(PRESET, positions=CAPACITY.positions), P_MAX)
 """What `straddle compare` says that a batch answers at the worst."""
 LONGS, SHORTS = (3, 5, 7, 9, 11, 13), (4, 6, 8, 10, 12, 14)
 USERS = tuple(sorted(LONGS + SHORTS))

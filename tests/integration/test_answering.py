@@ -179,10 +179,11 @@ def test_a_stranger_answers_the_queue_of_an_optimistic_rollup(
         assert f"finalise batch {first}" in said and "not before" in said and client.final_batch() == rollup.posted
         assert client.queue_proposed() == queue.length and client.row() == queue.row
         watched = CliRunner().invoke(
-            app, ["watch", "--l1", rollup.anvil.rpc.url, "--rollup", rollup.deployment.rollup, "--data", str(tmp_path / "watch"), "--once"]
+            app, ["watch", "--l1", rollup.anvil.rpc.url, "--rollup", rollup.deployment.rollup, "--folder", str(tmp_path / "watch"), "--once"]
         )
         assert watched.exit_code == 0 and f"batch {last}" in watched.output, watched.output
-        client.challenge(rollup.stranger("doubter"), last)
+        doubter = rollup.stranger("doubter")
+        client.challenge(doubter, last)
         code, said = queue.command(tmp_path)
         assert code == 0 and f"batch {last} proven" in said and client.stake(last).proven, said
         assert client.final_batch() == rollup.posted and not client.stake(first).proven, "what nobody doubts waits for its window"
@@ -194,7 +195,7 @@ def test_a_stranger_answers_the_queue_of_an_optimistic_rollup(
             and "every queue entry is answered" in said
             and "wei of bonds" in said
         ), said
-        assert client.final_batch() == last and client.reserved_wei() == client.wei_owed(rollup.poster.address)
+        assert client.final_batch() == last and client.reserved_wei() == client.wei_owed(rollup.poster.address) + client.wei_owed(doubter.address)
         assert client.claimable(queue.rich.wallet.address) == ASKED and client.row() == queue.row - ASKED - client.claimable(queue.thin.wallet.address)
         report = verify(rollup.anvil.rpc, rollup.deployment, blobs=AnvilBlobs(rollup.anvil.rpc) if data is Data.BLOB else None)
         assert report.ok and report.conservation_error_micros == 0, report.mismatches
@@ -218,7 +219,13 @@ def test_what_the_command_refuses(market: RecordedMarket, tmp_path: Path, keys: 
         rollup.pass_days(7.01)
         rollup.submit(rollup.sign_successor())
         code, said = queue.command(tmp_path)
-        assert code == 2 and "vk_id of nano: 0x" in said and f"expected the rollup's 0x{rollup.deployment.vk_id.hex()}" in said, said
+        expected = f"expected the one with vk_id 0x{rollup.deployment.vk_id.hex()} that was published with the exchange"
+        assert code == 2 and "proving key of nano: this machine's has vk_id 0x" in said and expected in said, said
+        code, said = run("--l1", rollup.anvil.rpc.url, "--rollup", rollup.deployment.rollup)
+        assert code == 0 and "possible now" in said and "not at hand. proving key of nano: this machine's has vk_id 0x" in said and expected in said, said
+        code, said = run("--l1", rollup.anvil.rpc.url, "--rollup", rollup.deployment.rollup, "--keys", tmp_path / "none")
+        assert code == 0 and "not at hand. proving key of nano: this machine has none, expected the one" in said, said
+        assert not list((tmp_path / "none").glob("*/proving.key")), "a look makes no keys"
         assert rollup.client.queue_answered() == queue.first
         rollup.pass_days(3.01)
         code, said = queue.command(tmp_path)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from eth_utils.crypto import keccak
 from support.deserted import DAY_S, DOLLARS, EXIT, Deserted, begun, deserted, served
 from typer.testing import CliRunner
 
@@ -28,7 +29,7 @@ from straddle.committee.service import member_app
 from straddle.l1.blobs import BlobArchive
 from straddle.l1.deploying import StatementKey
 from straddle.l1.exits import ExitsClient
-from straddle.l1.history import BodySource, History, read_history
+from straddle.l1.history import BlobSource, BodySource, History, read_history
 from straddle.l1.rpc import Reverted
 from straddle.l1.sender import Sender
 from straddle.node.feed import RecordedMarket
@@ -37,24 +38,45 @@ from straddle.node.recovery import RecoveryError, final_state, recorded_table
 from straddle.node.statements import StatementProver, WitnessProver
 from straddle.node.steps import Standing
 from straddle.proving.holdings import HoldingsFacts, count_chunk
+from straddle.proving.prover import Progress, ProveResult, WitnessFile
 from straddle.proving.server import ProvingServer
 
 pytestmark = pytest.mark.slow
 
 
+class Remembering:
+    """A prover that proves the same witness once: where two policies lead to the same state, the same claims are made of it."""
+
+    def __init__(self, prover: WitnessProver) -> None:
+        self._prover, self._made = prover, dict[bytes, ProveResult]()
+
+    def prove(self, witness: WitnessFile, progress: Callable[[Progress], None] | None = None) -> ProveResult:
+        key = keccak(witness.to_json(indent=None).encode())
+        if key not in self._made:
+            self._made[key] = self._prover.prove(witness, progress)
+        return self._made[key]
+
+
+@pytest.fixture(scope="module")
+def claims_prover(exits_prover: ProvingServer) -> Remembering:
+    return Remembering(exits_prover)
+
+
 class Way:
     """The way out for every account of a deserted rollup, as `straddle exit` takes it. What was read and rebuilt once serves all accounts."""
 
-    def __init__(self, rollup: Deserted, prover: WitnessProver, bodies: BodySource | None = None) -> None:
-        self.rollup, self.prover, self.bodies = rollup, prover, bodies
+    def __init__(self, rollup: Deserted, prover: WitnessProver, bodies: BodySource | None = None, blobs: BlobSource | None = None) -> None:
+        self.rollup, self.prover, self.bodies, self.blobs = rollup, prover, bodies, blobs
         self.exits = ExitsClient(rollup.anvil.rpc, rollup.deployment)
         self._rebuilt: CommittedState | None = None
         self._read: dict[tuple[int, int], History] = {}
+        self._opened = 0
 
     def past(self) -> History:
-        known = (self.exits.state().opened_at, len(self.rollup.epochs))
-        if known not in self._read or not known[0]:
-            self._read[known] = read_history(self.rollup.anvil.rpc, self.rollup.deployment, bodies=self.bodies)
+        self._opened = self._opened or self.exits.state().opened_at
+        known = (self._opened, len(self.rollup.epochs))
+        if known not in self._read or not self._opened:
+            self._read[known] = read_history(self.rollup.anvil.rpc, self.rollup.deployment, bodies=self.bodies, blobs=self.blobs)
         return self._read[known]
 
     def state(self, history: History) -> CommittedState:
@@ -83,68 +105,93 @@ class Way:
         openings = {id_: save_account(state, id_, 1, 1).opening for id_ in sorted(state.accounts)}
         return {id_: count_chunk(opening, table, self.rollup.domain) for id_, opening in openings.items()}
 
+    def claim_all(self, sender: Sender) -> dict[int, Holdings]:
+        """Everybody's claim that is not made yet is proved and made, by anyone; what each account is worth."""
+        worth = self.worth()
+        for id_ in sorted(worth):
+            made, standing = self.exits.claim_of(id_) is not None, self.leave(id_, sender)
+            claimed = [text for text in standing.done if text.startswith("claimed")]
+            assert len(claimed) == (worth[id_].claims > 0 and not made), (id_, standing)
+        state = self.exits.state()
+        assert state.total_claims == sum(item.claims for item in worth.values())
+        assert state.total_claims - sum(item.debts for item in worth.values()) == state.pool, "what is claimed and owed is what there is"
+        return worth
 
-def test_attack_19_fifty_accounts_leave_an_optimistic_rollup_from_layer_1_alone(
-    market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], exits_prover: ProvingServer
+    def pay_all(self, worth: dict[int, Holdings], row: int, refunds: dict[int, int]) -> None:
+        """Every owner takes the last steps; each gets his share and what he is due besides, all from the row as it was."""
+        rollup, state, paid = self.rollup, self.exits.state(), 0
+        before = {trader.account: rollup.client.token_balance(trader.wallet.address) for trader in rollup.traders}
+        for trader in rollup.traders:
+            standing = self.leave(trader.account, rollup.sender_of(trader))
+            assert standing.next.stage is Stage.ENDED, standing
+            received = rollup.client.token_balance(trader.wallet.address) - before[trader.account]
+            claim = worth[trader.account].claims if trader.account in worth else 0
+            assert received == claim * min(state.pool, state.total_claims) // state.total_claims + refunds.get(trader.account, 0), trader.account
+            paid += received
+        stranger = rollup.stranger()
+        for id_ in (1, 2):
+            if self.exits.claim_of(id_) is not None:
+                self.exits.collect(stranger, id_)
+            paid += self.exits.collected(id_)
+        assert paid + rollup.client.row() == row, "to the unit"
+        assert rollup.client.row() < len(worth), "only rounding is left"
+
+
+LEFT_S = 26 * DAY_S
+"""The exits open so long after the start, and the marks are signed an hour later: late enough under every policy, and at one time, for one set of claims."""
+
+
+@contextmanager
+def all_that_is_left(rollup: Deserted) -> Iterator[BodySource | None]:
+    """Who has the data that are not on layer 1: one member, where a committee has them."""
+    if rollup.data is not Data.COMMITTEE:
+        yield None
+        return
+    with served(member_app(rollup.member)) as url:
+        yield MemberBodies([MemberClient(url)])
+
+
+@pytest.mark.parametrize(
+    ("proofs", "data"),
+    [(Proofs.WHEN_CHALLENGED, Data.CALLDATA), (Proofs.ALWAYS, Data.CALLDATA), (Proofs.ALWAYS, Data.COMMITTEE)],
+    ids=["optimistic", "zk", "validium"],
+)
+def test_attack_19_fifty_accounts_leave_under_every_policy(
+    proofs: Proofs, data: Data, market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], claims_prover: Remembering
 ) -> None:
     """Nobody proves, nobody proposes; prices have fallen by a fifth, one account owes. All are paid the same share, to the unit."""
-    with deserted(market, tmp_path / "operator", keys) as rollup:
+    with deserted(market, tmp_path / "operator", keys, proofs=proofs, data=data) as rollup:
         begun(rollup, 50)
         expected = {id_: item.account.cash for id_, item in rollup.sequencer.committed.accounts.items()}
         holders = [id_ for id_, item in rollup.sequencer.committed.accounts.items() if set(item.account.positions) & set(rollup.options)]
         assert len(holders) >= 50
         rollup.desert()
-        late, way, stranger = rollup.join(500), Way(rollup, exits_prover), rollup.stranger()
+        late, stranger, opens_s = rollup.join(500), rollup.stranger(), market.path.start_ms // 1000 + LEFT_S
         rollup.anvil.fund(stranger.address, 10**24)
+        with all_that_is_left(rollup) as bodies:
+            way = Way(rollup, claims_prover, bodies)
+            step = way.leave(3, stranger).next
+            assert step.stage is Stage.OPERATING and step.due_s is not None and step.act is None
+            with pytest.raises(Reverted, match="no entry has waited long enough"):
+                rollup.client.freeze(stranger)
+            assert step.due_s < opens_s
+            rollup.anvil.set_time(opens_s)
+            row = rollup.client.row()
+            standing = way.leave(late.account, stranger)
+            assert {"the rollup is frozen", "exits opened", "deposit 101 of 500.000000 USDC taken back"} <= set(standing.done), standing
+            assert rollup.client.claimable(late.wallet.address) == 500 * DOLLARS
+            assert rollup.client.final_batch() == rollup.posted and rollup.client.row() == row - 500 * DOLLARS
+            assert {id_: item.account.cash for id_, item in way.state(way.past()).accounts.items()} == expected
 
-        step = way.leave(3, stranger).next
-        assert step.stage is Stage.OPERATING and step.due_s is not None and step.act is None
-        with pytest.raises(Reverted, match="no entry has waited long enough"):
-            rollup.client.freeze(stranger)
-        rollup.anvil.set_time(step.due_s + 1)
-        row = rollup.client.row()
-        standing = way.leave(late.account, stranger)
-        assert {"the rollup is frozen", "exits opened", "deposit 101 of 500.000000 USDC taken back"} <= set(standing.done), standing
-        assert rollup.client.claimable(late.wallet.address) == 500 * DOLLARS
-        assert rollup.client.final_batch() == rollup.posted and rollup.client.row() == row - 500 * DOLLARS
-        assert {id_: item.account.cash for id_, item in way.state(way.past()).accounts.items()} == expected
-
-        opened = way.exits.state().opened_at
-        rollup.submit(rollup.sign_marks(1000 * (opened + 60), -2_000))
+        rollup.submit(rollup.sign_marks(1000 * (opens_s + 3_600), -2_000))  # from here on nobody's data are asked for
         last_two = [way.leave(id_, stranger) for id_ in (3, 4)]
         assert last_two[0].done == (f"marks: the table of epoch {rollup.epochs[-1].epoch}",) and last_two[1].done == ()
         rollup.anvil.set_time(last_two[0].next.due_s + 1)
-
-        worth = way.worth()
+        worth, state = way.claim_all(stranger), way.exits.state()
         assert sum(item.debts > 0 for item in worth.values()) == 1, "the thin account owes"
-        for id_ in sorted(worth):
-            standing = way.leave(id_, stranger)
-            claimed = [text for text in standing.done if text.startswith("claimed")]
-            assert len(claimed) == (worth[id_].claims > 0), (id_, standing)
-        claims, pool = sum(item.claims for item in worth.values()), way.exits.state().pool
-        assert way.exits.state().total_claims == claims > pool == sum(expected.values())
-        assert claims - sum(item.debts for item in worth.values()) == pool
-
-        rollup.anvil.set_time(way.exits.state().claims_until_s + 1)
-        before = {trader.account: rollup.client.token_balance(trader.wallet.address) for trader in rollup.traders}
-        paid = 0
-        for trader in rollup.traders:
-            standing = way.leave(trader.account, rollup.sender_of(trader))
-            assert standing.next.stage is Stage.ENDED, standing
-            received = rollup.client.token_balance(trader.wallet.address) - before[trader.account]
-            share = worth[trader.account].claims * pool // claims if trader is not late else 500 * DOLLARS
-            assert received == share
-            paid += received
-        for id_ in (1, 2):
-            paid += sum(int(amount) for amount in [way.exits.collected(id_) or _collect(way, id_, stranger)])
-        assert paid + rollup.client.row() == row, "to the unit"
-        assert rollup.client.row() < len(worth), "only rounding is left"
-
-
-def _collect(way: Way, account: int, sender: Sender) -> int:
-    if way.exits.claim_of(account) is not None:
-        way.exits.collect(sender, account)
-    return way.exits.collected(account)
+        assert way.exits.state().total_claims > state.pool == sum(expected.values())
+        rollup.anvil.set_time(state.claims_until_s + 1)
+        way.pay_all(worth, row, {late.account: 500 * DOLLARS})
 
 
 def test_attack_19_a_validium_is_left_with_one_members_data_or_a_saved_account(
@@ -295,9 +342,15 @@ def test_the_command_takes_an_account_all_the_way(
                 code, said = run(*where, "--save", tmp_path / "lie.json", "--node", url)
             assert code == 2 and message in said and not (tmp_path / "lie.json").exists(), (message, said)
         code, said = run(*where)
-        assert code == 0 and "nothing to leave yet: every request is answered" in said, said
-        rollup.client.force_withdraw(rollup.sender_of(trader), trader.account, 1)
-        assert "freeze the rollup, unless queue entry" in run(*where, "--key", key)[1]
+        assert code == 0 and "nothing to leave yet: every request is answered" in said and "--start" in said, said
+        code, said = run(*where, "--start")
+        assert code == 2 and f"--start: expected together with the --key of the owner of account {trader.account}" in said, said
+        rollup.sender_of(trader)
+        code, said = run(*where[:-2], "--key", key, "--start")
+        assert code == 0 and "asks for 0.000001 USDC: the clock runs" in said and "freeze the rollup, unless queue entry" in said, said
+        assert "at hand: this machine has the exchange's key of nano-exit" in said, said
+        code, said = run(*where, "--keys", tmp_path / "no keys")
+        assert code == 0 and "not at hand. proving key of nano-exit: this machine has none, expected the one with vk_id 0x" in said, said
         rollup.pass_days(10.1)
         assert "possible now" in run(*where)[1] and not rollup.client.frozen()
         code, said = run(*where, "--key", key)
@@ -318,6 +371,7 @@ def test_the_command_takes_an_account_all_the_way(
             ((*where, "--node", "http://127.0.0.1:1"), "expected only together with --save"),
             ((*where, "--save", saved, "--node", "http://127.0.0.1:1"), "no node answers"),
             (("--l1", rollup.anvil.rpc.url, "--account", 3), "--rollup: missing"),
+            (where[:-2], "--account: missing, expected its number, or its owner's --key"),
             ((*where[:-1], 256), "--account: 256, expected less than 256"),
         ]
         for arguments, message in refusals:
@@ -325,11 +379,14 @@ def test_the_command_takes_an_account_all_the_way(
             assert code == 2 and message in said, (message, said)
 
 
-def test_attack_19_a_rollup_with_data_in_blobs_is_left_from_an_archive(market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey]) -> None:
-    """A folder of somebody who kept the blobs gives the whole state; without one, nothing does."""
+def test_attack_19_a_rollup_with_data_in_blobs_is_left_from_an_archive(
+    market: RecordedMarket, tmp_path: Path, keys: tuple[StatementKey, StatementKey], claims_prover: Remembering
+) -> None:
+    """A folder of somebody who kept the blobs gives the whole state; without one, nothing does. Once the claims are made nobody's data are needed."""
     archive = BlobArchive(tmp_path / "blobs")
     with deserted(market, tmp_path / "operator", keys, data=Data.BLOB, archive=archive) as rollup:
         begun(rollup, 3)
+        cash, row = {id_: item.account.cash for id_, item in rollup.sequencer.committed.accounts.items()}, rollup.client.row()
         rollup.client.force_withdraw(rollup.sender_of(rollup.traders[0]), 3, 1)
         rollup.desert()
         rollup.pass_days(17.1)
@@ -341,10 +398,14 @@ def test_attack_19_a_rollup_with_data_in_blobs_is_left_from_an_archive(market: R
         rollup.pass_days(3.1)
         code, said = run(*where, "--data", archive.directory)
         assert code == 0 and "claimed" in said, said
-        it = rollup.deployment
+        it, way = rollup.deployment, Way(rollup, claims_prover, blobs=archive)
         kept = final_state(read_history(rollup.anvil.rpc, it, blobs=archive), it, rollup.preset, rollup.params)
-        assert kept.root == ExitsClient(rollup.anvil.rpc, it).state().state_root
+        assert kept.root == way.exits.state().state_root
+        worth = way.claim_all(rollup.stranger())
+        assert way.exits.state().pool == row == sum(cash.values()) and len(worth) == 5
         for path in archive.directory.iterdir():
             path.unlink()
         with pytest.raises(RecoveryError, match="its data are not on layer 1, or no longer"):
             final_state(read_history(rollup.anvil.rpc, it, blobs=archive), it, rollup.preset, rollup.params)
+        rollup.pass_days(14.1)
+        Way(rollup, claims_prover).pay_all(worth, row, {})

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from straddle.l1.deployment import Deployment
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
+from straddle.node.traders import Trader
 from straddle.sequencer.receipts import LogIdentity, LogPlace, Receipt
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nano_keys")]
@@ -41,6 +43,20 @@ def receive(socket: ClientConnection, channel: str) -> Any:
         message = json.loads(socket.recv(timeout=PROOF_S))
         if message.get("channel") == channel:
             return message
+
+
+def check_documented(status: dict[str, Any]) -> None:
+    """Every key of the status has its row on the page, and every row is a key."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "api.md").read_text().split("### Status")[1].split("\n## ")[0]
+    documented = [name for row in page.splitlines() if row.startswith("| `") for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+    def keys(found: dict[str, Any], above: str = "") -> Iterator[str]:
+        for key, value in found.items():
+            nested = isinstance(value, dict) and above + key != "settlement.members"
+            yield from keys(value, f"{above}{key}.") if nested else (above + key,)
+
+    assert len(documented) == len(set(documented))
+    assert set(keys(status)) == set(documented)
 
 
 def check_receipt(raw: dict[str, Any], signer: str) -> None:
@@ -139,6 +155,19 @@ def anvil_of(node: Running) -> int:
     raise AssertionError("the node has no anvil")
 
 
+def check_market_by_hand(node: Running, folder: Path, trader: Trader) -> None:
+    """The folder's owner halts and opens the market while it runs; whoever has only the interface cannot."""
+    stranger = node.post({"operation": "internal_market", "time_ms": 0, "state": "halted"})
+    assert stranger.status_code == 400 and node.get("/status")["market_state"] == "open"
+    command = ["market", "halted", "--data", str(folder), "--url", node.url]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0 and "the market is halted" in result.output, result.output
+    assert node.get("/status")["market"]["by_hand"] == "halted" and "market_halted" in node.post(order(node, trader, Side.BUY)).text
+    command[1] = "open"
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert "receipt" in node.post(order(node, trader, Side.BUY)).json()
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the chain's process in /proc")
 def test_a_lost_chain_shuts_the_market_and_one_that_goes_back_ends_the_node(tmp_path: Path) -> None:
     folder, config = tmp_path / "exchange", tmp_path / "config.toml"
@@ -146,6 +175,7 @@ def test_a_lost_chain_shuts_the_market_and_one_that_goes_back_ends_the_node(tmp_
     with up(folder, config) as node:
         assert len(node.get("/instruments")) == 7
         trader = join(node, folder, "trader", 1_000)
+        check_market_by_hand(node, folder, trader)
         os.kill(anvil_of(node), signal.SIGKILL)
         wait_for(lambda: node.get("/status")["market_state"] == "cancel_only", 60, config)
         wait_for(lambda: any("the node's own anvil has ended" in problem for problem in node.get("/status")["problems"]), 60, config)
@@ -197,9 +227,10 @@ def test_an_optimistic_exchange_goes_on_in_the_middle_of_its_window_and_makes_ba
     assert result.exit_code == 2 and "challenge_window_s 7200, but the settings and keys give 9000" in " ".join(result.stderr.split())
 
 
-def test_a_validium_runs_its_own_committee_which_ends_with_it(tmp_path: Path) -> None:
+def test_a_validium_runs_its_own_committee_which_ends_with_it_and_publishes_that_it_is_solvent(tmp_path: Path) -> None:
     folder, config = tmp_path / "exchange", tmp_path / "config.toml"
-    config.write_text('preset = "nano"\n[rollup]\npolicy = "validium"\n[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n')
+    policy = '[rollup]\npolicy = "validium"\n[solvency]\nevery_hours = 24.0\n'
+    config.write_text(f'preset = "nano"\n{policy}[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n')
     with up(folder, config) as node:
         join(node, folder, "trader", 1_000)
         wait_for(lambda: node.get("/status")["batches"]["lag"] == 0 and node.get("/status")["batches"]["verified"], PROOF_S, config)
@@ -210,6 +241,11 @@ def test_a_validium_runs_its_own_committee_which_ends_with_it(tmp_path: Path) ->
         verify = ["verify", "--l1", status["layer1_url"], "--deployment", str(folder / "deployment.json")]
         assert CliRunner().invoke(app, [*verify, "--data", url]).exit_code == 0
         assert CliRunner().invoke(app, verify).exit_code == 1
+        wait_for(lambda: node.get("/status")["solvency"]["batch"], PROOF_S, config)
+        check_documented(node.get("/status"))
+        assert node.get("/status")["problems"] == []
+        solvency = ["solvency", "--l1", status["layer1_url"], "--deployment", str(folder / "deployment.json"), "--data", url]
+        assert CliRunner().invoke(app, solvency).exit_code == 0
         assert node.stop(signal.SIGKILL) == -signal.SIGKILL
 
     def silent() -> bool:

@@ -139,7 +139,7 @@ def check_rollup(node: Running, folder: Path) -> None:
         report = verify(rpc, record, bodies=members)
     assert report.ok and report.conservation_error_micros == 0 and report.batches == node.get("/status")["batches"]["verified"], report.mismatches
     if members is None:
-        watched = CliRunner().invoke(app, ["watch", "--l1", l1, "--rollup", record.rollup, "--data", str(folder.parent / "watch"), "--once"])
+        watched = CliRunner().invoke(app, ["watch", "--l1", l1, "--rollup", record.rollup, "--folder", str(folder.parent / "watch"), "--once"])
         assert watched.exit_code == 0, watched.output
 
 

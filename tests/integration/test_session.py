@@ -23,6 +23,7 @@ from straddle.node.summary import flow_of
 from straddle.node.traders import address_of
 from straddle.proving.checker import check
 from straddle.proving.vector import PostedBatch
+from straddle.risk.inputs import decode_inputs
 
 NANO = {"preset": "nano", "makers": 2, "takers": 3, "rounds": 3}
 
@@ -57,6 +58,8 @@ def test_the_night_trades_and_settles(run: Run) -> None:
     price = run.market.path.settlement_ticks(run.market.expiries[0])
     assert {run.market.listed[number][0].strike_ticks: value for number, value in happened.settled.items()}[0] == price  # the future
     assert len(run.exchange.closed) <= 18
+    makers = {maker.trader.account for maker in run.exchange.crowd.makers}
+    assert {trip.account for trip in session.trips} <= makers and len(session.trips) >= (2 if demo else 0)
 
 
 def test_the_forced_withdrawal_is_answered(run: Run) -> None:
@@ -163,6 +166,13 @@ def test_the_same_seed_gives_the_same_root_and_another_one_does_not(market: Mark
         config = DemoConfig.recorded(**NANO, hours=1, seed=seed)
         roots.append(run_night(config, folder, market).exchange.sequencer.state_root)
     assert roots[0] == roots[1] != roots[2]
+
+
+def test_the_perpetuals_mark_follows_the_index(run: Run) -> None:
+    """Its book is quoted around the index: whatever the index did, the mark stays within a makers' spread of it, and the flow's last premium fades."""
+    inputs = [decode_inputs(signed.inputs) for signed in run.exchange.session.epochs]
+    assert max(abs(later.index_ticks - first.index_ticks) * 10_000 // first.index_ticks for first, later in pairwise(inputs)) >= 20
+    assert all(abs(one.perpetual_mark_ticks - one.index_ticks) * 10_000 <= 3 * one.index_ticks for one in inputs)
 
 
 def test_schedules(market: Market) -> None:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.deserted import SOLVENCY, begun, deserted
+from support.deserted import EPOCH_S, SOLVENCY, Deserted, begun, deserted
 from typer.testing import CliRunner
 
 from straddle.cli.main import app
 from straddle.commitments.policy import Proofs
 from straddle.l1.deploying import StatementKey
 from straddle.l1.deployment import read_statement
+from straddle.l1.growing import GrowingHistory
 from straddle.l1.history import read_history
-from straddle.l1.rpc import Reverted
+from straddle.l1.rpc import ConnectionFailed, Reverted
+from straddle.l1.sender import Receipt
 from straddle.l1.solvency import SolvencyClient
 from straddle.node import statements
-from straddle.node.counting import Publisher, check_published
+from straddle.node.counting import check_published
 from straddle.node.feed import RecordedMarket
-from straddle.node.recovery import final_state, recorded_table
+from straddle.node.publishing import Publisher
 from straddle.node.statements import StatementProver
 from straddle.proving.presets import load_holdings_preset
 from straddle.proving.prover import Prover
@@ -89,19 +92,54 @@ def test_a_proof_is_published_and_everyone_finds_himself_in_it(
         for message, solvent in forged.items():
             assert any(message in problem for problem in check_published(solvent, history, rpc, it)[1]), message
 
-        # A run that was interrupted goes on where it was; another state is another run.
-        sender = rollup.sender_of(rollup.traders[1])
-        state = final_state(history, it, rollup.preset, rollup.params)
-        epoch = history.epochs[rollup.client.batch(state.batch_number).epoch]
-        table = recorded_table(epoch, state.listed)
-        assert table is not None
-        client.begin(sender, epoch.epoch, epoch.time_ms, epoch.risk_root)
-        with pytest.raises(Reverted, match="chunks are missing"):
-            client.conclude(sender)
-        facts = (rollup.domain, sender.address)
-        prover = StatementProver.of(statement_prover, it, it.solvency, rollup.preset.name, "solvency", *facts)
-        Publisher(client, prover, sender).publish(state, epoch, table, history.queue)
-        assert len(client.published()) == 2 and client.run_of(sender.address) is None
+        check_on_a_live_exchange(rollup, statement_prover)
+        assert len(client.published()) == 2
+        code, said = run(*where)
+        assert code == 0 and " UTC, 0.2 hours ago by layer 1's clock" in said, said
+        rollup.pass_days(2)
+        code, said = run(*where)
+        assert code == 1 and "the newest proof is of 48.2 hours ago, expected at most 24 hours (--max-age)" in said, said
+        assert run(*where, "--max-age", 49)[0] == 0
+
+
+def check_on_a_live_exchange(rollup: Deserted, statement_prover: Prover) -> None:
+    """Batches become final between every two steps of the publisher, which is interrupted too: it ends with the run that it began."""
+    it, rpc = rollup.deployment, rollup.anvil.rpc
+    assert it.solvency is not None
+    client, sender = SolvencyClient(rpc, it), rollup.sender_of(rollup.traders[1])
+    prover = StatementProver.of(statement_prover, it, it.solvency, rollup.preset.name, "solvency", rollup.domain, sender.address)
+    publisher = Publisher(client, rollup.client, GrowingHistory(rpc, it), prover, sender)
+    begin, publish, begun_on = client.begin, client.publish, list[int]()
+
+    def move(seconds: int = 1) -> None:
+        rollup.anvil.set_time(rollup.anvil.time_s() + seconds)
+        rollup.trade(rollup.traders[0], rollup.traders[1], rollup.linear[0], 1)
+        rollup.session.finish_batch()
+
+    def begin_late(*arguments: Any) -> Receipt:
+        move(1 if begun_on else EPOCH_S + 60)  # a newer table the first time, which makes the run's too old
+        begun_on.append(rollup.client.final_batch())
+        return begin(*arguments)
+
+    def publish_and_lose_layer_1(*arguments: Any) -> Receipt:
+        publish(*arguments)
+        move(EPOCH_S + 60)
+        client.publish = publish  # type: ignore[method-assign]
+        raise ConnectionFailed("no answer")
+
+    client.begin, client.publish = begin_late, publish_and_lose_layer_1  # type: ignore[method-assign]
+    with pytest.raises(ConnectionFailed):
+        publisher.publish()
+    assert len(begun_on) == 2 and begun_on[1] == begun_on[0] + 1
+    interrupted = client.run_of(sender.address)
+    assert interrupted is not None and (interrupted.batch_number, interrupted.published) == (begun_on[1], 1)
+    assert publisher.publish() == interrupted and len(begun_on) == 2, "it was gone on with"
+    newest = client.published()[-1]
+    assert client.run_of(sender.address) is None and newest.batch_number == begun_on[1] < rollup.client.final_batch()
+    assert client.newest(sender.address) == (newest.batch_number, newest.time_ms) and client.newest(it.rollup) is None
+    assert check_published(newest, read_history(rpc, it), rpc, it)[1] == []
+    with pytest.raises(Reverted, match="no run"):
+        client.conclude(sender)
 
 
 def test_accounts_with_more_positions_than_a_chunk_has_rows_are_counted_one_by_one(

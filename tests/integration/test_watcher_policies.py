@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from straddle.commitments.policy import Data, Proofs
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.blobs import AnvilBlobs, BlobMissing
 from straddle.proving.transcript import encode
+from straddle.watcher import watcher as module
 from straddle.watcher.examine import Verdict
 from tests.support.stage import START_S, Stage, with_row
 from tests.support.watch import Watch
@@ -65,22 +66,40 @@ def test_transcripts_in_further_blobs(opened: Opened, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_blobs_that_nobody_has_are_missing_not_wrong(opened: Opened, tmp_path: Path) -> None:
-    """A source that lost its blobs must not cost a bond; what was read once is kept."""
+def test_blobs_that_nobody_has_cost_no_bond(opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that lost its blobs, or those of transcripts alone: nobody is challenged, and the batches are judged when they come. What was read is kept."""
+    monkeypatch.setattr(module, "ASK_AGAIN_S", 0.0)
 
-    class Forgetful:
+    @dataclass
+    class Stingy:
+        """Anvil's blobs: none, or of each transaction only the body's, or all."""
+
+        stage: Stage
+        gives: str
+
         def blob(self, versioned_hash: bytes, block_number: int) -> bytes:
+            of_body = versioned_hash in {posted.batch.place.versioned_hash for posted in self.stage.posted}
+            if self.gives == "all" or (self.gives == "bodies" and of_body):
+                return AnvilBlobs(self.stage.anvil.rpc).blob(versioned_hash, block_number)
             raise BlobMissing("gone")
 
     with opened(Proofs.WHEN_CHALLENGED, Data.BLOB) as stage:
-        lost = Watch(stage, tmp_path, "lost", blobs=Forgetful())
-        lost.step()
-        assert lost.verdicts() == [Verdict.MISSING, Verdict.ORPHAN] and stage.client.open_challenges() == 0
-        lost.close()
-        early = Watch(stage, tmp_path, "early", blobs=AnvilBlobs(stage.anvil.rpc))
-        early.step()
-        early.close()
-        late = Watch(stage, tmp_path, "early", blobs=Forgetful())
+        source = Stingy(stage, "none")
+        watch = Watch(stage, tmp_path, blobs=source)
+        for gives, expected in (
+            ("none", [Verdict.MISSING, Verdict.ORPHAN]),
+            ("bodies", [Verdict.UNCHECKED] * 2),
+            ("restart", [Verdict.UNCHECKED] * 2),
+            ("all", [Verdict.HOLDS] * 2),
+        ):
+            source.gives = "bodies" if gives == "restart" else gives
+            if gives == "restart":
+                watch.close()
+                watch = Watch(stage, tmp_path, blobs=source)
+            watch.step()
+            assert watch.verdicts() == expected and stage.client.open_challenges() == 0, gives
+        watch.close()
+        late = Watch(stage, tmp_path, blobs=Stingy(stage, "none"))
         late.step()
         assert late.verdicts() == [Verdict.HOLDS] * 2
         late.close()
@@ -142,3 +161,6 @@ def test_a_validium_is_rebuilt_from_whoever_has_the_bodies(opened: Opened, tmp_p
             watch = Watch(stage, tmp_path, name, bodies=bodies)
             assert watch.verdicts() == expected, name
             watch.close()
+        kept = Watch(stage, tmp_path, "members", bodies=None)
+        assert kept.verdicts() == [Verdict.REBUILT, Verdict.REBUILT], "what was read once is kept"
+        kept.close()

@@ -74,7 +74,7 @@ def proving_command(stage: Stage, folder: Path) -> Iterator[tuple[Sender, Path]]
     key.write_text(keccak(b"helper").hex())
     key.chmod(0o600)
     record.write_text(stage.deployment.to_json())
-    options = ["--l1", stage.anvil.url, "--deployment", str(record), "--data", str(folder / "watch"), "--prove", "--key", str(key), "--interval", "0.2"]
+    options = ["--l1", stage.anvil.url, "--deployment", str(record), "--folder", str(folder / "watch"), "--prove", "--key", str(key), "--interval", "0.2"]
     with log.open("w") as output:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "straddle.cli.main", "watch", *options]
@@ -159,7 +159,7 @@ def test_what_a_node_posts_holds(prover: Prover, tmp_path: Path) -> None:
         loop.poster.advance()
         record = tmp_path / "deployment.json"
         record.write_text(loop.network.deployment.to_json())
-        result = CliRunner().invoke(app, ["watch", "--l1", loop.anvil.url, "--deployment", str(record), "--data", str(tmp_path / "watch"), "--once"])
+        result = CliRunner().invoke(app, ["watch", "--l1", loop.anvil.url, "--deployment", str(record), "--folder", str(tmp_path / "watch"), "--once"])
         assert result.exit_code == 0, result.output
         count = len(loop.exchange.closed)
         assert count >= 3 and [f"batch {number} holds" in result.output for number in range(1, count + 1)] == [True] * count

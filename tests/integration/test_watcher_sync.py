@@ -72,7 +72,7 @@ def served(stage: Stage, tmp_path: Path) -> Iterator[str]:
 
 
 def arguments(stage: Stage, folder: Path, *more: str) -> list[str]:
-    return ["watch", "--l1", stage.anvil.url, "--rollup", stage.deployment.rollup, "--data", str(folder), *more]
+    return ["watch", "--l1", stage.anvil.url, "--rollup", stage.deployment.rollup, "--folder", str(folder), *more]
 
 
 def test_another_watcher_starts_from_the_copy_and_verifies_it(stage: Stage, served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,8 @@ REQUIRED = [
     *("account", "owner", "trading key", "key epoch", "cash", "position", "equity", "settled cash", "scenario", "scan loss", "charge"),
     *("initial margin", "maintenance margin", "reservation", "risk table", "risk epoch", "oracle committee"),
     *("sequencer", "command", "operation", "journal", "receipt", "log root", "batch", "preset", "effects", "body", "commitment", "challenge"),
+    *("policy", "zk rollup", "optimistic rollup", "validium", "final", "window", "bond", "void", "finalise", "transcript", "watcher", "certificate"),
+    *("snapshot", "permissionless mode", "freeze", "exit", "marks", "chunk"),
     *("witness", "proof", "state root", "leaf", "queue", "vault", "poster", "beneficiary", "conservation"),
 ]
 

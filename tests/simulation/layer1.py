@@ -36,7 +36,7 @@ class ReorgingLayer1:
     """What the contracts hold, and the queue. `interrupt_at` counts down over transactions: at 1 the next one is lost, at 0 its answer is."""
 
     def __init__(self) -> None:
-        self.epochs: set[int] = set()
+        self.epochs: dict[int, SignedEpoch] = {}
         self.proposed: list[PostedBatch] = []
         self.proven = 0
         self.final_proven = 0
@@ -82,8 +82,8 @@ class ReorgingLayer1:
 
     # ---- what the poster asks for
 
-    def has_epoch(self, epoch: int) -> bool:
-        return epoch in self.epochs
+    def epoch_hash(self, epoch: int) -> bytes | None:
+        return self.epochs[epoch].hash if epoch in self.epochs else None
 
     def proposed_batch(self) -> int:
         return len(self.proposed)
@@ -99,15 +99,15 @@ class ReorgingLayer1:
         assert epoch.epoch not in self.epochs, f"epoch {epoch.epoch} is recorded already"
 
         def apply() -> None:
-            self.epochs.add(epoch.epoch)
+            self.epochs[epoch.epoch] = epoch
 
-        return self._transact(apply, lambda: self.epochs.remove(epoch.epoch))
+        return self._transact(apply, lambda: (self.epochs.pop(epoch.epoch), None)[1])
 
     def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
         effects = batch.effects
         parent = self.proposed[-1].effects if self.proposed else None
         assert effects.batch_number == len(self.proposed) + 1
-        assert set(range(parent.epoch if parent else 1, effects.epoch + 1)) <= self.epochs
+        assert set(range(parent.epoch if parent else 1, effects.epoch + 1)) <= self.epochs.keys()
         assert parent is None or (effects.old_state_root, effects.first_sequence) == (parent.new_state_root, parent.last_sequence + 1)
         assert effects.queue == tuple(self.queue[effects.queue_first : effects.queue_first + len(effects.queue)])
         return self._transact(lambda: self.proposed.append(batch), lambda: (self.proposed.pop(), None)[1])

@@ -6,13 +6,14 @@ from collections import Counter
 
 from straddle.core.accounts import EMPTY_SLOT, FEE_ACCOUNT, Slot
 from straddle.core.batch import OpenBatch
-from straddle.core.events import Event, OrderResting, ProtectionTripped, Trade
+from straddle.core.events import CancelReason, Event, OrderCancelled, OrderResting, ProtectionTripped, Trade
 from straddle.core.exposure import build_exposure
 from straddle.core.fees import fill_fee
 from straddle.core.margin import check_rule, requirement
 from straddle.core.market_state import MarketState
 from straddle.core.orders import Order, Side
-from straddle.core.params import Params
+from straddle.core.params import BPS, Params
+from straddle.core.reservation import carried_scaled
 from straddle.core.state import Exchange
 
 
@@ -73,6 +74,42 @@ def _audit_exposures(exchange: Exchange) -> None:
         assert len(exchange.positions_of(account)) <= exchange.limits.positions
         valued, cash = exchange.requirement_of(account), exchange.accounts[account].cash
         assert built.surplus_scaled(cash) == valued.surplus_scaled >= built.reserved_surplus_scaled(cash)
+        _audit_prices(exchange, account)
+
+
+def _audit_prices(exchange: Exchange, account: int) -> None:
+    """What is kept for a cap is what the open orders may lose beyond its prices; no path depends on another, so three are looked at."""
+    kept, table = exchange.exposures[account].prices(), exchange.context.table
+    for path in (0, 1 + account % 48, 48) if kept is not None else ():
+        total, (prices, beyond) = 0, kept
+        for resting in exchange.open_orders.get(account, {}).values():
+            order, legs = resting.order, [(table[leg.instrument], resting.order.side.sign * leg.ratio) for leg in resting.order.legs]
+            gain = sum(lots * row.mark for row, lots in legs) - order.side.sign * order.limit_ticks - resting.unit_fee
+            gain -= sum(abs(lots) * (row.long_im if lots > 0 else row.short_im) for row, lots in legs)
+            loss = -BPS * gain - exchange.params.k_im_bps * sum(lots * (row.deltas[path - 1] if path else 0) for row, lots in legs)
+            total += resting.left_lots * max(0, max(0, loss) - prices[path] * sum(abs(lots) for _, lots in legs))
+        assert total == beyond[path]
+
+
+def carried(exchange: Exchange) -> dict[int, bool]:
+    """By account with open orders or positions: whether it is left with IM after whatever its protection still lets fill."""
+    left = {}
+    for account, exposure in exchange.exposures.items():
+        known, fresh = exchange.protections.get(account), exposure.copy()
+        orders, cash, most = exchange.open_orders.get(account, {}).values(), exchange.accounts[account].cash, known.lots_left if known else None
+        left[account] = carried_scaled(fresh, cash, most, lambda: tuple(orders)) >= 0  # noqa: B023 (called at once)
+    return left
+
+
+def audit_carried(exchange: Exchange, before: dict[int, bool], taker: int, events: tuple[Event, ...]) -> None:
+    """Trading leaves whom it found carried so, and fills what they promised; those who were paid out in the batch have more to hold to."""
+    after = carried(exchange)
+    for account, was in before.items():
+        if was:
+            assert after.get(account, True), account
+    for event in events:
+        if isinstance(event, OrderCancelled) and event.reason is CancelReason.MARGIN and event.account != taker and before[event.account]:
+            assert exchange.usage.covered.get(event.account), event
 
 
 def _audit_usage(exchange: Exchange) -> None:
@@ -104,6 +141,8 @@ def _audit_caution(exchange: Exchange) -> None:
                     lots[leg.instrument, resting.order.leg_side(leg).sign] += resting.left_lots * abs(leg.ratio)
             for (instrument, sign), total in lots.items():
                 assert total <= -sign * exchange.positions_of(account).get(instrument, 0)
+    now_ms = max(exchange.time_ms, exchange.table.time_ms if exchange.table is not None else 0)
+    assert all(resting.order.expiry_ms > now_ms for orders in exchange.open_orders.values() for resting in orders.values())
     for account, protection in exchange.protections.items():
         quantity, delta = protection.limits.quantity_lots, protection.limits.delta_micros
         assert protection.quantity_lots >= 0 and (not quantity or protection.quantity_lots < quantity)
@@ -133,7 +172,7 @@ class ProtectionAudit:
         """account -> start of the interval, lots, delta."""
 
     def follow(self, exchange: Exchange, events: tuple[Event, ...]) -> None:
-        table, now, met = exchange.table, exchange.time_ms, (0, 0)
+        table, now, met = exchange.table, exchange.time_ms, dict[int, int]()
         for event in events:
             if isinstance(event, ProtectionTripped):
                 protection = exchange.protections[event.account]
@@ -142,9 +181,9 @@ class ProtectionAudit:
             elif isinstance(event, Trade) and event.maker in exchange.protections:
                 assert table is not None
                 start, lots, delta = self.used[event.maker]
-                if (event.maker, event.execution) != met and now >= start + exchange.protections[event.maker].limits.interval_ms:
+                if met.get(event.maker) != event.execution and now >= start + exchange.protections[event.maker].limits.interval_ms:
                     start, lots, delta = now, 0, 0
-                met = event.maker, event.execution
+                met[event.maker] = event.execution
                 deltas = table[event.instrument].deltas
                 delta -= event.taker_side.sign * event.size_lots * (deltas[4] - deltas[7])
                 self.used[event.maker] = start, lots + event.size_lots, delta
@@ -188,7 +227,7 @@ def audit_trades(exchange: Exchange, events: tuple[Event, ...], signed: dict[tup
         cost = sum(sign * trade.size_lots * trade.price_ticks for trade, _, sign in parts)
         assert cost <= order.side.sign * order.limit_ticks * units
         assert sum(fee for _, fee, _ in parts) <= order.fee_cap * units
-        assert exchange.table is not None and order.expiry_ms > exchange.table.time_ms
+        assert exchange.table is not None and order.expiry_ms > max(exchange.table.time_ms, exchange.time_ms)
         filled[account, nonce] += units
         assert filled[account, nonce] <= order.size_lots
 

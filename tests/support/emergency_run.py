@@ -190,9 +190,8 @@ class EmergencyRun:
             words = InternalSettle(tuple(Settlement(i, BTC, max(0, 20_000 + self.index // 2)) for i in expired), free)
             assert self.do(words) is None
             assert self.do(InternalEpoch(self.table(0, 0))) is None
-        for account in to_deliver(exchange):
-            assert self.do(InternalDeliver((account,))) is None
-        assert not to_deliver(exchange)
+        while holders := to_deliver(exchange):
+            assert self.do(InternalDeliver(holders)) is None
         id_, time_ms = exchange.listing_count + 1, exchange.context.table.time_ms
         if expired and self.do(InternalList((replace(INSTRUMENTS[id_ % 2], id=id_, expiry_ms=time_ms + 20 * HOUR_MS),))) is None:
             assert self.do(InternalEpoch(self.table(0, 0))) is None

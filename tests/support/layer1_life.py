@@ -14,6 +14,8 @@ USERS = ["0x" + f"{0xA0 + i:040x}" for i in range(4)]
 USDC = 1_000_000
 FEE_WEI = 10**12
 BOND, STAKE = 10**18, 3 * 10**17
+REWARD = 5 * 10**14
+"""For a proof, at the base fee of pyrevm, 0."""
 BURNT = "0x000000000000000000000000000000000000dEaD"
 HOUR_S, DAY_S = 3600, 86_400
 TABLE_AGE_S, PROVING_S, OVERDUE_S = 900, DAY_S, 7 * DAY_S
@@ -100,7 +102,8 @@ class Model:
         if self.optimistic:
             self.owe(first.proposer, BOND)
             if first.challenger:
-                self.owe(first.prover, STAKE)
+                self.owe(first.prover, REWARD)
+                self.owe(first.challenger, STAKE - REWARD)
         for owner, amount in first.payouts:
             self.row -= amount
             self.claimable[owner] += amount

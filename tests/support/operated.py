@@ -15,10 +15,13 @@ from straddle.core.orders import Side, outright
 from straddle.core.rejections import Rejection
 from straddle.core.risk_table import RiskTable
 from straddle.core.state import Exchange
+from straddle.node.clock import MarketClock, Timekeeper
 from straddle.node.feed import OracleReplay, RecordedMarket
 from straddle.node.market import genesis
-from straddle.node.operator import MarketClock, Operator
+from straddle.node.market_state import ByHand
+from straddle.node.operator import Operator
 from straddle.node.settings import Settings
+from straddle.node.slots import Slots
 from straddle.node.traders import Trader, wallet_of
 from straddle.node.version import exchange_params
 from straddle.node.writer import Writer
@@ -32,6 +35,7 @@ DOMAIN = messages.domain(IDENTITY.chain_id, IDENTITY.rollup)
 OPERATOR = 0xFEE
 SECRETS = (b"\1" * 32, b"\2" * 32)
 SPEED = 2.0
+MANY_SLOTS = Slots(255, lambda: 0)
 
 
 @dataclass
@@ -50,8 +54,8 @@ class Epochs:
 class Operated:
     """The exchange of `folder`: begun there, or replayed from its journal."""
 
-    def __init__(self, folder: Path, market: RecordedMarket, settings: Settings) -> None:
-        self.market = market
+    def __init__(self, folder: Path, market: RecordedMarket, settings: Settings, slots: Slots = MANY_SLOTS) -> None:
+        self.market, self.settings = market, settings
         params = exchange_params(settings.circuit, market.parameters)
         exchange, committed = genesis(settings.circuit, params, DOMAIN, OPERATOR)
         self.closed: list[ClosedBatch] = []
@@ -71,20 +75,24 @@ class Operated:
             inclusion_ms=1,
             on_batch=self.closed.append,
             on_logged=logged,
+            may_close=slots.may_close,
         )
         self.failures: list[BaseException] = []
-        self.writer = Writer(self.sequencer, on_failure=self.failures.append)
+        self.folder, self.epochs, self.lag, self.trouble, self.said, self.now_s = folder, Epochs(), 0, "", list[str](), 0.0
+        clock = MarketClock(max(market.path.start_ms, exchange.now_ms), SPEED, market.path.end_ms, lambda: self.now_s)
+        first = Timekeeper(self.sequencer, clock, settings.epochs.clock_ms)
+        self.writer = Writer(self.sequencer, first=first, on_failure=self.failures.append)
         self.writer.start()
-        self.epochs, self.lag, self.trouble, self.said, self.now_s = Epochs(), 0, "", list[str](), 0.0
-        start_ms = max(market.path.start_ms, exchange.table.time_ms if exchange.table else 0)
         self.operator = Operator(
             settings,
             self.writer,
             self.sequencer,
             oracle,
             self.epochs,
-            MarketClock(start_ms, SPEED, lambda: self.now_s),
+            clock,
+            ByHand(folder),
             lag=lambda: self.lag,
+            slots=slots,
             trouble=lambda: self.trouble,
             notice=self.said.append,
             on_failure=self.failures.append,
@@ -109,7 +117,11 @@ class Operated:
     def run_until(self, time_ms: int) -> None:
         """Step by step to a moment of the market."""
         while (now := self.operator.clock.now_ms()) < time_ms:
-            self.step((min(max(self.operator._epoch_due_ms(), now + 1), time_ms) - now) / 1000 / SPEED)
+            table_s = self.settings.epochs.seconds - (now - self.table.time_ms) / 1000
+            self.step(min(max(table_s, 0.001), (min(self._expiries(now), default=time_ms) - now) / 1000, (time_ms - now) / 1000) / SPEED)
+
+    def _expiries(self, now_ms: int) -> list[int]:
+        return [row.expiry_ms for row in self.table.rows if row.expiry_ms > now_ms]
 
     def do(self, *commands: Command) -> None:
         """Commands that must be accepted."""

@@ -12,8 +12,8 @@ from straddle.core.events import Event, OrderCancelled, OrderRejected, Protectio
 from straddle.core.market_state import MarketState
 from straddle.core.orders import Order
 from straddle.core.rejections import RejectionCode
-from support.audit import ProtectionAudit, audit_batch, audit_exchange, audit_market, audit_rule, audit_trades
-from support.market import BUY, CALL, HOUR_MS, NANO, PERPETUAL, PUT, SELL, Market, picture, table
+from support.audit import ProtectionAudit, audit_batch, audit_carried, audit_exchange, audit_market, audit_rule, audit_trades, carried
+from support.market import BUY, CALL, DOLLARS, HOUR_MS, NANO, PERPETUAL, PUT, SELL, Market, picture, table
 
 ACCOUNTS = (3, 4, 5)
 CENTRES = {CALL: 20_000, PUT: 15_000, PERPETUAL: 900_000}
@@ -34,11 +34,11 @@ LEGS: list[dict[int, int]] = [
 class Run:
     """One exchange under random commands, audited after each."""
 
-    def __init__(self, account_depth: int = 20, slot_depth: int = 3) -> None:
+    def __init__(self, account_depth: int = 20, slot_depth: int = 3, dollars: int = 120) -> None:
         self.market = Market(NANO, account_depth=account_depth, slot_depth=slot_depth)
-        self.market.join(*ACCOUNTS, dollars=120)
+        self.market.join(*ACCOUNTS, dollars=dollars)
         self.exchange = self.market.exchange
-        self.deposited, self.withdrawn = 3 * 120_000_000, 0
+        self.deposited, self.withdrawn = 3 * dollars * DOLLARS, 0
         self.signed: dict[tuple[int, int, int], Order] = {}
         self.filled: Counter[tuple[int, int]] = Counter()
         self.revision = 0
@@ -105,6 +105,7 @@ class Run:
         command = self.command(kind, first, second)
         before = picture(self.exchange)
         positions = {account.id: dict(account.positions) for account in self.exchange.accounts.values()}
+        good = carried(self.exchange)
         outcome = self.market.do(command)
         if outcome.rejection is not None and outcome.rejection.code is RejectionCode.BATCH_BOUNDARY:
             assert picture(self.exchange) == before
@@ -132,8 +133,10 @@ class Run:
         elif isinstance(command, L2Trade):
             audit_trades(self.exchange, outcome.events, self.signed, self.filled)
             audit_market(self.exchange, positions, outcome.events)
+            audit_carried(self.exchange, good, first, outcome.events)
         elif isinstance(command, L2Protect):
             self.protections.used[first] = self.exchange.time_ms, 0, 0
+            assert not good.get(first) or carried(self.exchange).get(first, True)
         self.protections.follow(self.exchange, outcome.events)
         audit_exchange(self.exchange, self.deposited, self.withdrawn)
         audit_rule(self.exchange)

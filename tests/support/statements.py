@@ -107,7 +107,7 @@ class Stage:
         self.chain.send(who, self.token, "mint", who, amount)
         self.chain.send(who, self.token, "approve", self.vault.address, amount)
         target = account or self.chain.call(self.rollup, "next_account")
-        self.chain.send(who, self.vault, "deposit", self.rollup.address, account, amount)
+        self.chain.send(who, self.vault, "deposit", self.rollup.address, account, who, amount)
         self.entries.append((1, target, who, amount, 0))
 
     def enqueue(self, kind: int, account: int, owner: str, word_1: int = 1, word_2: int = 0) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
@@ -55,6 +55,7 @@ class Api:
             "/instruments": self._instruments,
             "/books/{instrument}": self._book,
             "/combinations": self._combinations,
+            "/auctions": self._auctions,
             "/accounts/{account}": self._account,
             "/accounts/{account}/saved": self._saved,
             "/trades": self._trades,
@@ -95,6 +96,10 @@ class Api:
         check_names(request.query_params, "depth")
         depth = integer(request.query_params, "depth", DEPTH_DEFAULT, 1, views.DEPTH_MAX)
         return await self._service.read(lambda exchange: views.combinations(exchange, depth))
+
+    async def _auctions(self, request: Request) -> Any:
+        check_names(request.query_params)
+        return await self._service.read(views.auctions)
 
     async def _account(self, request: Request) -> Any:
         check_names(request.query_params)
@@ -150,6 +155,8 @@ def _answered(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
             response = _error(503, "unavailable", "node", str(error), "a node that has room")
             response.headers["retry-after"] = "1"
             return response
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
         return found if isinstance(found, Response) else Json(found)
 
     return handle
@@ -181,7 +188,7 @@ def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         expected = (
-            "/status, /instruments, /books/{instrument}, /combinations, /accounts/{account}, /accounts/{account}/saved, /trades, /batches, "
+            "/status, /instruments, /books/{instrument}, /combinations, /auctions, /accounts/{account}, /accounts/{account}/saved, /trades, /batches, "
             "/receipts/{sequence}, /table, /commands or /ws"
         )
         return _error(404, "bad_request", "path", request.url.path, expected)

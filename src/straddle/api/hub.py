@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 BACKLOG_MAX = 1_000
@@ -60,12 +60,12 @@ class Hub:
         """Channels with subscribers whose names begin with `prefix`."""
         return [channel for channel, clients in list(self._subscribers.items()) if clients and channel.startswith(prefix)]
 
-    def publish(self, channel: str, data: Any) -> None:
-        """The next message of a channel, to whoever subscribed."""
+    def publish(self, channel: str, make: Callable[..., Any], *facts: Any) -> None:
+        """The next message of a channel, `make(*facts)`, to whoever subscribed. Without anybody it is only counted and never made."""
         with self._lock:
             sequence = self._sequences[channel] = self._sequences.get(channel, 0) + 1
-            if self._loop is not None and self._subscribers.get(channel):
-                message = json.dumps({"channel": channel, "sequence": sequence, "data": data})
+            if channel in self._subscribers and self._loop is not None:
+                message = json.dumps({"channel": channel, "sequence": sequence, "data": make(*facts)})
                 self._loop.call_soon_threadsafe(self._fan_out, channel, message)
 
     def subscribe(self, client: Client, channel: str, snapshot: Any = None) -> None:

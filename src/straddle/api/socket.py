@@ -23,8 +23,8 @@ MESSAGE_CHARACTERS_MAX = 64 * 1024
 CHANNELS_MAX = 1_000
 """Of one connection."""
 CONNECTIONS_MAX = 500
-CHANNEL = re.compile(r"trades|epochs|batches|(?:trades|book|account)\.[1-9][0-9]{0,9}")
-CHANNELS_TEXT = "trades, trades.{instrument}, book.{instrument}, account.{account}, epochs or batches"
+CHANNEL = re.compile(r"trades|epochs|batches|auctions|combinations|(?:trades|book|account)\.[1-9][0-9]{0,9}")
+CHANNELS_TEXT = "trades, trades.{instrument}, book.{instrument}, combinations, account.{account}, auctions, epochs or batches"
 POLICY = 1008
 TRY_AGAIN = 1013
 
@@ -96,10 +96,15 @@ class SocketEndpoint:
                 return False
             if kind == "account" and int(number) not in exchange.accounts:
                 return False
-            if kind == "book":
-                self._tape.subscribe_book(client, exchange, int(number))
-            else:
-                self._hub.subscribe(client, channel)
+            match kind:
+                case "book":
+                    self._tape.subscribe_book(client, exchange, int(number))
+                case "combinations":
+                    self._tape.subscribe_combinations(client, exchange)
+                case "auctions":
+                    self._tape.subscribe_auctions(client, exchange)
+                case _:
+                    self._hub.subscribe(client, channel)
             return True
 
         if not await self._service.read(subscribe):

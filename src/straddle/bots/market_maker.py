@@ -1,7 +1,8 @@
 """Market makers that quote the recorded books: each recorded level is a volatility, repriced at the current forward.
 
 A recorded side that is empty stays empty. Several makers split the recorded sizes by their shares and stand back from the recorded vols by their own
-widths, so together they never show more than was recorded. Perpetual and futures have no recorded book: their quotes are SYNTHETIC, around the mark.
+widths, so together they never show more than was recorded. Perpetual and futures have no recorded book: their quotes are SYNTHETIC, futures around the
+mark, which is the recorded forward, the perpetual around the index: its mark is made from these very quotes, so around the mark it would follow itself.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 
 from straddle.bots.taker import BestQuotes, implied_quotes
 from straddle.core.combinations import price_step, size_step
-from straddle.core.instruments import Instrument
+from straddle.core.instruments import Instrument, Kind
 from straddle.core.orders import MAX_ORDERS_PER_SET, Legs, Order, Side, outright
-from straddle.core.risk_table import RiskRow, RiskTable
+from straddle.core.risk_table import RiskTable
 from straddle.risk.expiry import Maturity, minutes_to_expiry
 from straddle.risk.implied import implied_vol_bps
 from straddle.risk.parameters import BPS, DEFAULT_PARAMETERS, RiskParameters
@@ -43,7 +44,7 @@ class MakerProfile:
     """How one maker quotes.
 
     share_bps: of each recorded level's size. width_vol_bps: added to recorded ask vols, taken off bid vols. levels: at most, a side.
-    size_cap_lots: an order's largest size. linear_*: the synthetic ladders, half spread and step in basis points of the mark.
+    size_cap_lots: an order's largest size. linear_*: the synthetic ladders, half spread and step in basis points of their middle.
     """
 
     share_bps: int
@@ -107,7 +108,7 @@ def mass_quote(
             continue
         row = table[instrument.id]
         if instrument.linear:
-            priced = _linear_ladder(profile, instrument, row)
+            priced = _linear_ladder(profile, instrument, table.index_ticks if instrument.kind is Kind.PERPETUAL else row.mark)
         elif instrument.id in books:
             priced = _option_quotes(profile, instrument, books[instrument.id], maturities[instrument.expiry_ms])
         else:
@@ -164,13 +165,13 @@ def _option_quotes(profile: MakerProfile, option: Instrument, book: VolBook, mat
     return priced
 
 
-def _linear_ladder(profile: MakerProfile, instrument: Instrument, row: RiskRow) -> Priced:
+def _linear_ladder(profile: MakerProfile, instrument: Instrument, middle: int) -> Priced:
     tick, size = instrument.tick_ticks, profile.linear_size_lots // instrument.min_lots * instrument.min_lots
     priced: Priced = []
     for step in range(1, profile.levels + 1):
-        distance = max(tick, row.mark * profile.linear_half_spread_bps * step // BPS)
-        priced.append((Side.BUY, (row.mark - distance) // tick * tick, size))
-        priced.append((Side.SELL, -(-(row.mark + distance) // tick) * tick, size))
+        distance = max(tick, middle * profile.linear_half_spread_bps * step // BPS)
+        priced.append((Side.BUY, (middle - distance) // tick * tick, size))
+        priced.append((Side.SELL, -(-(middle + distance) // tick) * tick, size))
     return sorted(priced, key=lambda quote: quote[0] is Side.SELL)
 
 

@@ -2,11 +2,12 @@
 
 The flow is kept (who traded what, when, at what distance from the mark), the market is not: every path strings together hours that are drawn from the
 recorded candles, seeded, from the snapshot on. Option values are the exchange's own integer Black-76 on the recorded smiles, sticky in moneyness as in
-`risk.market_path`; what expires is worth its settlement price. Moments inside an expiry's settlement window are left out of the grid.
+`risk.market_path`, their level following the hours that were drawn (`vol_response`); what expires is worth its settlement price. Moments inside an expiry's
+settlement window are left out of the grid: what trades then counts from the expiry on.
 
 Between two moments the change of the book's value is split in this order, so that the parts add up exactly:
 
-    theta  time passes, forward and vol stay         vega   then the vols move (the smile slides over the strikes)
+    theta  time passes, forward and vol stay         vega   then the vols move (the smile slides over the strikes, its level answers)
     delta  delta x move of the forward               gamma  what else the move of the forward does, all higher orders included
 
 Spread is the distance from the mark at which the flow traded, fees what it paid. The hedge buys and sells the perpetual against the book's delta.
@@ -21,6 +22,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
+from straddle.bots.vol_response import realised_ratios, vol_factors
 from straddle.core.instruments import Instrument, Kind
 from straddle.risk.candles import HOUR_MS, Candle, Candles
 from straddle.risk.expiry import in_window, minutes_to_expiry
@@ -136,7 +138,8 @@ def replay(
     histories = [MarketPath(path.recording, path.surface, candles, each) for candles, each in zip(drawn, seeds, strict=True)]
     index = np.array([[history.index_ticks(moment) for moment in grid] for history in histories], dtype=np.int64)
     forwards = {expiry: np.array([[history.forward_ticks(expiry, moment) for moment in grid] for history in histories], dtype=np.int64) for expiry in expiries}
-    book = _Book(path, instruments, grid, index, forwards, parameters)
+    ratios = realised_ratios(path.candles, drawn[:1] if recorded else drawn, grid)
+    book = _Book(path, instruments, grid, index, forwards, ratios, parameters)
     return PnlStudy(*_run(flow, instruments, grid, index, book, policy), seed, step_minutes)
 
 
@@ -176,9 +179,11 @@ class _Book:
         grid: Sequence[int],
         index: Integers,
         forwards: dict[int, Integers],
+        ratios: Floats,
         parameters: RiskParameters,
     ) -> None:
         self._path, self._grid, self._parameters = path, grid, parameters
+        self._ratios = ratios  # (paths, moments), or one row for all paths
         self._instruments = instruments
         columns = [index if instrument.kind is Kind.PERPETUAL else forwards[instrument.expiry_ms] for instrument in instruments]
         self._forward = np.stack(columns, axis=2)  # (paths, moments, instruments)
@@ -190,7 +195,7 @@ class _Book:
     def changes(self, step: int, lots: Floats) -> dict[str, Floats]:
         """What the book gains from a moment to the next, by part."""
         forward, later = self._forward[:, step], self._forward[:, step + 1]
-        vol, vol_later = self._vols(forward), self._vols(later)
+        vol, vol_later = self._vols(step, forward), self._vols(step + 1, later)
         start = self._values(step, forward, vol)
         aged = self._values(step + 1, forward, vol)
         moved = self._values(step + 1, forward, vol_later)
@@ -201,19 +206,20 @@ class _Book:
     def delta(self, step: int, lots: Floats) -> Floats:
         """Lots of the underlying that the book behaves like, a path."""
         forward = self._forward[:, step]
-        return np.asarray(self._deltas(step, forward, self._vols(forward)) @ lots)
+        return np.asarray(self._deltas(step, forward, self._vols(step, forward)) @ lots)
 
     def _deltas(self, step: int, forward: Integers, vol: Integers) -> Floats:
         bump = np.maximum(1, forward * BUMP_BPS // BPS)
         alive = self._expiry > self._grid[step]
         return np.where(alive, (self._values(step, forward + bump, vol) - self._values(step, forward - bump, vol)) / (2 * bump), 0.0)
 
-    def _vols(self, forward: Integers) -> Integers:
+    def _vols(self, step: int, forward: Integers) -> Integers:
         vols = np.ones_like(forward)
         for expiry in np.unique(self._expiry[self._option]):
             chosen = self._option & (self._expiry == expiry)
             smile = self._path.surface.slices[int(expiry)].vol(np.log(self._strike[chosen] / forward[:, chosen]).ravel())
-            vols[:, chosen] = np.clip(np.rint(np.asarray(smile) * BPS), 1, MAX_VOL_BPS).reshape(len(forward), -1)
+            level = vol_factors(self._ratios[:, step : step + 1], int(expiry) - self._grid[step])
+            vols[:, chosen] = np.clip(np.rint(np.asarray(smile).reshape(len(forward), -1) * level * BPS), 1, MAX_VOL_BPS)
         return vols
 
     def _values(self, step: int, forward: Integers, vol: Integers) -> Floats:

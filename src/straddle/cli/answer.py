@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from straddle.cli.common import clear_errors, output
 from straddle.cli.display import TerminalDisplay, steps_table
 from straddle.cli.layer1 import DataOption, DeploymentOption, FromBlockOption, KeyOption, L1Option, RollupOption, find_rollup, open_sender, open_sources
 from straddle.commitments.policy import Data
 from straddle.l1.blobs import BlobArchive
-from straddle.l1.deployment import Deployment, DeploymentError
+from straddle.l1.deployment import Deployment
 from straddle.l1.history import History, read_history
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
@@ -21,7 +22,8 @@ from straddle.l1.sender import Sender
 from straddle.node.answering import Answering, BatchProver, Stage
 from straddle.node.config import ConfigError
 from straddle.node.layer1 import PosterChain
-from straddle.node.version import terms_of
+from straddle.node.proving_keys import held_key, key_report
+from straddle.node.version import preset_of, terms_of
 from straddle.proving.prover import Prover, ProveResult
 from straddle.proving.vector import circuit_name
 from straddle.proving.witness import Witness
@@ -49,7 +51,14 @@ def answer_command(
                 raise ConfigError(f"--prove: rollup {found.rollup} is a {found.config.policy}, every batch is proved; expected an optimistic rollup")
             sender = open_sender(rpc, key)
             standing = _answering(rpc, found, data, keys, display, once=once, prove=prove).advance(sender)
-        output.print(steps_table("Queue", standing, ended=standing.next.stage is Stage.ANSWERED, with_key=sender is not None))
+            ended = standing.next.stage is Stage.ANSWERED
+            table = steps_table("Queue", standing, ended=ended, with_key=sender is not None)
+            if sender is None and not ended:
+                circuit = circuit_name(preset_of(found).name, found.config.data)
+                table.add_row(
+                    "proving key", escape(key_report(keys, circuit, found.vk_id, lambda report: display.progress(f"keys: {report.stage}", report.done)))
+                )
+        output.print(table)
 
 
 def _answering(rpc: Rpc, found: Deployment, data: str | None, keys: Path | None, display: TerminalDisplay, *, once: bool, prove: bool) -> Answering:
@@ -74,14 +83,9 @@ class _Proving:
     """The prover, with the rollup's own keys, and what it says on the way."""
 
     def __init__(self, prover: Prover, found: Deployment, circuit: str, display: TerminalDisplay) -> None:
-        """DeploymentError: this machine's proving key is not the rollup's."""
+        """DeploymentError: this machine does not have the rollup's proving key."""
         self._prover, self._display = prover, display
-        own = prover.setup(circuit, lambda report: display.progress(f"keys: {report.stage}", report.done)).id
-        if own != found.vk_id:
-            raise DeploymentError(
-                f"vk_id of {circuit}: 0x{own.hex()} of the keys in {prover.cache}, expected the rollup's 0x{found.vk_id.hex()}: --keys with the proving "
-                "key that was published with the exchange"
-            )
+        held_key(prover, circuit, found.vk_id, lambda report: display.progress(f"keys: {report.stage}", report.done))
 
     def prove(self, witness: Witness) -> ProveResult:
         """Prove."""

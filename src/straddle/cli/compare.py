@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +13,14 @@ from rich.console import Console
 
 from straddle.cli.common import clear_errors, errors, output
 from straddle.cli.display import TerminalDisplay
-from straddle.node.config import CHAIN_FILE, PRICES_FILE, DemoConfig, data_directory
+from straddle.node.config import CHAIN_FILE, PRICES_FILE, ConfigError, DemoConfig, data_directory
 from straddle.proving.presets import load_preset
 from straddle.research import architectures, capital, charts, hedging
-from straddle.research.compare import BASELINE, CompareConfig
 from straddle.research.compare import compare as run_compare
-from straddle.research.prices import REFERENCE, Prices
-from straddle.research.report import Comparison, as_json, markdown, show
+from straddle.research.comparison import Comparison
+from straddle.research.config import BASELINE, CompareConfig
+from straddle.research.prices import CORE_HOUR, REFERENCE, Prices
+from straddle.research.report import as_json, markdown, show
 
 NAMES = [choice.name for choice in architectures.CHOICES]
 
@@ -37,7 +39,8 @@ def compare(
     gas: Annotated[float, typer.Option(help="Price of gas, gwei.")] = REFERENCE.gas_gwei,
     blob: Annotated[float, typer.Option(help="Price of blob gas, gwei.")] = REFERENCE.blob_gwei,
     ether: Annotated[float, typer.Option(help="Price of ether, dollars.")] = REFERENCE.ether_usd,
-    rate: Annotated[float, typer.Option(help="Price of capital, a share a year.")] = capital.RATE_A_YEAR,
+    rate: Annotated[float, typer.Option(help="Price of capital, a share a year: 0.1 is 10 %.")] = capital.RATE_A_YEAR,
+    core_hour: Annotated[float, typer.Option(help="Price of an hour of one core of the prover's machine, dollars.")] = CORE_HOUR.value,
     aversion: Annotated[float, typer.Option(help="Dollars that a maker wants for a dollar of standard deviation.")] = hedging.AVERSION,
     chain: Annotated[Path | None, typer.Option(help="Recorded option chain.")] = None,
     prices: Annotated[Path | None, typer.Option(help="Recorded hourly candles.")] = None,
@@ -48,8 +51,7 @@ def compare(
 ) -> None:
     """Settle one recorded trade flow through every architecture and on layer 1 itself, and compare what it costs."""
     with clear_errors():
-        if f".{chart_format}" not in charts.ENDINGS:
-            raise charts.ChartError(f"chart-format: {chart_format}, expected svg or png")
+        _check_outputs(json_file, markdown_file, charts_directory, chart_format)
         folder = None if chain and prices else data_directory()
         night = DemoConfig(
             chain or (folder or Path()) / CHAIN_FILE,
@@ -63,11 +65,36 @@ def compare(
             takers=takers or _takers(preset, makers),
             instruments=instruments or _instruments(preset),
         )
-        config = CompareConfig(night, tuple(only or NAMES), histories, Prices(gas, blob, ether), aversion, rate, command=" ".join(["straddle", *sys.argv[1:]]))
+        config = CompareConfig(
+            night,
+            tuple(only or NAMES),
+            histories,
+            Prices(gas, blob, ether),
+            aversion,
+            rate,
+            core_hour_usd=core_hour,
+            command=" ".join(["straddle", *sys.argv[1:]]),
+        )
         with TerminalDisplay(errors) as display:
             found = run_compare(config, display)
         show(_wide(output), found)
         _write(found, json_file, markdown_file, charts_directory, chart_format)
+
+
+def _check_outputs(json_file: Path | None, markdown_file: Path | None, charts_directory: Path | None, chart_format: str) -> None:
+    """Before hours of work: ConfigError names the option whose file could not be written."""
+    if f".{chart_format}" not in charts.ENDINGS:
+        raise ConfigError(f"chart-format: {chart_format}, expected svg or png")
+    for option, path in (("json", json_file), ("markdown", markdown_file)):
+        if path is not None and not (path.parent.is_dir() and not path.is_dir() and os.access(path if path.exists() else path.parent, os.W_OK)):
+            raise ConfigError(f"{option}: {path}, expected a file that can be written, in a directory that exists")
+    if charts_directory is not None:
+        try:
+            charts_directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"charts: {charts_directory}: {error.strerror}, expected a directory, or one that can be made") from error
+        if not os.access(charts_directory, os.W_OK):
+            raise ConfigError(f"charts: {charts_directory}, expected a directory that can be written")
 
 
 def _takers(preset: str, makers: int) -> int:
@@ -97,7 +124,6 @@ def _write(found: Comparison, json_file: Path | None, markdown_file: Path | None
         markdown_file.write_text(markdown(found) + "\n")
         errors.print(f"page written to {markdown_file}", highlight=False)
     if directory:
-        directory.mkdir(parents=True, exist_ok=True)
         _draw(found, directory, ending)
         errors.print(f"charts written to {directory}", highlight=False)
 
@@ -105,12 +131,13 @@ def _write(found: Comparison, json_file: Path | None, markdown_file: Path | None
 def _draw(found: Comparison, directory: Path, ending: str) -> None:
     line = [i for i, each in enumerate(found.grid_prices) if (each.blob_gwei, each.ether_usd) == (REFERENCE.blob_gwei, REFERENCE.ether_usd)]
     dollars = {name: [values[i] for i in line] for name, values in found.grid.items()}
-    charts.cost_per_trade(directory / f"cost-per-trade.{ending}", dollars, [found.grid_prices[i] for i in line])
-    seconds = {row.name: {"data on layer 1": row.data.median, "finality": row.final.median, "money": row.withdrawable.median} for row in found.architectures}
-    charts.waits(directory / f"waits.{ending}", seconds)
-    charts.hedging(directory / f"hedging.{ending}", found.intervals, found.hedges)
+    charts.cost_per_trade(directory / f"cost-per-trade.{ending}", dollars, [found.grid_prices[i] for i in line], found.made)
+    seconds = {row.name: {"data": row.data.median, "finality": row.final.median, "money": row.withdrawable.median} for row in found.architectures}
+    charts.waits(directory / f"waits.{ending}", seconds, found.made)
+    charts.hedging(directory / f"hedging.{ending}", found.intervals, found.hedges, found.made)
     total = found.margins_total
     charts.margins(
         directory / f"margins.{ending}",
         {"static a position": total.static / 1e12, "isolated a position": total.isolated / 1e12, "portfolio": total.portfolio / 1e12},
+        found.made,
     )

@@ -101,7 +101,8 @@ def _trading(report: DemoReport) -> dict[str, str]:
         "refused": f"{market.refused_rows} rows, {market.refused_quotes} quotes of the recording",
         "cadence": f"{span}, a risk epoch every {cadence.epoch_minutes} minutes ({report.epochs}), {cadence.trading_rounds} rounds of takers",
         "trades": f"{report.trades}, {report.multi_leg_trades} of them multi-leg, {report.legs} legs, in {report.instruments_traded} instruments",
-        "orders": f"{report.quotes:,} quotes, {report.orders} orders, {report.hedge_trades} hedge trades, {report.accounts} accounts",
+        "orders": f"{report.quotes:,} quotes, {report.orders} orders, {report.hedge_trades} hedge trades, {report.accounts} accounts; "
+        f"makers' protections tripped {report.protections_tripped} times",
         "volume": f"{report.volume_lots / 10_000:,.2f} BTC, fees {report.fees_usdc:,.2f} USDC",
         "liquidations": "; ".join(_liquidation(item) for item in report.liquidation_details) or "none: nobody fell below maintenance margin",
         "settlement": "no expiry was reached" if price is None else f"{report.settled_instruments} instruments at ${price:,.2f}",
@@ -123,12 +124,13 @@ def _liquidation(item: LiquidationReport) -> str:
 
 
 def _proofs(report: DemoReport) -> dict[str, str]:
-    lag, most, epoch = report.prove_lag_seconds, report.prove_lag_seconds_max, report.l1_gas_per_epoch
+    lag, most = report.prove_lag_seconds, report.prove_lag_seconds_max
     return {
         "proofs": f"{report.batches_verified_on_l1} of {report.batches} batches verified; {report.constraints:,} constraints each, "
         f"{report.constraints_per_trade:,.0f} a trade",
         "prover": f"{report.prove_cpu_seconds_per_trade:.2f} CPU seconds a trade; verified {lag:.0f} s after closing, at most {most:.0f}",
-        "layer 1": f"{report.l1_gas_per_trade:,.0f} gas and {report.l1_bytes_per_trade:,.0f} bytes a trade; an epoch's inputs {epoch:,.0f} gas",
+        "layer 1": f"{report.l1_gas_per_trade:,.0f} gas and {report.l1_bytes_per_trade:,.0f} bytes a trade, of which risk tables "
+        f"{report.l1_gas_per_trade_of_tables:,.0f} and {report.l1_bytes_per_trade_of_tables:,.0f}; a table {report.l1_gas_per_epoch:,.0f} gas",
     }
 
 
@@ -197,6 +199,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
         "log": f"entry {status['sequence']:,}" + _resumed(status["resumed_from"]),
         "state root": status["state_root"],
         "market": f"[{'green' if state == 'open' else 'yellow'}]{state}[/], {_moment(status['market_time_ms'])}, index {_dollars(index, 100)}",
+        **_market(status["market"], status["market_time_ms"]),
         "risk epoch": f"{status['epoch']}, {'no table yet' if age is None else f'{age / 1000:.1f} s old'}",
         "instruments": f"{status['instruments']:,}, {status['open_orders']:,} open orders",
         "accounts": f"{status['accounts']:,}, {status['auctions']:,} of them for sale in an auction",
@@ -205,6 +208,7 @@ def status_table(status: Mapping[str, Any]) -> Table:
         "prover lag": f"{batches['lag']} batches; from {batches['lag_max']} on the market is cancel-only",
         "cash": f"{_dollars(money['cash'], 10**6)} USDC; vault row {_dollars(money['vault_row'], 10**6)}",
         "conservation": "layer 1 was not read yet" if error is None else f"[{'red' if error else 'green'}]error {error} micro-dollars[/]",
+        **_solvency(status["solvency"], status["market_time_ms"]),
     }
     table = Table(show_header=False)
     table.add_column()
@@ -212,6 +216,29 @@ def status_table(status: Mapping[str, Any]) -> Table:
     for name, text in {**rows, **_settlement(status["settlement"], batches)}.items():
         table.add_row(name, text)
     return table
+
+
+def _market(market: Mapping[str, Any], now_ms: int) -> dict[str, str]:
+    """Why the market is not open, and the end of the recording when it is near."""
+    rows = {}
+    if market["reason"]:
+        rows["market allowed"] = f"{market['allowed']}: {market['reason']}"
+    if market["by_hand"] != "open":
+        rows["market by hand"] = f"[yellow]{market['by_hand']}[/], until straddle market open"
+    left_s = (market["recording_ends_ms"] - now_ms) // 1000
+    if left_s < DAY_S:
+        rows["recording"] = f"[yellow]{f'ends in {_span(left_s)} of the market' if left_s > 0 else 'has ended'}[/]"
+    return rows
+
+
+def _solvency(published: Mapping[str, Any] | None, now_ms: int) -> dict[str, str]:
+    """The newest proof of solvency, where the node publishes them."""
+    if published is None:
+        return {}
+    every = f"every {published['every_hours']:g} hours of the market"
+    if published["batch"] is None:
+        return {"solvency": f"nothing published yet, {every}"}
+    return {"solvency": f"batch {published['batch']} proved and published, {_span(max(0, now_ms - published['time_ms']) // 1000)} of the market ago; {every}"}
 
 
 def _resumed(origin: Mapping[str, Any] | None) -> str:

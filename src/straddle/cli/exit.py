@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
 from straddle.cli.common import clear_errors, output
 from straddle.cli.display import TerminalDisplay, steps_table
@@ -34,27 +34,37 @@ from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 from straddle.node.config import ConfigError
 from straddle.node.leaving import Leaving, Stage
+from straddle.node.owning import one_account
+from straddle.node.proving_keys import key_report
 from straddle.node.recovery import RecoveryError, final_state
 from straddle.node.statements import StatementProver
-from straddle.node.steps import Standing
-from straddle.node.version import terms_of
-from straddle.primitives.files import write_atomically
+from straddle.node.version import preset_of, terms_of
+from straddle.primitives.files import read_text, write_atomically
+from straddle.proving.presets import load_holdings_preset
 from straddle.proving.prover import Prover
 
 WAIT_S = 180.0
 """How long `--save` waits for layer 1 to show the batch that a node saved at."""
 POLL_S = 2.0
 
-AccountOption = Annotated[int, typer.Option(help="The account's number.", min=1, max=2**24 - 1)]
+AccountOption = Annotated[int | None, typer.Option(help="The account's number.", min=1, max=2**24 - 1, show_default="the one that the key owns")]
 SavedOption = Annotated[Path | None, typer.Option(help="The account as saved before, in place of rebuilding the state.", show_default="rebuild the state")]
 SaveOption = Annotated[Path | None, typer.Option(help="Do not leave: save the account in this file, for an exit without anybody's data.")]
 NodeOption = Annotated[str | None, typer.Option(help="With --save: a running node's interface, in place of layer-1 data.", show_default="layer-1 data")]
+StartOption = Annotated[
+    bool,
+    typer.Option(
+        "--start",
+        help="When no request waits: make one with the owner's --key, a forced withdrawal of 0.000001 USDC, which costs the request fee. If nobody answers it, "
+        "the rollup can be frozen.",
+    ),
+]
 KeysOption = Annotated[Path | None, typer.Option(help="Folder of the exchange's proving keys.", show_default="the prover's cache")]
 
 
 def exit_command(
     l1: L1Option,
-    account: AccountOption,
+    account: AccountOption = None,
     rollup: RollupOption = None,
     deployment: DeploymentOption = None,
     key: KeyOption = None,
@@ -62,6 +72,7 @@ def exit_command(
     saved: SavedOption = None,
     save: SaveOption = None,
     node: NodeOption = None,
+    start: StartOption = False,
     keys: KeysOption = None,
     from_block: FromBlockOption = 0,
 ) -> None:
@@ -72,18 +83,36 @@ def exit_command(
     with clear_errors():
         with Rpc(l1) as rpc, TerminalDisplay(output) as display:
             found = find_rollup(rpc, rollup, deployment, from_block)
-            check_account(found, account)
+            sender = open_sender(rpc, key)
+            number = _account(rpc, found, account, sender)
             if save is not None:
-                kept = _save(rpc, found, account, node, data, display)
+                kept = _save(rpc, found, number, node, data, display)
                 write_atomically(save, kept.to_json().encode())
-                text = f"account {account} at batch {kept.batch_number} is in {save}: checked against layer 1, good for an exit while that batch is the newest"
+                text = f"account {number} at batch {kept.batch_number} is in {save}: checked against layer 1, good for an exit while that batch is the newest"
                 output.print(text, highlight=False, soft_wrap=True)
                 return
             if node is not None:
                 raise ConfigError(f"--node: {node}, expected only together with --save")
-            sender = open_sender(rpc, key)
-            standing = _leaving(rpc, found, account, data, saved, keys, display).advance(sender)
-        output.print(exit_table(account, standing, with_key=sender is not None))
+            leaving = _leaving(rpc, found, number, data, saved, keys, display)
+            leaving.start = start
+            if start and (sender is None or sender.address != leaving.client.owner_of(number)):
+                raise ConfigError(f"--start: expected together with the --key of the owner of account {number}")
+            standing = leaving.advance(sender)
+            table = steps_table(f"Exit of account {number}", standing, ended=standing.next.stage is Stage.ENDED, with_key=sender is not None)
+            if standing.next.stage not in (Stage.PAYMENT, Stage.ENDED) and not leaving.claimed:
+                circuit, statement = load_holdings_preset(preset_of(found).name, "exit").name, leaving.exits.statement
+                table.add_row("proving key", escape(key_report(keys, circuit, statement.vk_id, lambda report: display.progress(report.stage, report.done))))
+        output.print(table)
+
+
+def _account(rpc: Rpc, found: Deployment, account: int | None, sender: Sender | None) -> int:
+    """The account that was named, anybody's; or the key's own."""
+    if account is not None:
+        check_account(found, account)
+        return account
+    if sender is None:
+        raise ConfigError("--account: missing, expected its number, or its owner's --key")
+    return one_account(RollupClient(rpc, found), sender.address, None)
 
 
 def _leaving(rpc: Rpc, found: Deployment, account: int, data: str | None, saved: Path | None, keys: Path | None, display: TerminalDisplay) -> Leaving:
@@ -103,12 +132,12 @@ def _leaving(rpc: Rpc, found: Deployment, account: int, data: str | None, saved:
         facts = (client.domain(), sender.address, lambda report: display.progress(f"proof: {report.stage}", report.done))
         return StatementProver.of(Prover(cache=keys), found, exits.statement, preset.name, "exit", *facts)
 
-    return Leaving(client, exits, account, past, account_of, prover, lambda what: display.stage(what))
+    return Leaving(client, exits, account, past, account_of, prover, tell=display.stage)
 
 
 def read_saved(path: Path, found: Deployment, account: int) -> SavedAccount:
     """A saved account of this rollup. DataError: the file is malformed; ConfigError: it is another rollup's or account's."""
-    kept = SavedAccount.from_json(path.read_text())
+    kept = SavedAccount.from_json(read_text("--saved", path))
     facts = (("chain_id", kept.chain_id, found.chain_id), ("rollup", kept.rollup, found.rollup_number), ("account", kept.account, account))
     for name, value, expected in facts:
         if value != expected:
@@ -142,8 +171,3 @@ def _root_of(client: RollupClient, batch_number: int) -> int:
     if client.final_batch() > batch_number:
         raise RecoveryError(f"batch {batch_number}: layer 1 is at batch {client.final_batch()} meanwhile. Try again")
     return client.batch(batch_number).state_root
-
-
-def exit_table(account: int, standing: Standing, *, with_key: bool) -> Table:
-    """What was done, and what comes next."""
-    return steps_table(f"Exit of account {account}", standing, ended=standing.next.stage is Stage.ENDED, with_key=with_key)

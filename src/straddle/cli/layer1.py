@@ -19,6 +19,10 @@ from straddle.l1.history import BlobSource, BodySource
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 from straddle.node.config import ConfigError
+from straddle.node.keys import is_keys_file, named_key
+from straddle.primitives.files import read_text
+from straddle.primitives.nesting import check_nesting
+from straddle.primitives.urls import checked_url, is_url
 from straddle.watcher.peer import Peer, PeerError
 
 L1Option = Annotated[str, typer.Option("--l1", help="JSON-RPC address of a layer-1 node.")]
@@ -27,7 +31,10 @@ DeploymentOption = Annotated[Path | None, typer.Option(help="The deployment's re
 FromBlockOption = Annotated[int, typer.Option(help="First block that may hold an event of the rollup, without a record.", min=0)]
 KeyOption = Annotated[
     Path | None,
-    typer.Option(help="Ethereum key that pays for transactions: 32 bytes in hex, or a keystore (asks for its password).", show_default="none: only look"),
+    typer.Option(
+        help="Ethereum key that pays for transactions: 32 bytes in hex, a keystore (asks for its password), or one of a node's, FOLDER/keys.json:sequencer.",
+        show_default="none: only look",
+    ),
 ]
 DataOption = Annotated[
     str | None,
@@ -38,7 +45,7 @@ DataOption = Annotated[
 def find_rollup(rpc: Rpc, rollup: str | None, record: Path | None, from_block: int, solvency: str | None = None) -> Deployment:
     """The deployment of a record, held against the chain; or what the chain says of an address. DeploymentError, ConfigError: neither."""
     if record is not None:
-        deployment = Deployment.from_json(record.read_text())
+        deployment = Deployment.from_json(read_text("--deployment", record))
         deployment.check(rpc)
         if rollup is not None and to_checksum_address(checked_address("--rollup", rollup)) != deployment.rollup:
             raise ConfigError(f"--rollup: {rollup}, expected {deployment.rollup}, the record's")
@@ -58,12 +65,19 @@ def open_sender(rpc: Rpc, key: Path | None) -> Sender | None:
     """Who signs and pays. ConfigError: the file is no key; it never shows what is in it."""
     if key is None:
         return None
-    text = key.read_text().strip()
+    path, name = key, ""
+    if not key.exists() and ":" in key.name[1:]:
+        file, _, name = key.name.rpartition(":")
+        path = key.with_name(file)
+    text = read_text("--key", path).strip()
     try:
+        check_nesting(text.encode())
+        if is_keys_file(text):
+            return Sender(rpc, bytes(named_key(path, name).key))
         if text.startswith("{"):
             return Sender(rpc, bytes(Account.decrypt(json.loads(text), typer.prompt(f"Password of {key}", hide_input=True))))
         return Sender(rpc, bytes(Account.from_key(text).key))
-    except typer.Abort:
+    except (typer.Abort, ConfigError):
         raise
     except Exception as error:  # eth-account raises several unrelated classes
         raise ConfigError(f"--key: {key} is no private key, expected 32 bytes in hex, or a keystore and its password") from error
@@ -83,23 +97,28 @@ def checked_address(name: str, text: str) -> str:
 
 
 def open_sources(rpc: Rpc, deployment: Deployment, data: str | None) -> tuple[BlobSource | None, BodySource | None]:
-    """Who has the bodies that are not in calldata: blobs, and a committee's. What they give is checked against layer 1."""
-    other = _watcher_at(data, deployment)
+    """Who has the bodies that are not in calldata: blobs, and a committee's. What they give is checked against layer 1.
+
+    UrlError, ConfigError: `data` is neither the address of a service nor, where blobs are wanted, a folder.
+    """
+    url = checked_url("--data", data) if data is not None and is_url(data) else None
+    other = _watcher_at(url, deployment)
     match deployment.config.data:
         case Data.CALLDATA:
             return None, None
         case Data.COMMITTEE:
-            return None, other or (MemberBodies([MemberClient(data)]) if data else None)
+            if data is not None and url is None:
+                raise ConfigError(f"--data: {data!r}, expected the address of a member or a watcher, such as http://HOST:9645")
+            return None, other or (MemberBodies([MemberClient(url)]) if url else None)
         case Data.BLOB:
             if data is None:
                 return AnvilBlobs(rpc), None
-            given = BeaconBlobs(data, rpc) if data.startswith(("http://", "https://")) else BlobArchive(Path(data))
-            return FirstOf(other or given, AnvilBlobs(rpc)), None
+            return FirstOf(other or (BeaconBlobs(url, rpc) if url else BlobArchive(Path(data))), AnvilBlobs(rpc)), None
 
 
 def _watcher_at(url: str | None, deployment: Deployment) -> Peer | None:
     """A watcher of this rollup, if that is what answers there."""
-    if url is None or not url.startswith(("http://", "https://")):
+    if url is None:
         return None
     try:
         peer = Peer(url)
@@ -107,3 +126,10 @@ def _watcher_at(url: str | None, deployment: Deployment) -> Peer | None:
         return peer
     except PeerError:
         return None
+
+
+def folder(value: Path) -> Path:
+    """A folder of this program's own, which is made when missing: never an address that was put there by mistake."""
+    if is_url(str(value)):
+        raise typer.BadParameter(f"{str(value)!r}, expected a folder, not an address")
+    return value

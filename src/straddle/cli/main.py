@@ -18,15 +18,17 @@ COMMANDS = {
     "demo": "demo:demo",
     "up": "up:up",
     "status": "status:status",
+    "market": "market:market",
     "verify": "verify:verify",
     "watch": "watch:watch",
+    "account": "account:account",
     "exit": "exit:exit_command",
     "answer": "answer:answer_command",
     "solvency": "solvency:solvency_command",
     "member": "member:member",
     "compare": "compare:compare",
 }
-"""Name -> module in this package, and function."""
+"""Name -> module in this package, and function, or group of commands."""
 
 
 class Commands(TyperGroup):
@@ -36,15 +38,20 @@ class Commands(TyperGroup):
         """All names, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> typer.core.TyperCommand | None:
-        """The command, whose module is read now; None: there is none of that name."""
+    def get_command(self, ctx: Any, cmd_name: str) -> typer.core.TyperCommand | TyperGroup | None:
+        """The command or group, whose module is read now; None: there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module, function = COMMANDS[cmd_name].split(":")
-        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        alone.command(cmd_name)(getattr(import_module(f"straddle.cli.{module}"), function))
+        module, name = COMMANDS[cmd_name].split(":")
+        named = getattr(import_module(f"straddle.cli.{module}"), name)
+        if isinstance(named, typer.Typer):
+            alone = named
+        else:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(cmd_name)(named)
         found = typer.main.get_command(alone)
-        assert isinstance(found, typer.core.TyperCommand)
+        assert isinstance(found, typer.core.TyperCommand | TyperGroup)
+        found.name = cmd_name
         return found
 
 

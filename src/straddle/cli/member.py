@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from straddle.cli.common import clear_errors, output
+from straddle.cli.common import clear_errors, errors, output
 from straddle.committee.client import MemberClient
 from straddle.committee.config import DEFAULT_FOLDER, MemberConfig
 from straddle.committee.layer1 import HeadersOnLayer1
@@ -70,12 +71,17 @@ def _serve(settings: MemberConfig, record: Deployment, one: Member, listener: so
     url = f"http://{host}:{port}"
     write_atomically(Path(settings.folder) / URL_FILE, url.encode() + b"\n")
     output.print(f"member {one.account.address} of rollup {record.rollup}: {url}, {one.tip} batches", highlight=False)
-    catch_up = CatchUp(one, [MemberClient(peer) for peer in settings.peers], settings.catch_up_seconds)
+    catch_up = CatchUp(one, [MemberClient(peer) for peer in settings.peers], settings.catch_up_seconds, _report)
     catch_up.start()
     try:
         serve_member(one, listener)
     finally:
         catch_up.stop()
+
+
+def _report(problem: str) -> None:
+    """What keeps the member from catching up, or an empty text when that is over."""
+    errors.print(f"[red]catching up:[/red] {escape(problem)}" if problem else "catching up: goes on", highlight=False, soft_wrap=True)
 
 
 def _layer1(rpc: Rpc, record: Deployment, settings: MemberConfig) -> HeadersOnLayer1:

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 
 from straddle.primitives.errors import Actionable
+from straddle.primitives.nesting import check_nesting
+from straddle.primitives.urls import checked_url
 
 TIMEOUT_S = 10.0
 
@@ -18,9 +20,10 @@ class NodeUnreachable(Actionable):
 def fetch_status(url: str) -> dict[str, Any]:
     """GET /status. NodeUnreachable says what came instead."""
     try:
-        response = httpx.get(url.rstrip("/") + "/status", timeout=TIMEOUT_S, trust_env=False)
+        response = httpx.get(checked_url("--url", url) + "/status", timeout=TIMEOUT_S, trust_env=False)
+        check_nesting(response.content)
         found = response.json()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except httpx.HTTPError as error:
         raise NodeUnreachable(f"--url {url}: no node answers: {type(error).__name__} {error}. Start one with `straddle up`") from error
     except ValueError as error:
         raise NodeUnreachable(f"--url {url}: status {response.status_code} and no JSON, expected a node of `straddle up`") from error
@@ -32,8 +35,8 @@ def fetch_status(url: str) -> dict[str, Any]:
 def fetch_saved(url: str, account: int) -> str:
     """GET /accounts/{account}/saved. NodeUnreachable says what came instead."""
     try:
-        response = httpx.get(f"{url.rstrip('/')}/accounts/{account}/saved", timeout=TIMEOUT_S, trust_env=False)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        response = httpx.get(f"{checked_url('--node', url)}/accounts/{account}/saved", timeout=TIMEOUT_S, trust_env=False)
+    except httpx.HTTPError as error:
         raise NodeUnreachable(f"--node {url}: no node answers: {type(error).__name__} {error}") from error
     if response.status_code != 200:
         raise NodeUnreachable(f"--node {url}: status {response.status_code}: {response.text[:200]}, expected account {account} as its newest batch has it")

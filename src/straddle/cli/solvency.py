@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -26,24 +26,27 @@ from straddle.cli.layer1 import (
     open_sender,
     open_sources,
 )
-from straddle.commitments.ledger import CommittedState
-from straddle.core.risk_table import RiskTable
 from straddle.l1.deploying import deploy_single_solvency
 from straddle.l1.deployment import Deployment, StatementContract
-from straddle.l1.history import EpochSubmitted, History, read_history
+from straddle.l1.growing import GrowingHistory
+from straddle.l1.history import History, read_history
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 from straddle.l1.solvency import SolvencyClient, Solvent
 from straddle.node.config import ConfigError
-from straddle.node.counting import Books, Publisher, check_published, count, row_at, unanswered_deposits
+from straddle.node.counting import Books, check_published, count
 from straddle.node.leaving import dollars
-from straddle.node.recovery import RecoveryError, final_state, recorded_table
+from straddle.node.publishing import NotSolvent, Publisher, publish_for_ever
+from straddle.node.recovery import final_state, recorded_table
 from straddle.node.statements import StatementProver
 from straddle.node.version import terms_of
 from straddle.proving.prover import Prover
+from straddle.proving.server import ProvingServer
 
 POLL_S = 10.0
+MAX_AGE_HOURS = 24.0
+HOUR_S = 3_600
 
 
 def solvency_command(
@@ -58,12 +61,15 @@ def solvency_command(
         bool,
         typer.Option("--single", help="With --prove: count account by account, with the exits' circuit, on a Solvency contract made for it."),
     ] = False,
+    max_age: Annotated[
+        float, typer.Option("--max-age", help="Hours, by layer 1's clock, that the newest proof may be old; an older one does not hold.", min=0.0)
+    ] = MAX_AGE_HOURS,
     key: KeyOption = None,
     keys: Annotated[Path | None, typer.Option(help="Folder of the exchange's proving keys.", show_default="the prover's cache")] = None,
     data: DataOption = None,
     from_block: FromBlockOption = 0,
 ) -> None:
-    """Show the newest published proof of solvency, checked against layer 1. Exit code 1 when it does not hold, or there is none."""
+    """Show the newest published proof of solvency, checked against layer 1. Exit code 1 when it does not hold, is old, or there is none."""
     with clear_errors():
         if every is not None and not prove:
             raise ConfigError(f"--every: {every}, expected only together with --prove")
@@ -81,7 +87,7 @@ def solvency_command(
             command = _Command(rpc, found, SolvencyClient(rpc, found), data, display)
             if sender is not None:
                 command.publish(sender, keys, every)
-            tables, problems = command.show(account)
+            tables, problems = command.show(account, max_age)
         output.print(*tables, sep="\n")
     finish(problems)
 
@@ -104,20 +110,30 @@ class _Command:
         """Once, or for ever."""
         facts = (self._rollup.domain(), sender.address, lambda report: self._display.progress(f"proof: {report.stage}", report.done))
         statement = self._client.statement
-        prover = StatementProver.of(Prover(cache=keys), self._found, statement, self._preset.name, "solvency" if statement.chunk_exponent else "exit", *facts)
-        for _ in self._due(every):
-            history, state, epoch, table = self._newest()
-            books = self._books(history, state, table)
-            if books.problems:
-                for problem in books.problems:
-                    errors.print(f"[red]not solvent, nothing published:[/red] {escape(problem)}", highlight=False, soft_wrap=True)
-                if every is None:
-                    raise typer.Exit(1)
-                continue
-            self._display.stage(f"publishing batch {state.batch_number}")
-            Publisher(self._client, prover, sender, self._display.progress).publish(state, epoch, table, history.queue)
+        prover, kind = Prover(cache=keys), "solvency" if statement.chunk_exponent else "exit"
+        made = StatementProver.of(prover, self._found, statement, self._preset.name, kind, *facts)
+        blobs, bodies = open_sources(self._rpc, self._found, self._data)
+        history = GrowingHistory(self._rpc, self._found, blobs=blobs, bodies=bodies)
+        with ProvingServer(prover, made.preset.name) as server:
+            publisher = Publisher(self._client, self._rollup, history, replace(made, prover=server), sender, self._display.progress)
+            self._display.stage("counting and publishing the newest final state")
+            self._publish(publisher, server, every)
 
-    def show(self, account: int | None) -> tuple[list[Table], list[str]]:
+    def _publish(self, publisher: Publisher, server: ProvingServer, every: int | None) -> None:
+        def pause() -> None:
+            server.close()  # until the next proof it would only hold memory
+            time.sleep(POLL_S)
+
+        if every is not None:
+            publish_for_ever(publisher, self._rollup, every, _say, pause)
+        try:
+            publisher.publish()
+        except NotSolvent as error:
+            for problem in error.problems:
+                _say(f"not solvent, nothing published: {problem}")
+            raise typer.Exit(1) from error
+
+    def show(self, account: int | None, max_age_hours: float) -> tuple[list[Table], list[str]]:
         """The newest published proof, the account's line, and what does not hold."""
         self._display.stage("reading layer 1")
         history = self._history()
@@ -126,7 +142,10 @@ class _Command:
             return [], ["no proof was published yet: `straddle solvency --prove` makes one"]
         newest = published[-1]
         books, problems = check_published(newest, history, self._rpc, self._found)
-        tables = [solvency_table(newest, books, len(published), self._client.statement.vk_id, behind=len(history.final) - newest.batch_number)]
+        age_s = max(0, self._rpc.time_s() - newest.time_ms // 1000)
+        if age_s > max_age_hours * HOUR_S:
+            problems.append(f"the newest proof is of {_hours(age_s)} ago, expected at most {max_age_hours:g} hours (--max-age)")
+        tables = [solvency_table(newest, books, len(published), self._client.statement.vk_id, behind=len(history.final) - newest.batch_number, age_s=age_s)]
         if account is not None:
             table, faults = self._line(newest, history, account)
             tables, problems = [*tables, table], problems + faults
@@ -148,48 +167,27 @@ class _Command:
         table.add_row("rebuilt from the data", "no such account" if own is None else f"{dollars(own.claim)}, owner {own.owner:#042x}")
         return table, [] if line == own else [f"account {account}: counted as {line}, the rebuilt state has {own}"]
 
-    def _due(self, every: int | None) -> Iterator[int]:
-        last = None
-        while True:
-            final = self._rollup.final_batch()
-            if final and (last is None or final >= last + (every or 1)):
-                last = final
-                yield final
-                if every is None:
-                    return
-            elif every is None:
-                raise RecoveryError("batch 0: no batch is final yet, there is nothing to count")
-            else:
-                time.sleep(POLL_S)
-
-    def _newest(self) -> tuple[History, CommittedState, EpochSubmitted, RiskTable]:
-        """The newest final state on its own table."""
-        self._display.stage("reading layer 1")
-        history = self._history()
-        state = final_state(history, self._found, self._preset, self._params)
-        epoch = history.epochs[self._rollup.batch(state.batch_number).epoch]
-        table = recorded_table(epoch, state.listed)
-        if table is None:
-            raise RecoveryError(f"epoch {epoch.epoch}: its table does not follow from the published inputs")
-        return history, state, epoch, table
-
-    def _books(self, history: History, state: CommittedState, table: RiskTable) -> Books:
-        bits = self._client.statement.chunk_exponent
-        chunks = ((self._rollup.next_account() - 1) >> bits) + 1
-        row, deposits = row_at(self._rpc, self._found, history.to_block), unanswered_deposits(history, state.batch_number, history.to_block)
-        return Books(count(state, table, self._rollup.domain(), bits, chunks), row, deposits)
-
     def _history(self) -> History:
         blobs, bodies = open_sources(self._rpc, self._found, self._data)
         return read_history(self._rpc, self._found, blobs=blobs, bodies=bodies)
 
 
-def solvency_table(newest: Solvent, books: Books, published: int, vk_id: bytes, behind: int) -> Table:
+def _say(text: str) -> None:
+    errors.print(f"[red]solvency:[/red] {escape(text)}", highlight=False, soft_wrap=True)
+
+
+def _hours(seconds: int) -> str:
+    return f"{seconds / HOUR_S:,.1f} hours"
+
+
+def solvency_table(newest: Solvent, books: Books, published: int, vk_id: bytes, behind: int, age_s: int) -> Table:
     """The newest proof in words."""
     whole = books.holdings
+    ago = f"{behind} final batch{'' if behind == 1 else 'es'} ago"
     rows = {
-        "state": f"after batch {newest.batch_number}, {behind} final batches ago; proof {published} of those published, by {newest.publisher}",
-        "valued on": f"the risk table of epoch {newest.epoch}",
+        "state": f"after batch {newest.batch_number}, {ago}; proof {published} of those published, by {newest.publisher}",
+        "valued on": f"the risk table of epoch {newest.epoch}, {datetime.fromtimestamp(newest.time_ms // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC, "
+        f"{_hours(age_s)} ago by layer 1's clock",
         "owed to accounts": f"{dollars(newest.liabilities)}, {len(whole.lines)} accounts",
         "held for them": "the layer-1 node has forgotten that block" if books.row is None else f"{dollars(books.row - books.deposits)} in the vault",
         "deposits on their way": dollars(books.deposits),

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from straddle.cli.common import clear_errors, errors, output
 from straddle.cli.display import TerminalDisplay
+from straddle.cli.layer1 import folder
 from straddle.node.config import ConfigError
 from straddle.node.resuming import Loss
 from straddle.node.running import Node
@@ -23,7 +24,9 @@ from straddle.primitives.listening import listen
 
 def up(
     config: Annotated[Path | None, typer.Option(help="Configuration, TOML (keys: docs/reference/config.md).", show_default="defaults")] = None,
-    data: Annotated[Path, typer.Option(help="Folder of this exchange (keys, deployment, journal, snapshots); made when missing.")] = Path("straddle-data"),
+    data: Annotated[Path, typer.Option(help="Folder of this exchange (keys, deployment, journal, snapshots); made when missing.", callback=folder)] = Path(
+        "straddle-data"
+    ),
     preset: Annotated[
         str | None, typer.Option(help="Sizes of the batch circuit; nano for a quick look (key preset).", show_default="the configuration's")
     ] = None,

@@ -14,6 +14,7 @@ from straddle.l1.deployment import Deployment
 from straddle.l1.rpc import Rpc
 from straddle.node.verify import verify as verify_rollup
 from straddle.node.verifying_keys import check_keys, check_sizes, verifying_keys
+from straddle.primitives.files import read_text
 
 
 def verify(
@@ -29,7 +30,7 @@ def verify(
     Exit code 1 when something differs.
     """
     with clear_errors():
-        record = Deployment.from_json(deployment.read_text())
+        record = Deployment.from_json(read_text("--deployment", deployment))
         trusted = check_keys(record, {"batch": vk_id, "exits": exits_vk_id, "solvency": solvency_vk_id})
         check_sizes(record)
         with Rpc(l1) as rpc, TerminalDisplay(output) as display:

@@ -12,7 +12,19 @@ from typing import Annotated
 import typer
 
 from straddle.cli.common import clear_errors, finish, output
-from straddle.cli.layer1 import DeploymentOption, FromBlockOption, KeyOption, L1Option, RollupOption, find_rollup, open_sender, open_sources
+from straddle.cli.layer1 import (
+    DataOption,
+    DeploymentOption,
+    FromBlockOption,
+    KeyOption,
+    L1Option,
+    RollupOption,
+    find_rollup,
+    folder,
+    open_sender,
+    open_sources,
+)
+from straddle.l1.data import HistoryError
 from straddle.l1.deployment import Deployment, DeploymentError
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
@@ -21,13 +33,14 @@ from straddle.node.config import ConfigError
 from straddle.node.version import terms_of
 from straddle.primitives.listening import listen
 from straddle.proving.prover import Prover
+from straddle.proving.server import ProvingServer
 from straddle.proving.vector import circuit_name
 from straddle.watcher.agent import Agent, Duties
 from straddle.watcher.examine import Verdict
-from straddle.watcher.follow import Follower
+from straddle.watcher.follow import Follower, ReadAgain
 from straddle.watcher.peer import Peer
 from straddle.watcher.serve import Served
-from straddle.watcher.store import Store
+from straddle.watcher.store import FILE, Store
 from straddle.watcher.watcher import Watcher
 
 COPY_SECONDS = 300.0
@@ -38,11 +51,8 @@ def watch(
     rollup: RollupOption = None,
     deployment: DeploymentOption = None,
     from_block: FromBlockOption = 0,
-    data: Annotated[Path, typer.Option(help="Folder of the watcher's own store; made when missing.")] = Path("straddle-watch"),
-    source: Annotated[
-        str | None,
-        typer.Option(help="Who has data that are not in calldata: a committee's member, a watcher, a folder of blobs.", show_default="nobody"),
-    ] = None,
+    data: DataOption = None,
+    own: Annotated[Path, typer.Option("--folder", help="The watcher's own store; made when missing.", callback=folder)] = Path("straddle-watch"),
     peer: Annotated[str | None, typer.Option(help="Another watcher to start from; what it gives is checked against layer 1.", show_default="nobody")] = None,
     serve: Annotated[int | None, typer.Option(help="Give the own copy to others on this port; 0 takes a free one.", show_default="do not serve")] = None,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
@@ -60,7 +70,7 @@ def watch(
         found = find_rollup(rpc, rollup, deployment, from_block)
         duties = Duties(challenge, prove)
         sender = _sender(rpc, found, key, duties)
-        watcher = _watcher(stack, rpc, found, data, source, peer, confirmations)
+        watcher = _watcher(stack, rpc, found, own, data, peer, confirmations)
         agent = _agent(stack, rpc, found, watcher, sender, duties, keys) if sender is not None else None
         _say(f"watching {found.config.policy}, rollup {found.rollup}, from block {found.start_block}")
         if serve is not None:
@@ -73,20 +83,22 @@ def watch(
     if once:
         bad = [judged for _, judged in watcher.standing() if judged.verdict not in (Verdict.HOLDS, Verdict.REBUILT)]
         behind = len(watcher.history.final) - watcher.final_state.batch_number
-        lacking = [f"{behind} final batches are not rebuilt for want of their bodies: --source names who has them"] if behind else []
+        lacking = [f"{behind} final batches are not rebuilt for want of their bodies: --data names who has them"] if behind else []
         finish([*lacking, *(f"batch {judged.batch_number} is {judged.verdict}: {judged.reason}" for judged in bad)])
 
 
-def _watcher(stack: ExitStack, rpc: Rpc, found: Deployment, data: Path, source: str | None, peer: str | None, confirmations: int) -> Watcher:
+def _watcher(stack: ExitStack, rpc: Rpc, found: Deployment, own: Path, data: str | None, peer: str | None, confirmations: int) -> Watcher:
+    if data is not None and (Path(data) / FILE).exists():
+        raise ConfigError(f"--data: {data} is a watcher's own folder, expected who has data that are not on layer 1; --folder {data} goes on with it")
     preset, params = terms_of(found)
-    store = Store(data, found.chain_id, found.rollup)
+    store = Store(own, found.chain_id, found.rollup)
     stack.callback(store.close)
     if peer is not None:
         other = Peer(peer)
         stack.callback(other.close)
         other.check(found)
         _say(f"{other.fill(store)} transactions from {peer}: each is checked against layer 1 as it is read")
-    blobs, bodies = open_sources(rpc, found, source or peer)
+    blobs, bodies = open_sources(rpc, found, data or peer)
     follower = Follower(rpc, found, store, blobs=blobs, bodies=bodies, confirmations=confirmations)
     return Watcher(follower, found, preset, params, store, report=_say)
 
@@ -106,23 +118,24 @@ def _sender(rpc: Rpc, found: Deployment, key: Path | None, duties: Duties) -> Se
 
 def _agent(stack: ExitStack, rpc: Rpc, found: Deployment, watcher: Watcher, sender: Sender | None, duties: Duties, keys: Path | None) -> Agent:
     assert sender is not None
-    prover = None
+    prover: ProvingServer | None = None
     if duties.prove:
-        prover = Prover(cache=keys)
+        tool = Prover(cache=keys)
         circuit = circuit_name(watcher.preset.name, found.config.data)
         _say(f"proving keys of {circuit}: making them, or reading the cache")
-        own = prover.setup(circuit).id
+        own = tool.setup(circuit).id
         if own != found.vk_id:
-            raise DeploymentError(
-                f"vk_id: 0x{own.hex()} of the keys in {prover.cache}, expected 0x{found.vk_id.hex()}: --keys with those of the rollup's set-up"
-            )
+            raise DeploymentError(f"vk_id: 0x{own.hex()} of the keys in {tool.cache}, expected 0x{found.vk_id.hex()}: --keys with those of the rollup's set-up")
+        prover = ProvingServer(tool, circuit)
     agent = Agent(watcher, RollupClient(rpc, found), sender, duties, prover=prover, report=_say)
     stack.callback(agent.close)
+    if prover is not None:
+        stack.callback(prover.end)  # first: a proof in the making is given up, nobody waits for it
     return agent
 
 
 def _run(watcher: Watcher, agent: Agent | None, interval: float, once: bool) -> None:
-    """Step after step. A layer-1 node that does not answer is asked again."""
+    """Step after step. A layer-1 node that does not answer, or contradicts itself, is asked again."""
     copied = time.monotonic()
     silent = ""
     while True:
@@ -131,14 +144,14 @@ def _run(watcher: Watcher, agent: Agent | None, interval: float, once: bool) -> 
             if agent is not None:
                 agent.act()
             silent = ""
-        except (ConnectionFailed, RpcError) as error:
             if once:
+                return
+        except (ConnectionFailed, RpcError, HistoryError) as error:
+            if once and not isinstance(error, ReadAgain):
                 raise
             if str(error) != silent:
-                _say(f"layer 1 does not answer, asking again every {interval:g} s: {error}")
+                _say(f"layer 1 does not answer as it should, asking again every {interval:g} s: {error}")
             silent = str(error)
-        if once:
-            return
         if time.monotonic() - copied > COPY_SECONDS:
             watcher.keep_copy()
             copied = time.monotonic()

@@ -15,6 +15,7 @@ from straddle.l1.certificates import certificate_digest, signer_of
 from straddle.l1.deployment import Deployment
 from straddle.primitives.errors import Actionable
 from straddle.primitives.nesting import check_nesting
+from straddle.primitives.urls import checked_url
 
 TIMEOUT_S = 10.0
 STEPS_MAX = 10_000
@@ -29,7 +30,8 @@ class MemberClient:
     """One member."""
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S, transport: httpx.BaseTransport | None = None) -> None:
-        self.url = url.rstrip("/")
+        """UrlError: no address."""
+        self.url = checked_url("member", url)
         # trust_env off: a proxy from the environment has no business between operator and members.
         self._client = httpx.Client(base_url=self.url, timeout=timeout_s, transport=transport, trust_env=False)
 
@@ -87,7 +89,7 @@ class MemberClient:
             response = self._client.request(method, path, json=None if offer is None else offer.plain)
             check_nesting(response.content)
             found = response.json()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.HTTPError as error:
             raise MemberUnreachable(f"{self.url}: no member answers: {type(error).__name__} {error}") from error
         except ValueError as error:
             raise MemberUnreachable(f"{self.url}: status {response.status_code} and no JSON") from error

@@ -23,7 +23,7 @@ from straddle.commitments.preset import Preset
 from straddle.commitments.risk import risk_root
 from straddle.commitments.state_copy import dump_state, load_state
 from straddle.committee.offer import Offer, OfferError
-from straddle.committee.store import Held, MemberStore, StoreError
+from straddle.committee.store import Held, MemberStore, StoreError, StoreReader
 from straddle.core.params import Params
 from straddle.l1.certificates import certificate_digest, sign_digest
 from straddle.l1.deployment import Deployment
@@ -68,7 +68,10 @@ class Snapshot:
 
 
 class Member:
-    """One member of one rollup's committee. Calls may come from any thread; they are taken one by one."""
+    """One member of one rollup's committee. Calls may come from any thread.
+
+    Batches are taken one by one, and only those that the sequencer vouches for are looked at any further. Who asks for data keeps no batch waiting.
+    """
 
     def __init__(
         self,
@@ -85,15 +88,16 @@ class Member:
         self.account = account
         self._preset, self._params, self._parameters = preset, params, parameters
         self._store, self._layer1 = store, layer1
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._state: CommittedState | None = None
         """After the chain's newest batch; None: to be made again from the disk."""
+        self._tip = store.tip
         self._current()
 
     @property
     def tip(self) -> int:
         """Number of the newest batch that it has."""
-        return self._store.tip
+        return self._tip
 
     @property
     def state_root(self) -> int:
@@ -103,75 +107,82 @@ class Member:
 
     def certify(self, offer: Offer) -> tuple[bytes, bytes]:
         """Takes the batch and signs its header: (header hash, signature). Behind, Refused, OfferError: see there."""
+        header = self._vouched(offer)
+        if offer.data is not Data.COMMITTEE:
+            raise OfferError(f"data: {offer.data.name.lower()}, expected committee: what lies in calldata needs no certificate")
         with self._lock:
-            header = offer.header_of(self.deployment)
-            offer.check_signature(self.deployment, header)
-            if offer.data is not Data.COMMITTEE:
-                raise OfferError(f"data: {offer.data.name.lower()}, expected committee: what lies in calldata needs no certificate")
             for other in self._store.signed(offer.number):
                 if other != header and not self._layer1.is_voided(offer.number, other):
                     raise Refused(f"batch {offer.number}: header {other.hex()} was certified before, and layer 1 has not voided it")
-            self.take(offer, header)
+            self._take(offer, header)
             self._store.sign(offer.number, header)
-            digest = certificate_digest(self.deployment.chain_id, self.deployment.rollup_number, offer.number, header)
-            return header, sign_digest(self.account, digest)
+        digest = certificate_digest(self.deployment.chain_id, self.deployment.rollup_number, offer.number, header)
+        return header, sign_digest(self.account, digest)
 
-    def take(self, offer: Offer, header: bytes | None = None) -> None:
+    def take(self, offer: Offer) -> None:
         """Checks the batch and keeps it, on disk when this returns. Behind, Refused, OfferError: see there; nothing was changed then."""
+        header = self._vouched(offer)
         with self._lock:
-            header = header or offer.header_of(self.deployment)
-            if self._store.header(offer.number) == header:
-                return
-            offer.check_signature(self.deployment, header)
-            if offer.number > self.tip + 1:
-                raise Behind(self.tip + 1)
-            if self._header(offer.number - 1) != offer.parent_header_hash:
-                if offer.number == 1:
-                    raise Refused("batch 1: its parent is not the genesis of this rollup")
-                raise Behind(offer.number - 1)
-            self._check_replaceable(offer.number, header)
-            self._apply(offer, header)
+            self._take(offer, header)
 
     def batch(self, number: int) -> Held | None:
         """A batch of the chain."""
-        with self._lock:
-            return next(iter(self._store.held(number, number)), None)
+        return next(iter(self.batches(number, 1)), None)
 
     def batches(self, first: int, limit: int) -> list[Held]:
         """Batches of the chain from `first` on."""
-        with self._lock:
-            return self._store.held(first, first + limit - 1)
+        with self._store.reading() as store:
+            return store.held(first, first + limit - 1)
 
-    def by_header(self, header_hash: bytes) -> Offer | None:
+    def by_header(self, header_hash: bytes) -> Held | None:
         """Any batch ever taken, also one that layer 1 voided."""
-        with self._lock:
-            return self._store.batch(header_hash)
+        with self._store.reading() as store:
+            return store.batch(header_hash)
 
     def snapshot(self, number: int | None = None) -> Snapshot | None:
         """The state after a batch of the chain (the newest when None); None when there is no such batch."""
-        with self._lock:
-            number = self.tip if number is None else number
-            header = self._header(number) if number <= self.tip else None
+        with self._store.reading() as store:
+            number = store.tip if number is None else number
+            header = self._header(store, number)
             if header is None:
                 return None
-            state = self._current() if number == self.tip else self._rebuilt(number)
-            return Snapshot(number, header, state.root, dump_state(state))
+            state = self._rebuilt(store, number)
+        return Snapshot(number, header, state.root, dump_state(state))
 
-    def _header(self, number: int) -> bytes | None:
-        return genesis_header_hash(self.deployment.config.genesis_root) if number == 0 else self._store.header(number)
+    def _vouched(self, offer: Offer) -> bytes:
+        """Header hash of an offer of the sequencer's. OfferError: anybody else's. Hashed before the lock is taken: strangers send offers too."""
+        header = offer.header_of(self.deployment)
+        offer.check_signature(self.deployment, header)
+        return header
+
+    def _take(self, offer: Offer, header: bytes) -> None:
+        if self._store.header(offer.number) == header:
+            return
+        if offer.number > self._tip + 1:
+            raise Behind(self._tip + 1)
+        if self._header(self._store, offer.number - 1) != offer.parent_header_hash:
+            if offer.number == 1:
+                raise Refused("batch 1: its parent is not the genesis of this rollup")
+            raise Behind(offer.number - 1)
+        self._check_replaceable(offer.number, header)
+        self._apply(offer, header)
+
+    def _header(self, store: StoreReader, number: int) -> bytes | None:
+        return genesis_header_hash(self.deployment.config.genesis_root) if number == 0 else store.header(number)
 
     def _check_replaceable(self, number: int, header: bytes) -> None:
         """What the chain holds from `number` on gives way only when nothing of it was signed, or layer 1 says so."""
-        if number > self.tip or self._layer1.stands(number, header):
+        if number > self._tip or self._layer1.stands(number, header):
             return
-        for held in self._store.held(number, self.tip):
-            signed = held.header_hash in self._store.signed(held.offer.number)
-            if signed and not self._layer1.is_voided(held.offer.number, held.header_hash):
-                raise Refused(f"batch {held.offer.number}: header {held.header_hash.hex()} was certified before, and layer 1 has not voided it")
+        for held in self._store.held(number, self._tip):
+            other = held.offer.number
+            signed = held.header_hash in self._store.signed(other)
+            if signed and not self._layer1.is_voided(other, held.header_hash):
+                raise Refused(f"batch {other}: header {held.header_hash.hex()} was certified before, and layer 1 has not voided it")
 
     def _apply(self, offer: Offer, header: bytes) -> None:
-        at_tip = offer.number == self.tip + 1
-        state = self._current() if at_tip else self._rebuilt(offer.number - 1)
+        at_tip = offer.number == self._tip + 1
+        state = self._current() if at_tip else self._rebuilt(self._store, offer.number - 1)
         try:
             effects, body = decode_effects(offer.effects, self._preset), decode_body(offer.body, self._preset)
             self._check_risk(state, effects, body, offer.inputs)
@@ -181,7 +192,7 @@ class Member:
             raise Refused(f"batch {offer.number}: {error}") from error
         self._state = None  # until the disk has it, memory is not to be believed
         self._store.extend(header, offer, dump_state(state) if offer.number % COPY_EVERY == 0 else None)
-        self._state = state
+        self._state, self._tip = state, offer.number
 
     def _check_risk(self, state: CommittedState, effects: Effects, body: Body, inputs: bytes) -> None:
         """The published inputs, over the instruments listed after the batch, give the batch's risk root."""
@@ -197,21 +208,21 @@ class Member:
 
     def _current(self) -> CommittedState:
         if self._state is None:
-            self._state = self._rebuilt(self.tip)
+            self._state = self._rebuilt(self._store, self._tip)
         return self._state
 
-    def _rebuilt(self, number: int) -> CommittedState:
-        """The state after a batch of the chain, from the disk."""
+    def _rebuilt(self, store: StoreReader, number: int) -> CommittedState:
+        """The state after a batch of the chain, from the disk. StoreError: what is there does not lead to it."""
         done, state = 0, CommittedState.genesis(self._params, int(self.deployment.config.operator, 16))
-        kept = self._store.copy(number)
+        kept = store.copy(number)
         if kept is not None:
             done, state = kept[0], load_state(kept[1], self._params)
-        for held in self._store.held(done + 1, number):
-            effects = decode_effects(held.offer.effects, self._preset)
+        for offer in (held.offer for held in store.held(done + 1, number)):
+            effects = decode_effects(offer.effects, self._preset)
             try:
-                state.apply_data(effects, decode_body(held.offer.body, self._preset), effects.queue)
+                state.apply_data(effects, decode_body(offer.body, self._preset), effects.queue)
             except LedgerError as error:
-                raise StoreError(f"batch {held.offer.number} on disk: {error}. Start with an empty folder: the other members have the batches") from error
+                raise StoreError(f"batch {offer.number} on disk: {error}. Start with an empty folder: the other members have the batches") from error
         if state.batch_number != number:
             raise StoreError(f"batch {state.batch_number + 1} is missing on disk, expected all up to {number}. Start with an empty folder")
         return state

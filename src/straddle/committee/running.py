@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from straddle.committee.service import BATCHES_MAX, member_app
 from straddle.committee.store import StoreError
 from straddle.l1.deployment import Deployment
 from straddle.l1.rpc import ConnectionFailed, RpcError
-from straddle.primitives.files import write_atomically
+from straddle.primitives.files import read_text, write_atomically
 
 KEY_FILE = "member.key"
 STORE_FILE = "member.sqlite"
@@ -49,14 +50,16 @@ def await_deployment(path: Path, waiting: Callable[[], None]) -> Deployment:
         waiting()
     while not path.exists():
         time.sleep(WAIT_S)
-    return Deployment.from_json(path.read_text())
+    return Deployment.from_json(read_text("deployment", path))
 
 
 class CatchUp:
     """Fetches from peers, now and then, the batches that follow the member's own. They pass the same checks as the sequencer's offers."""
 
-    def __init__(self, member: Member, peers: Sequence[MemberClient], every_s: float) -> None:
-        self._member, self._peers, self._every_s = member, peers, every_s
+    def __init__(self, member: Member, peers: Sequence[MemberClient], every_s: float, report: Callable[[str], None] = lambda problem: None) -> None:
+        """`report` hears of a problem with the member's own disk when it comes, and of its end with an empty text."""
+        self._member, self._peers, self._every_s, self._report = member, peers, every_s, report
+        self._problem = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catch up", daemon=True)
 
@@ -70,7 +73,7 @@ class CatchUp:
         self._thread.join()
 
     def step(self) -> int:
-        """One round; the number of batches taken."""
+        """One round; the number of batches taken. StoreError, sqlite3.Error: the member's disk."""
         taken = 0
         for peer in self._peers:
             try:
@@ -87,7 +90,14 @@ class CatchUp:
 
     def _run(self) -> None:
         while True:
-            self.step()
+            problem = ""
+            try:
+                self.step()
+            except (StoreError, sqlite3.Error) as error:  # a full disk is made room on, and the next round goes on
+                problem = str(error)
+            if problem != self._problem:
+                self._problem = problem
+                self._report(problem)
             if self._stopping.wait(self._every_s):
                 return
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from straddle.committee.member import Behind, Member, Refused
 from straddle.committee.offer import Offer, OfferError
+from straddle.committee.store import Held, StoreError
 from straddle.l1.rpc import ConnectionFailed, RpcError
 from straddle.primitives.nesting import check_nesting
 
@@ -51,6 +53,7 @@ def member_app(member: Member) -> Starlette:
 class _Service:
     def __init__(self, member: Member) -> None:
         self._member = member
+        self._copying = False
 
     async def status(self, request: Request) -> Any:
         """How far the member is."""
@@ -76,7 +79,7 @@ class _Service:
     async def batches(self, request: Request) -> Any:
         """Some batches of the chain."""
         first, limit = _integer(request, "first", 1, 2**63 - 1, 1), _integer(request, "limit", 1, BATCHES_MAX, 20)
-        return [held.offer.plain for held in await run_in_threadpool(self._member.batches, first, limit)]
+        return _texts(await run_in_threadpool(self._member.batches, first, limit))
 
     async def batch(self, request: Request) -> Any:
         """One batch of the chain."""
@@ -84,7 +87,7 @@ class _Service:
         held = await run_in_threadpool(self._member.batch, number)
         if held is None:
             raise _BadRequest(f"number: {number}, expected a batch that this member has (1 to {self._member.tip})", 404)
-        return held.offer.plain
+        return _json(held.text)
 
     async def by_header(self, request: Request) -> Any:
         """A batch by its header."""
@@ -95,15 +98,21 @@ class _Service:
             header = b""
         if len(header) != 32:
             raise _BadRequest(f"header_hash: {text[:80]!r}, expected 32 bytes in hex")
-        offer = await run_in_threadpool(self._member.by_header, header)
-        if offer is None:
+        held = await run_in_threadpool(self._member.by_header, header)
+        if held is None:
             raise _BadRequest(f"header_hash: {text}, expected the header of a batch that this member has", 404)
-        return offer.plain
+        return _json(held.text)
 
     async def snapshot(self, request: Request) -> Any:
-        """The state after a batch."""
+        """The state after a batch. One at a time: it is rebuilt from the batches on disk."""
         number = _integer(request, "batch", 0, 2**63 - 1, -1)
-        found = await run_in_threadpool(self._member.snapshot, None if number < 0 else number)
+        if self._copying:
+            raise _BadRequest("snapshot: another one is being made, try again in a few seconds", 503, "busy")
+        self._copying = True
+        try:
+            found = await run_in_threadpool(self._member.snapshot, None if number < 0 else number)
+        finally:
+            self._copying = False
         if found is None:
             raise _BadRequest(f"batch: {number}, expected one that this member has (0 to {self._member.tip})", 404)
         return {
@@ -119,7 +128,7 @@ def _answered(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
 
     async def handle(request: Request) -> Response:
         try:
-            return JSONResponse(await answer(request))
+            found = await answer(request)
         except _BadRequest as error:
             return _error(error.status, error.code, str(error))
         except OfferError as error:
@@ -130,8 +139,22 @@ def _answered(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
             return _error(422, "refused", str(error))
         except (ConnectionFailed, RpcError) as error:
             return _error(503, "layer_1", str(error))
+        except (StoreError, sqlite3.Error) as error:
+            return _error(503, "store", f"the member's disk: {error}")
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        return found if isinstance(found, Response) else JSONResponse(found)
 
     return handle
+
+
+def _json(text: str) -> Response:
+    """What lies on the disk as JSON, as it lies there: reading it anew would keep other requests waiting."""
+    return Response(text, media_type="application/json")
+
+
+def _texts(found: Sequence[Held]) -> Response:
+    return _json(f"[{','.join(held.text for held in found)}]")
 
 
 async def _offer(request: Request) -> Offer:

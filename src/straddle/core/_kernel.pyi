@@ -1,9 +1,9 @@
-"""Types of the C extension (native/kernel); what its functions do stands in kernel_reference.py."""
+"""Types of the C extension (native/kernel); what its functions do stands in kernel_reference.py and cap_reference.py."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, final
 
-from straddle.core.kernel_reference import Legs, RowTuple, State, Valuation
+from straddle.core.kernel_reference import Legs, Prices, RowTuple, State, Valuation
 
 SOURCE_DIGEST: str
 
@@ -21,11 +21,18 @@ class Exposure:
     def reserve(self, legs: Legs, sign: int, limit_ticks: int, fee: int, units: int, /) -> None: ...
     def surplus_scaled(self, cash: int, /) -> int: ...
     def reserved_surplus_scaled(self, cash: int, /) -> int: ...
+    def capped_bound_scaled(self, cash: int, lots: int, /) -> int | None: ...
+    def prices(self) -> Prices | None: ...
     @property
     def instruments(self) -> int: ...
     def lots(self, instrument: int, /) -> tuple[int, int, int]: ...
     def state(self) -> State: ...
     __hash__: None  # type: ignore[assignment]
+
+@final
+class Cap:
+    def __new__(cls, order: type, resting: type) -> Cap: ...
+    def surplus(self, exposure: Exposure, cash: int, most: int, orders: Iterable[Any], taking: Any, /) -> int: ...
 
 @final
 class OrderCodec:
@@ -58,6 +65,7 @@ class Quotes:
         turn: int,
         exposure: Exposure,
         cash: int,
+        lots: int,
         least_nonce: int,
         slot_count: int,
         filled: dict[int, Any],

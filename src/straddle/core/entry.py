@@ -5,10 +5,12 @@ from __future__ import annotations
 from straddle.core.accounts import EMPTY_SLOT
 from straddle.core.book import RestingOrder
 from straddle.core.exposure import Exposure
+from straddle.core.implied import would_trade
 from straddle.core.market_state import MarketState, reducible_lots
 from straddle.core.orders import FLAG_POST_ONLY, FLAG_REDUCE_ONLY, FLAGS_ALL, FLAGS_IMMEDIATE, Leg
 from straddle.core.params import BPS, POSITION_VALUE_BOUND, SIZE_LOTS_MAX, TICKS_MAX
 from straddle.core.rejections import Rejection, RejectionCode
+from straddle.core.reservation import carried_scaled
 from straddle.core.trading import Trading
 from straddle.core.units import Unit
 
@@ -32,13 +34,13 @@ def check_entry(trading: Trading, unit: Unit, incoming: RestingOrder, live: Rest
 def _check_terms(trading: Trading, unit: Unit, incoming: RestingOrder) -> Rejection | None:
     """What the order says, against its unit and the table. The fee cap covers its worst fee, so that no taker's fee can exceed its cap."""
     order = incoming.order
-    flags, size, limit, time_ms = order.flags, order.size_lots, order.limit_ticks, trading.table.time_ms
+    flags, size, limit, time_ms = order.flags, order.size_lots, order.limit_ticks, trading.time_ms
     if flags and (flags & ~FLAGS_ALL or (flags & FLAG_POST_ONLY and flags & FLAGS_IMMEDIATE)):
         return Rejection(
             RejectionCode.FLAGS, "flags", flags, f"bits below {FLAGS_ALL + 1}, post only (4) neither with immediate or cancel (1) nor fill or kill (2)"
         )
     if order.expiry_ms <= time_ms:
-        return Rejection(RejectionCode.ORDER_EXPIRED, "expiry_ms", order.expiry_ms, f"later than the table's time {time_ms}")
+        return Rejection(RejectionCode.ORDER_EXPIRED, "expiry_ms", order.expiry_ms, f"later than the time {time_ms}")
     if not 0 <= size <= SIZE_LOTS_MAX or size % unit.step:
         return Rejection(RejectionCode.SIZE, "size_lots", size, f"a multiple of {unit.step} up to {SIZE_LOTS_MAX}")
     if not unit.lowest <= limit <= TICKS_MAX or limit % unit.tick:
@@ -86,9 +88,10 @@ def _check_caution(trading: Trading, incoming: RestingOrder) -> Rejection | None
     return None
 
 
-def admit(trading: Trading, unit: Unit, incoming: RestingOrder, replaced: RestingOrder | None) -> Rejection | None:
+def admit(trading: Trading, unit: Unit, incoming: RestingOrder, replaced: RestingOrder | None, *, keeps_turn: bool) -> Rejection | None:
     """Reserves the incoming order in place of the one that it replaces, if its account can carry it: position caps and value bounds, numbers of positions
-    and orders, margin, as if every open order filled. A refusal leaves the reservation to be taken back by the caller, to a mark set before."""
+    and orders, margin, as if every open order filled, or as many as its protection lets. A refusal leaves the reservation to be taken back by the caller, to a
+    mark set before. `keeps_turn`: it is not matched."""
     exchange, account, order = trading.exchange, incoming.account, incoming.order
     exposure = trading.used.get(account) or trading.exposure(account)
     _reserve(trading, incoming, replaced)
@@ -97,21 +100,38 @@ def admit(trading: Trading, unit: Unit, incoming: RestingOrder, replaced: Restin
         if rejection is not None:
             return rejection
     limits, held, cash = exchange.limits, exposure.instruments, exchange.accounts[account].cash
-    surplus = exposure.reserved_surplus_scaled(cash)
+    surplus = _carried(trading, incoming, replaced, keeps_turn=keeps_turn)
     if surplus < 0 or held > limits.positions:
         trading.reserve(incoming, -incoming.left_lots)
         if replaced is not None:
             trading.reserve(replaced, replaced.left_lots)
-        surplus_before, held_before = exposure.reserved_surplus_scaled(cash), exposure.instruments
+        held_before = exposure.instruments
         if held > limits.positions and held > held_before:
             return Rejection(RejectionCode.POSITIONS_MAX, "instrument", order.instrument, f"one of the {limits.positions} that an account may hold or quote")
-        if surplus < 0 and surplus < surplus_before:
+        if surplus < 0 and surplus < carried_scaled(exposure, cash, trading.lots_left(account), lambda: _resting(trading, account)):
             lacking = -(surplus // BPS)
             return Rejection(RejectionCode.MARGIN, "size_lots", order.size_lots, f"an order that the account can carry: it lacks {lacking} micro-dollars")
         _reserve(trading, incoming, replaced)
     if replaced is None and len(exchange.open_orders.get(account, ())) >= limits.open_orders:
         return Rejection(RejectionCode.OPEN_ORDERS_MAX, "nonce", order.nonce, f"at most {limits.open_orders} open orders")
     return None
+
+
+def _carried(trading: Trading, incoming: RestingOrder, replaced: RestingOrder | None, *, keeps_turn: bool) -> int:
+    """What the account is left with, as `carried_scaled` has it. An order that may trade at once is outside its protection until it rests."""
+    account, exposure = incoming.account, trading.exposure(incoming.account)
+    cash, most = trading.exchange.accounts[account].cash, trading.lots_left(account)
+    surplus = exposure.reserved_surplus_scaled(cash)
+    if surplus >= 0 or most is None:
+        return surplus
+    others = [resting for resting in _resting(trading, account) if resting is not replaced]
+    if keeps_turn or not would_trade(trading, incoming.order):
+        return carried_scaled(exposure, cash, most, lambda: [*others, incoming])
+    return carried_scaled(exposure, cash, most, lambda: others, incoming)
+
+
+def _resting(trading: Trading, account: int) -> tuple[RestingOrder, ...]:
+    return tuple(trading.exchange.open_orders.get(account, {}).values())
 
 
 def _reserve(trading: Trading, incoming: RestingOrder, replaced: RestingOrder | None) -> None:

@@ -23,6 +23,19 @@ def implied_ticks(trading: Trading, order: Order) -> int | None:
     return net
 
 
+def crosses(order: Order, price_ticks: int) -> bool:
+    """Whether an order's limit admits a price of the other side."""
+    return order.side.sign * (price_ticks - order.limit_ticks) <= 0
+
+
+def would_trade(trading: Trading, order: Order) -> bool:
+    """Whether the best price of the other side, or the one that the books of the legs imply, is within the limit."""
+    book = trading.exchange.book(order.legs)
+    best = book.side(order.side.opposite).best_ticks() if book is not None else None
+    implied = None if order.is_outright else implied_ticks(trading, order)
+    return any(price is not None and crosses(order, price) for price in (best, implied))
+
+
 @dataclass(slots=True)
 class Offer:
     """Resting orders that make up a number of units together, found by walking the books of the legs."""
@@ -114,6 +127,8 @@ def _available(trading: Trading, taker: RestingOrder, maker: RestingOrder, missi
         lots = min(lots, room - room % unit.step)
         reason = CancelReason.REDUCE_ONLY if not lots else None
     protection = offer.used.get(account) or trading.protection(account)
+    if reason is None and protection is not None and account not in offer.used and trading.outgrows(account, protection):
+        reason = CancelReason.PROTECTION
     if reason is None and protection is not None:
         slope = order.side.sign * unit.slope
         room = protection.room(1, slope, unit.step)

@@ -36,6 +36,8 @@ Valuation = tuple[int, int, int, int]
 """equity, IM times BPS, MM times BPS, settled cash."""
 State = tuple[int, int, int, tuple[int, ...], tuple[int, ...], tuple[tuple[int, int, int, int], ...]]
 """value, charges, extra charge, paths, reserved, and (instrument, size, open buys, open sells) of each instrument, ascending."""
+Prices = tuple[tuple[int, ...], tuple[int, ...]]
+"""By path: the price of a lot, and what open orders may lose beyond it (`Cap`)."""
 
 
 class _Row(NamedTuple):
@@ -120,7 +122,7 @@ def _charge(size: int, long: int, short: int) -> int:
 class Exposure:
     """One account on one table, kept in steps. Calls undo exactly: `move(i, n)` by `move(i, -n)`, `reserve(..., n)` by `reserve(..., -n)`."""
 
-    __slots__ = ("_charges", "_extra", "_k_im", "_open", "_paths", "_reserved", "_table", "_value")
+    __slots__ = ("_beyond", "_charges", "_extra", "_k_im", "_open", "_paths", "_prices", "_reserved", "_table", "_value")
 
     def __init__(self, table: Table, k_im_bps: int) -> None:
         """Nothing held, nothing open."""
@@ -131,12 +133,17 @@ class Exposure:
         self._value = self._charges = self._extra = 0
         self._paths, self._reserved = [0] * PATHS, [0] * PATHS
         self._open: dict[int, tuple[int, int, int]] = {}
+        self._prices: list[int] | None = None
+        """By path: what a lot of the cap is worth (`Cap`); None until a cap is asked for."""
+        self._beyond: list[int] = []
+        """By path: what all open orders may lose, each lot of them less its price."""
 
     def copy(self) -> Exposure:
         """An independent copy on the same table."""
         copied = Exposure(self._table, self._k_im)
         copied._value, copied._charges, copied._extra = self._value, self._charges, self._extra
         copied._paths, copied._reserved, copied._open = list(self._paths), list(self._reserved), dict(self._open)
+        copied._prices, copied._beyond = None if self._prices is None else list(self._prices), list(self._beyond)
         return copied
 
     def move(self, instrument: int, lots: int) -> None:
@@ -156,25 +163,23 @@ class Exposure:
         `sign` is +1 for a buyer and -1 for a seller of the unit, `limit_ticks` the net limit and `fee` the worst fee of one unit. On each path the order loses
         min(0, BPS * n * (sign * (sum ratio * mark - limit) - fee) + k_im * sign * n * sum ratio * D) for n units.
         """
-        known, factor = _checked_legs(self._table, legs), _checked_sign(sign)
-        _checked("limit_ticks", limit_ticks, -NET_TICKS_MAX, NET_TICKS_MAX)
-        _checked("fee", fee, 0, NET_TICKS_MAX)
-        _checked("units", units, -SIZE_LOTS_MAX, SIZE_LOTS_MAX)
-        amount, direction = abs(units), 1 if units > 0 else -1
-        edge = factor * (sum(ratio * row.mark for row, ratio in known) - limit_ticks) - fee
-        base, weight = BPS * amount * edge, self._k_im * factor * amount
-        nets = [sum(ratio * row.deltas[path] for row, ratio in known) for path in range(PATHS)]
-        reserved = [total + direction * min(0, base + weight * net) for total, net in zip(self._reserved, nets, strict=True)]
-        if not all(-RESERVED_BOUND <= total < RESERVED_BOUND for total in reserved):
+        order = checked_terms(self._table, legs, sign, limit_ticks, fee, units)
+        gains = order.gains(self._k_im)
+        reserved = [total + units * min(0, gain) for total, gain in zip(self._reserved, gains, strict=True)]
+        beyond = self._beyond
+        if self._prices is not None:
+            losses = zip(self._beyond, self._prices, order.losses(gains), strict=True)
+            beyond = [total + units * max(0, loss - price * order.lots) for total, price, loss in losses]
+        if not all(-RESERVED_BOUND <= total < RESERVED_BOUND for total in (*reserved, *beyond)):
             raise ValueError("reserved: beyond 2^126, expected fewer or smaller open orders")
         changed = []
-        for row, ratio in known:
+        for row, ratio in order.legs:
             size, buys, sells = self._open.get(row.instrument, (0, 0, 0))
-            lots = factor * ratio
+            lots = sign * ratio
             buys += max(lots, 0) * units
             sells += max(-lots, 0) * units
             changed.append((row, size, _checked("open buys", buys, 0, OPEN_LOTS_MAX), _checked("open sells", sells, 0, OPEN_LOTS_MAX)))
-        self._reserved = reserved
+        self._reserved, self._beyond = reserved, beyond
         for row, size, buys, sells in changed:
             self._set(row, size, buys, sells)
 
@@ -195,6 +200,19 @@ class Exposure:
     def reserved_surplus_scaled(self, cash: int) -> int:
         """The same after the worst fills of the open orders."""
         return BPS * (_checked_cash(cash) + self._value - self._charges - self._extra) + min(map(int.__add__, self._paths, self._reserved))
+
+    def capped_bound_scaled(self, cash: int, lots: int) -> int | None:
+        """The same when at most `lots` lots of the open orders fill, or less: what `Cap.surplus` comes to at the prices kept. None before it was ever asked."""
+        _checked_cash(cash)
+        _checked("lots", lots, 0, SIZE_LOTS_MAX)
+        if self._prices is None:
+            return None
+        worst = min(path - price * lots - beyond for path, price, beyond in zip(self._paths, self._prices, self._beyond, strict=True))
+        return BPS * (cash + self._value - self._charges) + worst
+
+    def prices(self) -> Prices | None:
+        """What `Cap` keeps here: by path the price of a lot, and what the open orders may lose beyond it. No part of the state: any prices are right."""
+        return None if self._prices is None else (tuple(self._prices), tuple(self._beyond))
 
     @property
     def instruments(self) -> int:
@@ -218,6 +236,38 @@ class Exposure:
 
     def __repr__(self) -> str:
         return f"Exposure{self.state()!r}"
+
+
+class Terms(NamedTuple):
+    """An order, for one unit of it."""
+
+    legs: list[tuple[_Row, int]]
+    sign: int
+    edge: int
+    """What it gains at the mark, fee paid, in ticks."""
+    lots: int
+    """Over all legs."""
+    units: int
+
+    def gains(self, k_im: int) -> list[int]:
+        """By path, times BPS."""
+        nets = (sum(ratio * row.deltas[path] for row, ratio in self.legs) for path in range(PATHS))
+        return [BPS * self.edge + k_im * self.sign * net for net in nets]
+
+    def losses(self, gains: list[int]) -> list[int]:
+        """By path, times BPS, at least 0: the charge counts as if every lot added to a position."""
+        charge = BPS * sum(_charge(self.sign * ratio, row.long_im, row.short_im) for row, ratio in self.legs)
+        return [max(0, charge - gain) for gain in gains]
+
+
+def checked_terms(table: Table, legs: Legs, sign: int, limit_ticks: int, fee: int, units: int) -> Terms:
+    """ValueError for what is out of range."""
+    known, factor = _checked_legs(table, legs), _checked_sign(sign)
+    _checked("limit_ticks", limit_ticks, -NET_TICKS_MAX, NET_TICKS_MAX)
+    _checked("fee", fee, 0, NET_TICKS_MAX)
+    _checked("units", units, -SIZE_LOTS_MAX, SIZE_LOTS_MAX)
+    edge = factor * (sum(ratio * row.mark for row, ratio in known) - limit_ticks) - fee
+    return Terms(known, factor, edge, sum(abs(ratio) for _, ratio in known), units)
 
 
 def _charges(row: _Row, size: int, buys: int, sells: int) -> tuple[int, int]:
@@ -277,9 +327,9 @@ class Quotes:
     def enter(self, orders: tuple[object, ...], start: int, *entrance: object) -> int:
         """Enters `orders` of one account from `start` on, up to the first that does not just come to rest; its index, or their number.
 
-        Then come: account, order set and its root; the turn of an order 0; exposure and cash of the account; the least nonce that it may use, number of slots
-        and slots that filled; all open orders, books, and units known by legs; the table's time; most instruments and most open orders; where events and undo
-        steps are put; the exchange, for `take_back`.
+        Then come: account, order set and its root; the turn of an order 0; exposure and cash of the account, and how many lots of its open orders may fill, -1
+        for any; the least nonce that it may use, number of slots and slots that filled; all open orders, books, and units known by legs; the table's time;
+        most instruments and most open orders; where events and undo steps are put; the exchange, for `take_back`.
         """
         return start
 

@@ -99,7 +99,12 @@ def bid_sale(exchange: Exchange, account: int, auction: Auction, fraction_bps: i
 
     So an auction never turns a solvent account into a bankrupt one. The account must be unchanged in the open batch.
     """
-    table, old = exchange.context.table, old_requirement(exchange, account)
+    return sale_at(exchange, account, auction, fraction_bps, old_requirement(exchange, account))
+
+
+def sale_at(exchange: Exchange, account: int, auction: Auction, fraction_bps: int, old: Requirement) -> Sale:
+    """`bid_sale` from an old side: that of an account's values of now is what a bid gets that begins the next batch."""
+    table = exchange.context.table
     positions = unsettled(exchange.positions_of(account), table)
     lots = slice_of(positions, table, fraction_bps)
     left = {instrument: size - lots.get(instrument, 0) for instrument, size in positions.items()}

@@ -19,6 +19,11 @@ class MarketState(StrEnum):
     """Nothing that a trading key signs is accepted."""
 
 
+def strictest(*states: MarketState) -> MarketState:
+    """The one of some states that shuts the market the furthest."""
+    return max(states, key=list(MarketState).index)
+
+
 def reducible_lots(position: int, side: Side) -> int:
     """Lots of a position that orders of `side` can close: none when they would add to it."""
     return max(0, -side.sign * position)

@@ -16,7 +16,7 @@ from straddle.core.book import RestingOrder
 from straddle.core.combinations import leg_prices
 from straddle.core.entry import admit, check_entry
 from straddle.core.events import CancelReason, OrderCancelled, OrderRejected
-from straddle.core.implied import execute_implied, implied_ticks
+from straddle.core.implied import execute_implied, would_trade
 from straddle.core.market_state import reducible_lots
 from straddle.core.orders import FLAG_FILL_OR_KILL, FLAG_POST_ONLY, FLAG_REDUCE_ONLY, FLAGS_IMMEDIATE, Order
 from straddle.core.params import MAX_FILLS_PER_ORDER
@@ -54,13 +54,14 @@ def _enter(trading: Trading, unit: Unit, incoming: RestingOrder) -> Rejection | 
             trading.cancel(replaced, _AMENDED if replaced.order.nonce == order.nonce else _REPLACED)
         return None
     incoming.turn = exchange.next_sequence << 6 | incoming.set_index
-    refused = admit(trading, unit, incoming, replaced)
+    keeps_turn = replaced is not None and _keeps_turn(replaced.order, order)
+    refused = admit(trading, unit, incoming, replaced, keeps_turn=keeps_turn)
     if refused is not None:
         return refused
     if replaced is not None:
         old = replaced.order
         trading.events.append(OrderCancelled(replaced.account, old, replaced.left_lots, _AMENDED if old.nonce == order.nonce else _REPLACED))
-        if old.limit_ticks == order.limit_ticks and _only_size_falls(old, order):
+        if keeps_turn:
             trading.exchange_in_place(replaced, incoming)
             return None
         trading.remove(replaced)
@@ -90,23 +91,10 @@ def _match_and_rest(trading: Trading, unit: Unit, incoming: RestingOrder) -> Rej
     return None
 
 
-def _only_size_falls(old: Order, new: Order) -> bool:
-    """An amendment, to the same limit, that keeps its turn in the book."""
-    same = old.nonce == new.nonce and old.side is new.side and old.legs == new.legs
+def _keeps_turn(old: Order, new: Order) -> bool:
+    """Whether an amendment keeps its turn in the book: of another order only its size falls, and it may rest."""
+    same = old.limit_ticks == new.limit_ticks and old.nonce == new.nonce and old.side is new.side and old.legs == new.legs
     return same and new.size_lots <= old.size_lots and not new.immediate
-
-
-def crosses(order: Order, price_ticks: int) -> bool:
-    """Whether an order's limit admits a price of the other side."""
-    return order.side.sign * (price_ticks - order.limit_ticks) <= 0
-
-
-def would_trade(trading: Trading, order: Order) -> bool:
-    """Whether the best price of the other side, or the one that the books of the legs imply, is within the limit."""
-    book = trading.exchange.book(order.legs)
-    best = book.side(order.side.opposite).best_ticks() if book is not None else None
-    implied = None if order.is_outright else implied_ticks(trading, order)
-    return any(price is not None and crosses(order, price) for price in (best, implied))
 
 
 def match(trading: Trading, unit: Unit, taker: RestingOrder) -> None:
@@ -134,7 +122,7 @@ def _meet(trading: Trading, unit: Unit, taker: RestingOrder, maker: RestingOrder
     """The two orders, on the same legs, fill at the maker's price as far as they may; a maker that may not fill on leaves the book."""
     order, account, exchange, context = maker.order, maker.account, trading.exchange, trading.context
     owner = exchange.accounts[account]
-    if order.nonce < owner.min_nonce or maker.order_set.key_epoch != owner.key_epoch or order.expiry_ms <= context.table.time_ms:
+    if order.nonce < owner.min_nonce or maker.order_set.key_epoch != owner.key_epoch or order.expiry_ms <= trading.time_ms:
         raise InvariantBroken(f"order {maker.key}: dead by nonce, key or expiry, expected it to have left the book")
     price = order.limit_ticks
     prices = (price,) if len(order.legs) == 1 else leg_prices(context.table, order.legs, price)
@@ -150,7 +138,7 @@ def _meet(trading: Trading, unit: Unit, taker: RestingOrder, maker: RestingOrder
     protection = trading.protection(account)
     if protection is not None:
         slope = order.side.sign * unit.slope
-        units = min(units, protection.room(unit.lots, slope, unit.step))
+        units = 0 if trading.outgrows(account, protection) else min(units, protection.room(unit.lots, slope, unit.step))
         if not units:
             trading.trip(account, protection)
             return

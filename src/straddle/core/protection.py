@@ -44,9 +44,15 @@ class Protection:
         over = time_ms - self.start_ms >= self.limits.interval_ms
         return replace(self, start_ms=time_ms, quantity_lots=0, delta_micros=0) if over else self
 
+    @property
+    def lots_left(self) -> int | None:
+        """Lots that may still fill in the interval; None for any number."""
+        return self.limits.quantity_lots - self.quantity_lots if self.limits.quantity_lots else None
+
     def room(self, lots: int, slope: int, step: int) -> int:
         """Units of an order that may still fill, a multiple of `step`, rounded down: one unit is `lots` lots and `slope` micro-dollars of delta, signed."""
-        units = (self.limits.quantity_lots - self.quantity_lots) // lots if self.limits.quantity_lots else SIZE_LOTS_MAX
+        left = self.lots_left
+        units = SIZE_LOTS_MAX if left is None else left // lots
         if self.limits.delta_micros and slope:
             used = self.delta_micros if slope > 0 else -self.delta_micros
             units = min(units, (self.limits.delta_micros - used) // abs(slope))

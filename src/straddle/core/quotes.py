@@ -24,7 +24,7 @@ def enter_quotes(trading: Trading, order_set: OrderSet, root: int, start: int) -
     exchange, account = trading.exchange, order_set.account
     if trading.cautious and _refuses_some(trading, account):
         return start
-    owner, limits = exchange.accounts[account], exchange.limits
+    owner, limits, most = exchange.accounts[account], exchange.limits, trading.lots_left(account)
     return _QUOTES.enter(
         order_set.orders,
         start,
@@ -34,13 +34,14 @@ def enter_quotes(trading: Trading, order_set: OrderSet, root: int, start: int) -
         exchange.next_sequence << 6,
         trading.exposure(account),
         owner.cash,
+        -1 if most is None else most,
         owner.min_nonce or 1,
         trading.slots,
         owner.slots,
         exchange.open_orders,
         exchange.books,
         trading.units.known,
-        trading.table.time_ms,
+        trading.time_ms,
         limits.positions,
         limits.open_orders,
         trading.events,

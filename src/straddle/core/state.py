@@ -102,6 +102,11 @@ class Exchange:
         return units
 
     @property
+    def now_ms(self) -> int:
+        """The time as far as the engine knows: the table's or the sequencer's, whichever is later; 0 before both."""
+        return max(self.time_ms, self.table.time_ms if self.table is not None else 0)
+
+    @property
     def market_state(self) -> MarketState:
         """The market's state: the operator's, but cancel-only at least while the table is too old."""
         table = self.table

@@ -18,6 +18,7 @@ from straddle.core.orders import FLAG_REDUCE_ONLY
 from straddle.core.params import CASH_MAX
 from straddle.core.protection import Protection
 from straddle.core.rejections import Rejection, RejectionCode
+from straddle.core.reservation import carried_scaled, lots_left
 from straddle.core.state import Exchange
 from straddle.core.undo import UndoLog
 
@@ -61,7 +62,7 @@ Mark = tuple[int, int, int]
 class Trading:
     """The exchange while one order set is traded. Every change goes through it and can be taken back to a mark."""
 
-    __slots__ = ("cautious", "context", "events", "exchange", "executions", "fresh", "market_state", "slots", "table", "undo", "units", "used")
+    __slots__ = ("cautious", "context", "events", "exchange", "executions", "fresh", "market_state", "slots", "table", "time_ms", "undo", "units", "used")
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
@@ -69,6 +70,7 @@ class Trading:
         self.context = self.units.context
         self.table = self.context.table
         self.slots = exchange.params.slots
+        self.time_ms = exchange.now_ms
         self.market_state = exchange.market_state
         self.cautious = self.market_state is not MarketState.OPEN or bool(exchange.protections)
         """Whether market state or protections may refuse an order."""
@@ -151,6 +153,23 @@ class Trading:
         """An account's market-maker protection as it stands now, or None."""
         protection = self.exchange.protections.get(account)
         return None if protection is None else protection.at(self.exchange.time_ms)
+
+    def lots_left(self, account: int) -> int | None:
+        """Lots of an account's resting orders that its protection lets fill now; None for any number."""
+        return lots_left(self.exchange.protections.get(account), self.exchange.time_ms)
+
+    def outgrows(self, account: int, protection: Protection) -> bool:
+        """Whether the account's orders do not carry what a new interval lets fill, so that none of them may before they leave."""
+        known, exchange = self.exchange.protections[account], self.exchange
+        if protection is known or not known.quantity_lots:
+            return False
+        exposure, cash = self.exposure(account), exchange.accounts[account].cash
+
+        def orders() -> tuple[RestingOrder, ...]:
+            return tuple(exchange.open_orders[account].values())
+
+        surplus = carried_scaled(exposure, cash, protection.lots_left, orders)
+        return surplus < 0 and surplus < carried_scaled(exposure, cash, known.lots_left, orders)
 
     def use_protection(self, account: int, used: Protection, *, clipped: bool) -> None:
         """An account's fills as maker are counted; what they used up, or what cut them short, trips before the next match."""

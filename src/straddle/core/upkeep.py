@@ -23,9 +23,26 @@ def to_deleverage(exchange: Exchange) -> tuple[int, ...]:
 
 
 def to_deliver(exchange: Exchange) -> tuple[int, ...]:
-    """Holders of settled instruments, ascending: for internal_deliver, as many at once as a batch takes."""
-    table = exchange.context.table
-    return tuple(id_ for id_ in sorted(exchange.accounts) if len(unsettled(exchange.positions_of(id_), table)) < len(exchange.positions_of(id_)))
+    """The first holders of settled instruments, ascending, as many as one batch has rows for: for internal_deliver. Empty when nobody holds any."""
+    table, capacity = exchange.context.table, exchange.capacity
+    found: list[int] = []
+    rows = 0
+    for id_ in sorted(exchange.accounts):
+        positions = exchange.positions_of(id_)
+        if positions and len(unsettled(positions, table)) < len(positions):
+            rows += len(positions)
+            if rows > capacity.positions or len(found) == capacity.accounts:
+                break
+            found.append(id_)
+    return tuple(found)
+
+
+def needs_time(exchange: Exchange, now_ms: int) -> bool:
+    """Whether the books or the market's state would be others if the sequencer's time were told: an open order's date has come, or the table is too old."""
+    table, told_ms = exchange.table, exchange.time_ms
+    if table is not None and told_ms <= table.time_ms + exchange.limits.table_age_ms_max < now_ms:
+        return True
+    return any(resting.order.expiry_ms <= now_ms for orders in exchange.open_orders.values() for resting in orders.values())
 
 
 def to_retire(exchange: Exchange) -> tuple[Retirement, ...]:

@@ -85,9 +85,7 @@ class AnvilBlobs:
         name = f"0x{versioned_hash.hex()}"
         try:
             found = self._rpc.call("anvil_getBlobByHash", [name])
-        except RpcError as error:
-            raise BlobMissing(f"blob {name}: {error}") from error
-        except ConnectionFailed as error:
+        except (RpcError, ConnectionFailed) as error:
             raise BlobMissing(f"blob {name}: {error}") from error
         if found is None:
             raise BlobMissing(f"blob {name} of block {block_number}: anvil does not have it")
@@ -116,7 +114,7 @@ class BeaconBlobs:
         """As BlobSource."""
         name = f"0x{versioned_hash.hex()}"
         try:
-            time_s = int(self._rpc.block(block_number)["timestamp"], 16)
+            time_s = self._rpc.time_s(block_number)
         except (RpcError, ConnectionFailed) as error:
             raise BlobMissing(f"blob {name}: {error}") from error
         if self._genesis_s is None:

@@ -77,7 +77,7 @@ class _Deployer:
 
     def address_after(self, transactions: int) -> str:
         """Where the sender's contract will be that is created after so many other transactions."""
-        nonce = int(self.rpc.call("eth_getTransactionCount", [self.sender.address, "latest"]), 16)
+        nonce = self.rpc.nonce(self.sender.address)
         return created_address(self.sender.address, nonce + transactions)
 
 

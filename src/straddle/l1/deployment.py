@@ -14,6 +14,7 @@ from straddle.commitments.policy import Data, Proofs, policy_name
 from straddle.l1.contracts import load
 from straddle.l1.rpc import Rpc
 from straddle.primitives.errors import Actionable
+from straddle.primitives.nesting import check_nesting
 
 REQUEST_FEE_WEI = 10**12
 NO_ADDRESS = "0x" + "00" * 20
@@ -130,6 +131,7 @@ class Deployment:
     def from_json(cls, text: str) -> Deployment:
         """From `to_json`'s text; DeploymentError names a missing or malformed field."""
         try:
+            check_nesting(text.encode())
             raw = json.loads(text)
         except ValueError as error:
             raise DeploymentError(f"deployment is not JSON: {error}") from error
@@ -214,8 +216,8 @@ class Deployment:
         """Input of the transaction that created a contract."""
         if name not in self.created_by:
             raise DeploymentError(f"created_by: no creation transaction of {name} in the record")
-        receipt = rpc.call("eth_getTransactionReceipt", [self.created_by[name]])
-        if not receipt or int(receipt.get("status") or "0x0", 16) != 1 or to_checksum_address(receipt.get("contractAddress") or NO_ADDRESS) != address:
+        receipt = rpc.receipt(self.created_by[name])
+        if not receipt or int(receipt["status"], 16) != 1 or to_checksum_address(receipt.get("contractAddress") or NO_ADDRESS) != address:
             raise DeploymentError(f"created_by: transaction {self.created_by[name]} did not create {name} at {address}, or {rpc.url} no longer has it")
         return bytes.fromhex(rpc.transaction(self.created_by[name])["input"].removeprefix("0x"))
 

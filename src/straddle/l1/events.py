@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from straddle.commitments.challenge import Place
 
+_MASK_64 = (1 << 64) - 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
@@ -30,33 +32,62 @@ class QueueEntryAdded(Happening):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EpochSubmitted(Happening):
-    """A recorded epoch with the published inputs and the oracles' signatures (v, r, s)."""
+class Epoch(Happening):
+    """A recorded epoch."""
 
     epoch: int
     time_ms: int
     risk_root: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRecorded(Epoch):
+    """An epoch as its log tells of it."""
+
+    inputs_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochSubmitted(Epoch):
+    """An epoch with the published inputs and the oracles' signatures (v, r, s)."""
+
     inputs: bytes
     signatures: tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchProposed(Happening):
-    """A proposal with its data as posted; its header hash has been recomputed from them."""
+class BatchHeader(Happening):
+    """A proposal as its log tells of it."""
 
     batch_number: int
     parent_header_hash: bytes
     header_hash: bytes
     state_root: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProposed(BatchHeader):
+    """A proposal with its data as posted; its header hash has been recomputed from them."""
+
     effects: tuple[int, ...]
     body: tuple[int, ...] | None
-    """As posted. None: no source has it, or the blob is not one of a body."""
+    """As posted. None: no source has it."""
     data_commitment: int
     place: Place
     y_body: int
     """As layer 1 computed it; 0 for a committee's."""
-    transcript: bytes
-    """What follows the call in calldata, or lies in the transaction's further blobs."""
+    transcript: bytes | None
+    """What follows the call in calldata, or lies in the transaction's further blobs. None: no source has one of these blobs."""
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of its risk table."""
+        return self.effects[4] & _MASK_64
+
+    @property
+    def queue_end(self) -> int:
+        """The first queue entry that it leaves unanswered."""
+        return (self.effects[9] & _MASK_64) + (self.effects[9] >> 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +129,13 @@ class BatchesVoided(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotPosted(Happening):
-    """A part of a state's snapshot. Layer 1 has not looked into it."""
+    """A part of a state's snapshot, whose bytes its log leaves out. Layer 1 has not looked into it."""
 
     state_root: int
     poster: str
     part: int
     parts: int
-    data: bytes
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,4 +143,4 @@ class Frozen(Happening):
     """Proposals have ended for ever."""
 
 
-Event = QueueEntryAdded | EpochSubmitted | BatchProposed | BatchChallenged | BatchProven | BatchFinalised | BatchesVoided | SnapshotPosted | Frozen
+Event = QueueEntryAdded | Epoch | BatchHeader | BatchChallenged | BatchProven | BatchFinalised | BatchesVoided | SnapshotPosted | Frozen

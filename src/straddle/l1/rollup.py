@@ -20,6 +20,8 @@ from straddle.l1.sender import Receipt, Sender
 
 EPOCH_TAG = b"straddle.epoch".ljust(32, b"\0")
 ZERO_HASH = b"\0" * 32
+SNAPSHOT_BLOCKS = 1_000
+"""A snapshot that is not whole after so many blocks is begun anew: the batch that needed it is too old by far."""
 
 
 class BatchWords(Protocol):
@@ -106,9 +108,11 @@ class QueuedEntry:
 class RollupClient:
     """Reads and writes one exchange on layer 1. Writes take the Sender that signs; rpc.Reverted carries the contract's reason."""
 
-    def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
+    def __init__(self, rpc: Rpc, deployment: Deployment, block: int | str = "latest") -> None:
+        """Reads are as of `block`, of which the node must still have the state."""
         self.rpc = rpc
         self.deployment = deployment
+        self.block = block
         self._rollup = load("Rollup")
         self._vault = load("Vault")
         self._token = load("TestUSDC")
@@ -182,9 +186,14 @@ class RollupClient:
         """One of the contract's periods in seconds: PROVING_WINDOW_S, PERMISSIONLESS_AFTER_S, FREEZE_AFTER_S, CHALLENGE_WINDOW_S; or MAX_TABLE_AGE_MS in ms."""
         return int(self._read(name))
 
+    def epoch_hash(self, epoch: int) -> bytes | None:
+        """keccak256(time_ms || risk_root), 32 bytes each, of the table that is recorded for an epoch; None: none is."""
+        found = bytes(self._read("epoch_hashes", epoch))
+        return None if found == ZERO_HASH else found
+
     def has_epoch(self, epoch: int) -> bool:
         """Whether an epoch was recorded."""
-        return bool(self._read("epoch_hashes", epoch) != ZERO_HASH)
+        return self.epoch_hash(epoch) is not None
 
     def queue_length(self) -> int:
         """Entries ever queued."""
@@ -193,6 +202,10 @@ class RollupClient:
     def queue_hash(self, length: int) -> bytes:
         """Hash of the queue's first `length` entries."""
         return bytes(self._read("queue_hashes", length))
+
+    def minimum_deposit(self) -> int:
+        """Micro-dollars that a deposit has at least."""
+        return int(self._read("MINIMUM_DEPOSIT"))
 
     def next_account(self) -> int:
         """Id that the next new account gets."""
@@ -220,10 +233,15 @@ class RollupClient:
         """New test dollars (TestUSDC only)."""
         return sender.transact(self.deployment.token, self._token, "mint", receiver, amount)
 
-    def deposit(self, sender: Sender, amount: int, account: int = 0) -> QueuedEntry:
-        """Allows and pays in `amount` micro-dollars; account 0 opens a new account, whose id is in the result."""
+    def deposit(self, sender: Sender, amount: int, account: int = 0, owner: str | None = None) -> QueuedEntry:
+        """Allows and pays in `amount` micro-dollars; account 0 opens a new account, whose id is in the result.
+
+        `owner`: the new account's, or the one that the account is known to have; without, the sender, or whoever has it now. A reorg that gives the number to
+        somebody else makes the deposit fail.
+        """
+        named = owner or (self.owner_of(account) if account else sender.address)
         sender.transact(self.deployment.token, self._token, "approve", self.deployment.vault, amount)
-        return self._queued(sender.transact(self.deployment.vault, self._vault, "deposit", self.deployment.rollup, account, amount))
+        return self._queued(sender.transact(self.deployment.vault, self._vault, "deposit", self.deployment.rollup, account, named, amount))
 
     def set_key(self, sender: Sender, account: int, key: PublicKey, base: PublicKey) -> QueuedEntry:
         """Queues a new trading key; `key` = 8 `base`."""
@@ -331,6 +349,19 @@ class RollupClient:
         """Whether `poster` has posted a whole copy of a state."""
         return bool(self._read_from(self.deployment.committee, load("Committee"), "has_snapshot", poster, state_root))
 
+    def snapshot_parts(self, poster: str, state_root: int, parts: int) -> int:
+        """How many parts `poster` has put on layer 1 of a copy of a state in so many parts, the next one being wanted. 0 when its newest snapshot is another,
+        or was begun more than SNAPSHOT_BLOCKS ago."""
+        newest, committee = self.rpc.block_number(), load("Committee")
+        topics = (None, None, "0x" + bytes.fromhex(poster[2:]).rjust(32, b"\0").hex())
+        found = self.rpc.logs(self.deployment.committee, max(0, newest - SNAPSHOT_BLOCKS), newest, topics)
+        if not found:
+            return 0
+        log = committee.decode_log([bytes.fromhex(topic[2:]) for topic in found[-1]["topics"]], bytes.fromhex(found[-1]["data"][2:]))
+        if log is None or (log.fields["state_root"], log.fields["parts"]) != (state_root, parts):
+            return 0
+        return int(log.fields["part"]) + 1
+
     def collect_fees(self, sender: Sender) -> Receipt:
         """Pays the request fees to the sequencer."""
         return self._write(sender, "collect_fees")
@@ -350,7 +381,7 @@ class RollupClient:
         return self._read_from(self.deployment.rollup, self._rollup, function, *args)
 
     def _read_from(self, address: str, contract: Contract, function: str, *args: Any) -> Any:
-        return contract.decode_result(function, self.rpc.eth_call(address, contract.encode_call(function, *args)))
+        return contract.decode_result(function, self.rpc.eth_call(address, contract.encode_call(function, *args), self.block))
 
     def _write(self, sender: Sender, function: str, *args: Any) -> Receipt:
         return sender.transact(self.deployment.rollup, self._rollup, function, *args)

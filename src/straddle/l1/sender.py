@@ -12,6 +12,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
 from straddle.commitments.blob import blob_hash
+from straddle.l1 import answers
 from straddle.l1.blobs import sign_blob_transaction
 from straddle.l1.contracts import Contract
 from straddle.l1.rpc import Reverted, Rpc
@@ -75,23 +76,23 @@ class Sender:
         if blobs:
             call |= {"blobVersionedHashes": [f"0x{blob_hash(blob).hex()}" for blob in blobs], "maxFeePerBlobGas": hex(self._blob_fee_wei())}
         # The estimate runs the transaction: a refusal shows here, with its reason and for free.
-        estimate = int(self._rpc.call("eth_estimateGas", [call]), 16)
+        estimate = self._rpc.quantity("eth_estimateGas", call)
         transaction = self._fields(to, data, value_wei, int(estimate * GAS_MARGIN) if gas is None else gas)
         if blobs:
             signed = sign_blob_transaction(self._account, transaction | {"maxFeePerBlobGas": self._blob_fee_wei()}, blobs)
         else:
             signed = bytes(self._account.sign_transaction({"type": 2, **transaction}).raw_transaction)
-        transaction_hash = self._rpc.call("eth_sendRawTransaction", ["0x" + signed.hex()])
+        transaction_hash = "0x" + self._rpc.checked("eth_sendRawTransaction", ["0x" + signed.hex()], answers.word).hex()
         return self._wait(transaction_hash, call)
 
     def _fields(self, to: str | None, data: bytes, value_wei: int, gas: int) -> dict[str, Any]:
         base_fee = int(self._rpc.block("latest").get("baseFeePerGas") or "0x0", 16)
-        tip = int(self._rpc.call("eth_maxPriorityFeePerGas"), 16)
+        tip = self._rpc.quantity("eth_maxPriorityFeePerGas")
         if self._chain_id is None:
             self._chain_id = self._rpc.chain_id()
         fields: dict[str, Any] = {
             "chainId": self._chain_id,
-            "nonce": int(self._rpc.call("eth_getTransactionCount", [self.address, "pending"]), 16),
+            "nonce": self._rpc.nonce(self.address, "pending"),
             "gas": gas,
             "maxFeePerGas": 2 * base_fee + tip,
             "maxPriorityFeePerGas": tip,
@@ -114,7 +115,7 @@ class Sender:
     def _wait(self, transaction_hash: str, call: dict[str, Any]) -> Receipt:
         deadline = time.monotonic() + RECEIPT_SECONDS
         pause = 0.005
-        while (found := self._rpc.call("eth_getTransactionReceipt", [transaction_hash])) is None:
+        while (found := self._rpc.receipt(transaction_hash)) is None:
             if time.monotonic() > deadline:
                 raise TransactionFailed(f"transaction {transaction_hash} was not mined within {RECEIPT_SECONDS:.0f} s")
             time.sleep(pause)

@@ -96,6 +96,15 @@ class SolvencyClient:
         """Ends the sender's run: Solvent, or the contract's reason why not."""
         return self._write(sender, "conclude")
 
+    def newest(self, publisher: str) -> tuple[int, int] | None:
+        """(batch, time_ms) of the newest run that this publisher concluded; None when it never did."""
+        for last in range(self.rpc.block_number(), self._start_block - 1, -BLOCKS_PER_QUERY):
+            for raw in reversed(self.rpc.logs(self.statement.address, max(self._start_block, last - BLOCKS_PER_QUERY + 1), last)):
+                log = self._decoded(raw)
+                if log is not None and log.name == "Solvent" and to_checksum_address(log.fields["publisher"]) == publisher:
+                    return int(log.fields["batch_number"]), int(log.fields["time_ms"])
+        return None
+
     def published(self, to_block: int | None = None) -> list[Solvent]:
         """Every concluded run, oldest first. HistoryError when what a transaction carries is not what its log says."""
         last = self.rpc.block_number() if to_block is None else to_block
@@ -120,9 +129,12 @@ class SolvencyClient:
     def _logs(self, last_block: int) -> Iterator[tuple[dict[str, Any], Log]]:
         for start in range(self._start_block, last_block + 1, BLOCKS_PER_QUERY):
             for raw in self.rpc.logs(self.statement.address, start, min(start + BLOCKS_PER_QUERY - 1, last_block)):
-                log = self._contract.decode_log([bytes.fromhex(topic[2:]) for topic in raw["topics"]], bytes.fromhex(raw["data"][2:]))
+                log = self._decoded(raw)
                 if log is not None:
                     yield raw, log
+
+    def _decoded(self, raw: dict[str, Any]) -> Log | None:
+        return self._contract.decode_log([bytes.fromhex(topic[2:]) for topic in raw["topics"]], bytes.fromhex(raw["data"][2:]))
 
     def _chunk(self, transaction_hash: str, log: Log) -> Holdings:
         """The words of a published chunk, from its transaction: the contract insists on direct calls."""

@@ -235,9 +235,7 @@ class Answering:
         lines += [f"entry {entry.queue_index}: {_outcome(entry, made.paid)}" for entry in made.entries]
         if any(made.paid.values()):
             when = "once the batch is final" if optimistic else "now"
-            lines.append(
-                f"what was paid lies in the vault {when}: its owner pulls it (this command with the owner's --key, or pull() of {self.client.deployment.vault})"
-            )
+            lines.append(f"what was paid lies in the vault {when}: its owner pulls it (this command with the owner's --key, or `straddle account pull`)")
         return lines
 
     def _window_end(self, number: int) -> str:
@@ -273,7 +271,7 @@ class Answering:
 
     def _examined(self, history: History, state: CommittedState, posted: BatchProposed) -> Examined:
         examiner = Examiner(self.client.deployment, self.preset, self.params, DEFAULT_PARAMETERS)
-        return examiner.examine(state, posted, queue_commands(history.queue), history.epochs)
+        return examiner.examine(state, posted, history, history.epochs)
 
     def _finality(self, now: int, sender: Sender | None) -> Iterator[Step]:
         """What makes the oldest proposals final, and keeps the own ones' bonds."""
@@ -310,7 +308,7 @@ class Answering:
     def _prove(self, sender: Sender, number: int) -> str:
         """A proof of the own batch, from what layer 1 has of it."""
         history = self._past()
-        state, posted, queue = self._final(history), history.batches[number - 1], queue_commands(history.queue)
+        state, posted, queue = self._final(history), history.batches[number - 1], history.queue
         examiner = Examiner(self.client.deployment, self.preset, self.params, DEFAULT_PARAMETERS)
         state = state.copy()
         for before in history.batches[state.batch_number : number - 1]:
@@ -318,7 +316,7 @@ class Answering:
                 examiner.advance(state, before, queue)
             except (LedgerError, ValueError) as error:
                 raise AnswerError(f"batch {number} cannot be proved, batch {before.batch_number} before it: {error}") from error
-        witness = examiner.examine(state, posted, queue, history.epochs).witness
+        witness = examiner.examine(state, posted, history, history.epochs).witness
         if witness is None:
             raise AnswerError(f"batch {number}: its data do not give a witness, expected those of a batch that this command made")
         proof = self.prover().prove(replace(witness, public=replace(witness.public, beneficiary=int(sender.address, 16)))).proof

@@ -23,7 +23,7 @@ from straddle.node.config import ConfigError
 from straddle.node.feed import RecordedMarket
 from straddle.node.keys import NodeKeys
 from straddle.node.market import genesis
-from straddle.node.settings import Settings
+from straddle.node.settings import TABLE_AGE_S, Settings
 from straddle.node.version import exchange_params
 from straddle.primitives.errors import Actionable
 from straddle.primitives.files import write_atomically
@@ -32,8 +32,6 @@ LAYER1_ERRORS = (ConnectionFailed, RpcError, TransactionFailed)
 """What passes: layer 1 does not answer, or refuses for now."""
 LEAD_S = 1_800
 """A chain of the node's own starts this long before the recording, for deployment and deposits."""
-TABLE_AGE_S = 900
-"""Layer 1 takes no batch on an older table (Rollup.vy, MAX_TABLE_AGE_MS)."""
 FUNDS_WEI = 10**21
 
 
@@ -148,7 +146,10 @@ def open_deployment(
                 )
         if deployment.vk_id != circuits.batch.id:
             found, expected = deployment.vk_id.hex(), circuits.batch.id.hex()
-            raise ChainMismatch(f"deployment {path}: vk_id 0x{found}, but this machine's key of {settings.preset} is 0x{expected}")
+            raise ChainMismatch(
+                f"deployment {path}: vk_id 0x{found}, but this machine's key of {settings.preset} is 0x{expected}. Expected the proving keys of the set-up that "
+                "it was deployed with, in this machine's cache"
+            )
         return deployment
     deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key)), circuits, wanted)
     chain.keep()

@@ -44,7 +44,7 @@ class DemoConfig:
     """All choices of traders and the market's synthetic minutes follow from it."""
     rounds: int = 8
     """Epochs in which takers trade, spread over the run; each is one batch or more. Makers quote in every epoch."""
-    epoch_minutes: int = 10
+    epoch_minutes: int = 15
     """From one risk table to the next."""
     hours: int = 24
     """The run ends with the first recorded expiry, or after so many hours, or where the candles end."""

@@ -1,9 +1,8 @@
-"""Whether an exchange is solvent: what was published of it, checked against layer 1, and how a proof is made and published (docs/protocol/solvency.md)."""
+"""Whether an exchange is solvent: what it owes and holds, and what was published of that, checked against layer 1 (docs/protocol/solvency.md)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from straddle.commitments.chunk import open_chunk
@@ -14,17 +13,12 @@ from straddle.core.accounts import FIRST_USER_ACCOUNT
 from straddle.core.risk_table import RiskTable
 from straddle.l1.contracts import load
 from straddle.l1.deployment import Deployment
-from straddle.l1.exits import ENTRIES_MAX
-from straddle.l1.history import EpochSubmitted, History, QueueEntryAdded
+from straddle.l1.history import History, QueueEntryAdded
 from straddle.l1.rpc import Rpc, RpcError
-from straddle.l1.sender import Sender
-from straddle.l1.solvency import Run, SolvencyClient, Solvent
+from straddle.l1.solvency import Solvent
 from straddle.node.leaving import KIND_DEPOSIT
-from straddle.node.statements import StatementProver
 from straddle.proving.holdings import count_chunk, total
 from straddle.proving.witness import WitnessError
-
-Tell = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,12 @@ class Books:
 
 def unanswered_deposits(history: History, batch_number: int, block: int) -> int:
     """Sum of the deposits queued up to a block that batches up to one have not answered."""
-    return sum(entry.word_1 for entry in _unanswered(history, batch_number, block) if entry.kind == KIND_DEPOSIT)
+    return sum(entry.word_1 for entry in _unanswered(history, batch_number) if entry.kind == KIND_DEPOSIT and entry.block_number <= block)
+
+
+def deposits_between(history: History, batch_number: int, queue_end: int) -> int:
+    """Sum of the deposits among the queue's first `queue_end` entries that batches up to one have not answered."""
+    return sum(entry.word_1 for entry in _unanswered(history, batch_number) if entry.kind == KIND_DEPOSIT and entry.index < queue_end)
 
 
 def row_at(rpc: Rpc, deployment: Deployment, block: int) -> int | None:
@@ -110,38 +109,8 @@ def check_rows(state: CommittedState, preset: HoldingsPreset) -> None:
         )
 
 
-class Publisher:
-    """Makes the proofs of one state and publishes them."""
-
-    def __init__(self, client: SolvencyClient, prover: StatementProver, sender: Sender, tell: Tell = lambda what, done: None) -> None:
-        self._client, self._prover, self._sender, self._tell = client, prover, sender, tell
-
-    def publish(self, state: CommittedState, epoch: EpochSubmitted, table: RiskTable, queue: Sequence[QueueEntryAdded]) -> None:
-        """Chunk by chunk, then the deposits, then the conclusion. Goes on with a run of the sender's own on this state and table that did not end.
-
-        `state` is the newest final one, `queue` all entries up to now. rpc.Reverted: the contract's reason, such as that a batch has become final meanwhile
-        (before the run began; afterwards nothing disturbs it). WitnessError: a chunk does not fit the circuit; nothing is sent then.
-        """
-        check_rows(state, self._prover.preset)
-        run = self._client.run_of(self._sender.address)
-        if run is None or (run.state_root, run.risk_root) != (state.root, epoch.risk_root):
-            self._client.begin(self._sender, epoch.epoch, epoch.time_ms, epoch.risk_root)
-            run = self._run()
-        for chunk in range(run.published, run.chunks):
-            self._tell(f"chunk {chunk + 1} of {run.chunks}", chunk / run.chunks)
-            self._client.publish(self._sender, *self._prover.prove(open_chunk(state, chunk, self._prover.preset.chunk_bits), table))
-        while (run := self._run()).queue_counted < run.queue_end:
-            self._client.count_deposits(self._sender, queue[run.queue_counted : min(run.queue_end, run.queue_counted + ENTRIES_MAX)])
-        self._client.conclude(self._sender)
-
-    def _run(self) -> Run:
-        run = self._client.run_of(self._sender.address)
-        assert run is not None, "begun and not concluded"
-        return run
-
-
-def _unanswered(history: History, batch_number: int, block: int) -> list[QueueEntryAdded]:
+def _unanswered(history: History, batch_number: int) -> list[QueueEntryAdded]:
     answered = 0
     if batch_number:
         answered = sum(QUEUE_RANGE.unpack("effects[9]", history.batches[batch_number - 1].effects[9]))
-    return [entry for entry in history.queue[answered:] if entry.block_number <= block]
+    return history.queue[answered:]

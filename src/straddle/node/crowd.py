@@ -34,15 +34,16 @@ STRUCTURE_PART = 4
 """One in so many orders of takers is on a combination."""
 ORDERS_A_SET = 3
 """Outrights that a taker signs at once."""
-SPARE_PARTS = 10
+SPARE_PARTS = 16
 """A round ends when less than one in so many rows of some table of the batch is left."""
 STALE_TURNS = 4
 """Takers give up after so many turns of all of them without a match."""
 BID_DISCOUNT_BPS = 500
 """What makers want off the value of a portfolio for sale: this part of the maintenance margin that it needs."""
 BID_LIFETIME_MS = 60_000
-PROTECTION = ProtectionLimits(interval_ms=60_000, frozen_ms=1_000, quantity_lots=2_000_000, delta_micros=0)
-"""The makers': at most 200 BTC fill against them within a minute of market time."""
+PROTECTION = ProtectionLimits(interval_ms=60_000, frozen_ms=1_000, quantity_lots=60_000, delta_micros=700 * 10**6)
+"""The makers': in a minute of market time, a round, 6 BTC fill against them at most, and no more delta than about 1 BTC of the recording. Most rounds
+come near, a few trip it."""
 
 
 @dataclass(slots=True)
@@ -106,9 +107,12 @@ class Crowd:
             self.session.submit(maker.trader.sign_protection(1, PROTECTION))
 
     def quote(self, first: Sequence[int] = ()) -> None:
-        """Every maker's mass quote on the table in force, `first` instruments at the front: few order sets then hold what takers meet."""
+        """Every maker's mass quote on the table in force, `first` instruments at the front: few order sets then hold what takers meet. A maker whose protection
+        has just tripped stays away."""
         session = self.session
         for maker in self.makers:
+            if not session.may_rest(maker.trader.account):
+                continue
             for numbers, width in ((maker.own, maker.profile.width_vol_bps), (maker.shared, maker.profile.width_vol_bps + WIDTH_VOL_BPS)):
                 ordered = sorted((number for number in numbers if number in session.instruments), key=lambda number: (number not in first, number))
                 instruments = [session.instruments[number] for number in ordered]

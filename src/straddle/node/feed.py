@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 from straddle.commitments.ledger import CommittedState
@@ -22,7 +22,7 @@ from straddle.risk.csv_rows import RecordingError
 from straddle.risk.funding import perpetual_mark
 from straddle.risk.inputs import RiskInputs, decode_inputs, encode_inputs
 from straddle.risk.listing import perpetual_terms
-from straddle.risk.listing_policy import due, expiries
+from straddle.risk.listing_policy import Room, due, expiries
 from straddle.risk.market_path import MarketPath
 from straddle.risk.oracle import EpochMessage, sign_epoch
 from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
@@ -67,10 +67,8 @@ class RecordedMarket:
         listed, index = list(listed), self.path.index_ticks(time_ms)
         recorded = self.path.recording.forwards()
         near = [expiry for expiry in expiries(time_ms) if expiry in recorded][: max(1, (most - 1) // ROWS_PER_EXPIRY)]
-        found = [instrument for instrument in due(time_ms, index, listed, first_id) if instrument.expiry_ms in near]
-        if all(instrument.kind is not Kind.PERPETUAL for instrument in listed):
-            found.insert(0, perpetual_terms(first_id, index))
-        return tuple(replace(instrument, id=first_id + i) for i, instrument in enumerate(found[: max(0, most - len(listed))]))
+        first = () if any(instrument.kind is Kind.PERPETUAL for instrument in listed) else (perpetual_terms(first_id, index),)
+        return first + due(time_ms, index, [*listed, *first], first_id + len(first), room=Room(most, tuple(near)))
 
 
 @dataclass(slots=True)
@@ -116,7 +114,7 @@ class OracleReplay:
         perpetual = next((instrument for instrument in instruments if instrument.kind is Kind.PERPETUAL), None)
         if perpetual is not None and previous is not None:
             marks = [(inputs.index_ticks, inputs.perpetual_mark_ticks) for inputs in past[-MARKS_KEPT:]]
-            mark = perpetual_mark(path.index_ticks(time_ms), *_depth(exchange, perpetual.id), marks, parameters)
+            mark = perpetual_mark(path.index_ticks(time_ms), previous.index_ticks, *_depth(exchange, perpetual.id), marks, parameters)
         lots: dict[int, int] = {}
         for number, traded in self.traded.last_day(time_ms).items():
             if number in exchange.instruments:

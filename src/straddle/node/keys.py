@@ -1,4 +1,4 @@
-"""The keys of a node: operator, sequencer and the oracles of its development committee, made at the first start and kept in one file of the data folder."""
+"""Files of keys: a node's (operator, sequencer and the oracles of its development committee, made at the first start), and a trader's trading key."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from eth_account.signers.local import LocalAccount
 
 from straddle.node.config import ConfigError
 from straddle.primitives.files import write_atomically
+from straddle.primitives.keys import SecretKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,35 @@ class NodeKeys:
         if len(keys) != oracles:
             raise ConfigError(f"epochs.oracles: {oracles}, expected {len(keys)}, the number of oracle keys in {path}")
         return cls(operator, sequencer, tuple(sorted(keys.values(), key=lambda account: int(account.address, 16))))
+
+
+def is_keys_file(text: str) -> bool:
+    """Whether a file's text is that of a node's keys, and not one key's."""
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(raw, dict) and {"operator", "sequencer"} <= raw.keys()
+
+
+def named_key(path: Path, name: str) -> LocalAccount:
+    """One key of a node's file. ConfigError: it has none of that name, or what it has is no key."""
+    raw = json.loads(path.read_text())
+    if name not in raw:
+        found = f"no key {name!r} in" if name else "several keys in"
+        raise ConfigError(f"{found} {path}, expected one of {', '.join(raw)}, such as {path}:sequencer")
+    return _account(path, name, raw)
+
+
+def open_trading_key(path: Path) -> SecretKey:
+    """The trading key of a file (its secret as 64 hex digits), which is made, for its owner's eyes only, when there is none. ConfigError: it holds none."""
+    if not path.exists():
+        made = SecretKey.generate(os.urandom)
+        write_atomically(path, f"0x{made.value:064x}\n".encode(), mode=0o600)
+    try:
+        return SecretKey(int(path.read_text().strip(), 16))
+    except ValueError:
+        raise ConfigError(f"{path}: no trading key, expected a secret of 32 bytes in hex") from None  # what is there may still be somebody's secret
 
 
 def _account(path: Path, name: str, raw: Mapping[str, Any]) -> LocalAccount:

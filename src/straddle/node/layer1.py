@@ -16,6 +16,8 @@ from straddle.sequencer.poster import Landed, SignedEpoch
 
 SNAPSHOT_PART_BYTES = 60_000
 """Of a posted copy of a state: below what the contract takes (65,536) and what nodes pass on (128 KiB a transaction)."""
+BLOCK_S = 12.0
+"""Of layer 1, from one block to the next."""
 COLLECTED_BONDS = 16
 """So many bonds are drawn at a time."""
 
@@ -31,9 +33,9 @@ class PosterChain:
     archive: BlobArchive | None = None
     """Keeps every blob that is proposed: layer 1 forgets them."""
 
-    def has_epoch(self, epoch: int) -> bool:
-        """Whether the epoch is recorded."""
-        return self.client.has_epoch(epoch)
+    def epoch_hash(self, epoch: int) -> bytes | None:
+        """Hash of the table that is recorded for an epoch; None: none is."""
+        return self.client.epoch_hash(epoch)
 
     def submit_epoch(self, epoch: SignedEpoch) -> Landed:
         """Record a signed epoch."""
@@ -108,13 +110,21 @@ class PosterChain:
         if self.client.wei_owed(self.sender.address) >= COLLECTED_BONDS * self.client.deployment.config.proposer_bond_wei:
             self.client.collect_wei(self.sender)
 
+    def has_snapshot(self, state_root: int) -> bool:
+        """Whether the copy of a state is there, whole."""
+        return self.client.has_snapshot(self.sender.address, state_root)
+
+    def snapshot_s(self, data: bytes) -> float:
+        """Seconds that posting the copy of a state takes: a block for each part."""
+        return BLOCK_S * -(-len(data) // SNAPSHOT_PART_BYTES)
+
     def post_snapshot(self, state_root: int, data: bytes) -> None:
-        """Post the copy of a state, in as many parts as it takes; nothing when it is there."""
-        if self.client.has_snapshot(self.sender.address, state_root):
+        """Post the copy of a state, in as many parts as it takes: those that are not there yet."""
+        if self.has_snapshot(state_root):
             return
         parts = [data[at : at + SNAPSHOT_PART_BYTES] for at in range(0, len(data), SNAPSHOT_PART_BYTES)]
-        for i, part in enumerate(parts):
-            self.client.post_snapshot(self.sender, state_root, i, len(parts), part)
+        for i in range(self.client.snapshot_parts(self.sender.address, state_root, len(parts)), len(parts)):
+            self.client.post_snapshot(self.sender, state_root, i, len(parts), parts[i])
 
 
 def _landed(receipt: Receipt) -> Landed:

@@ -23,6 +23,8 @@ from straddle.proving.holdings import PostedHoldings, count_chunk
 from straddle.proving.keys import Proof
 
 KIND_DEPOSIT = 1
+LEAST = 1
+"""Micro-dollars: the smallest forced withdrawal."""
 
 
 class Stage(StrEnum):
@@ -49,6 +51,8 @@ class Leaving:
     """Layer 1's past, read anew."""
     saved: Callable[[History], SavedAccount]
     prover: Callable[[Sender], StatementProver]
+    start: bool = False
+    """Whether the owner's sender makes a request when none waits, so that the clock of the freeze begins."""
     tell: Callable[[str], None] = lambda what: None
     _history: History | None = None
     _account: SavedAccount | None = None
@@ -59,32 +63,40 @@ class Leaving:
         """Does all that can be done now. Without a sender nothing is done: the standing's step tells what could be."""
         return advance(self.step, sender, self.tell, f"account {self.account}")
 
+    @property
+    def claimed(self) -> bool:
+        """Whether the claim is made, the one thing that is proved."""
+        return self.exits.claim_of(self.account) is not None
+
     def step(self, sender: Sender | None) -> Step:
         """The next step as layer 1 stands now. What only the owner may do is a step only for an owner's sender."""
         now = self._now_s()
+        if sender is not None and sender.address == self._owner() and (waiting := self.client.claimable(sender.address)):
+            return Step(Stage.PAYMENT, f"pull {dollars(waiting)}", now, self._pull)
         if not self.client.frozen():
-            return self._freezing(now)
+            return self._freezing(now, sender)
         if self.client.proposed_batch() > self.client.final_batch():
             return Settling(self.client, Stage.SETTLING, lambda number: self._past().batches[number - 1]).step(now)
         state = self.exits.state()
         if not state.opened_at:
             return Step(Stage.OPENING, "open the exits", now, self._open)
-        for steps in (self._deposits(state), self._marks(state, now), self._claiming(state, now), self._payment(state, now, sender)):
+        for steps in (self._deposits(state), self._marks(state, now), self._claiming(state, now), self._payment(state, now)):
             found = next(steps, None)
             if found is not None:
                 return found
-        return self._end(sender)
+        return self._end()
 
     # ---- until the exits are open
 
-    def _freezing(self, now: int) -> Step:
+    def _freezing(self, now: int, sender: Sender | None) -> Step:
         client, answered = self.client, self.client.queue_answered()
         period = client.clock("FREEZE_AFTER_S")
         if answered == client.queue_length():
-            days = period // 86_400
-            return Step(
-                Stage.OPERATING, f"nothing to leave yet: every request is answered. One that stays unanswered for {days} days lets anyone freeze the rollup"
-            )
+            ask = f"ask for a forced withdrawal of {dollars(LEAST)} (request fee: {client.deployment.config.request_fee_wei:,} wei)"
+            if self.start and sender is not None and sender.address == self._owner():
+                return Step(Stage.OPERATING, f"{ask}: whether it is answered shows whether anybody still operates the exchange", now, self._start)
+            days = f"A request that stays unanswered for {period // 86_400} days lets anyone freeze the rollup"
+            return Step(Stage.OPERATING, f"nothing to leave yet: every request is answered. {days}; --start with the owner's --key makes one: {ask}")
         due = client.entry_time_s(answered) + period
         if now <= due:
             return Step(Stage.OPERATING, f"freeze the rollup, unless queue entry {answered} is answered before", due)
@@ -130,19 +142,15 @@ class Leaving:
         table = self._table(state)
         amount = count_chunk(self._saved(state).opening, table, self.client.domain()).claims
         if amount and self._saved(state).opening.leaves[0].owner:
-            yield Step(Stage.CLAIMS, f"prove and claim {dollars(amount)}", now, lambda sender: self._claim(sender, table))
+            yield Step(Stage.CLAIMS, f"prove and claim {dollars(amount)}", now, lambda sender: self._claim(sender, state.marks_root, table))
 
-    def _payment(self, state: ExitsState, now: int, sender: Sender | None) -> Iterator[Step]:
+    def _payment(self, state: ExitsState, now: int) -> Iterator[Step]:
         claim = self.exits.claim_of(self.account)
         if claim is not None and now > state.claims_until_s:
             yield Step(Stage.PAYMENT, f"collect {dollars(state.share(claim.amount))} of {dollars(claim.amount)}", now, self._collect)
-        owner = self.client.owner_of(self.account)
-        waiting = self.client.claimable(owner)
-        if waiting and sender is not None and sender.address == owner:
-            yield Step(Stage.PAYMENT, f"pull {dollars(waiting)}", now, self._pull)
 
-    def _end(self, sender: Sender | None) -> Step:
-        owner = self.client.owner_of(self.account)
+    def _end(self) -> Step:
+        owner = self._owner()
         waiting = self.client.claimable(owner)
         if waiting:
             return Step(Stage.PAYMENT, f"pull: {dollars(waiting)} wait in the vault for the owner, {owner}, alone")
@@ -150,6 +158,10 @@ class Leaving:
         return Step(Stage.ENDED, f"nothing is left for account {self.account}: " + (f"{dollars(collected)} were collected" if collected else "it had no claim"))
 
     # ---- doing it
+
+    def _start(self, sender: Sender) -> str:
+        entry = self.client.force_withdraw(sender, self.account, LEAST)
+        return f"queue entry {entry.index} asks for {dollars(LEAST)}: the clock runs"
 
     def _freeze(self, sender: Sender) -> str:
         self.client.freeze(sender)
@@ -186,8 +198,8 @@ class Leaving:
         self.exits.set_final_marks(sender, epoch.time_ms, epoch.risk_root)
         return f"marks: the final batch's table, epoch {epoch.epoch}"
 
-    def _claim(self, sender: Sender, table: RiskTable) -> str:
-        posted, proof = self._proof(sender, self.exits.state().marks_root, table)
+    def _claim(self, sender: Sender, marks_root: int, table: RiskTable) -> str:
+        posted, proof = self._proof(sender, marks_root, table)
         self.exits.claim(sender, posted, proof)
         return f"claimed {dollars(posted.holdings.claims)}"
 
@@ -201,6 +213,9 @@ class Leaving:
         return f"pulled {dollars(amount)}"
 
     # ---- what it takes
+
+    def _owner(self) -> str:
+        return self.client.owner_of(self.account)
 
     def _now_s(self) -> int:
         return int(self.client.rpc.block("latest")["timestamp"], 16)

@@ -42,15 +42,24 @@ class Display(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _MeteredChain(PosterChain):
-    """Keeps the gas of what the oracles publish, which no batch's record holds."""
+class TableCost:
+    """What publishing a risk table took on layer 1."""
 
-    epoch_gas: list[int] = field(default_factory=list)
+    gas: int
+    data_bytes: int
+    """Of its inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MeteredChain(PosterChain):
+    """Keeps the cost of what the oracles publish, which no batch's record holds."""
+
+    tables: list[TableCost] = field(default_factory=list)
 
     def submit_epoch(self, epoch: SignedEpoch) -> Landed:
-        """Record a signed epoch, and its gas."""
+        """Record a signed epoch, and its cost."""
         landed = PosterChain.submit_epoch(self, epoch)
-        self.epoch_gas.append(landed.gas)
+        self.tables.append(TableCost(landed.gas, len(epoch.inputs)))
         return landed
 
 
@@ -60,7 +69,7 @@ class Network:
     def __init__(self, config: DemoConfig, market: Market, anvil: Anvil, keys: CircuitKeys) -> None:
         self.config = config
         self.anvil = anvil
-        self.epoch_gas: list[int] = []
+        self.tables: list[TableCost] = []
         self.operator = wallet_of(config.seed, "operator")
         self.sequencer = wallet_of(config.seed, "sequencer")
         self.params = exchange_params(config.circuit, market.parameters)
@@ -104,7 +113,7 @@ class Network:
         patience_s: float = PATIENCE_S,
     ) -> Poster:
         """The poster of this rollup, paid by the sequencer's wallet. `workers` proofs are made at a time; `certifier` is the way to a committee."""
-        chain = _MeteredChain(self.client, Sender(self.anvil.rpc, bytes(self.sequencer.key)), self._reach, epoch_gas=self.epoch_gas)
+        chain = _MeteredChain(self.client, Sender(self.anvil.rpc, bytes(self.sequencer.key)), self._reach, tables=self.tables)
         file = BatchFile(path, report)
         placing = placing_of(self.deployment, file, chain, self.params, self.config.circuit, certifier, patience_s=patience_s)
         settling = settling_of(self.deployment, file, chain)

@@ -12,6 +12,7 @@ from straddle.l1.deployment import Deployment
 from straddle.node.choice import PATIENCE_S
 from straddle.node.config import ConfigError
 from straddle.node.layer1 import PosterChain
+from straddle.node.settings import TABLE_AGE_S
 from straddle.proving.presets import load_holdings_preset
 from straddle.proving.prover import Progress, Prover
 from straddle.proving.vector import circuit_name
@@ -27,9 +28,16 @@ def circuit_keys(prover: Prover, preset: str, data: Data, progress: Callable[[Pr
     return CircuitKeys(prover.setup(circuit_name(preset, data), progress), **statements)
 
 
-def settling_of(deployment: Deployment, file: BatchFile, chain: PosterChain, *, early: Callable[[int], bool] = lambda number: False) -> Settling:
-    """How the poster makes batches of a rollup final. `early`: which ones are proved before their window is over, where nobody has to."""
-    return ProveWhenChallenged(file, chain, early) if deployment.config.optimistic else ProveAlways(file, chain)
+def settling_of(deployment: Deployment, file: BatchFile, chain: PosterChain, *, early: bool = False) -> Settling:
+    """How the poster makes batches of a rollup final. `early`: all are proved before their window is over, where nobody has to."""
+    return ProveWhenChallenged(file, chain, early=early) if deployment.config.optimistic else ProveAlways(file, chain)
+
+
+def pace_ms(deployment: Deployment, slots: int) -> int:
+    """Time between two batches that are not full, so that a window of them takes three quarters of the slots; at most half of a table's age. 0: no window."""
+    if not deployment.config.optimistic:
+        return 0
+    return min(1000 * deployment.config.challenge_window_s * 4 // (3 * slots), 500 * TABLE_AGE_S)
 
 
 def placing_of(

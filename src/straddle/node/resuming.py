@@ -7,7 +7,7 @@ then nothing has happened. It begins with the state that layer 1's data give, an
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +45,8 @@ JOURNAL, POSTER, SNAPSHOTS = "journal.sqlite", "poster.sqlite", "snapshots"
 """What a log is, in its folder."""
 BLOBS = "blobs"
 """In the exchange's folder, where data lie in blobs."""
+MAX_EPOCH = 2**63 - 1
+"""The largest number that SQLite has."""
 _RESUMED = "resumed-"
 
 
@@ -60,17 +62,18 @@ class Loss:
     """Why the log cannot go on."""
     batch: int
     """The newest final batch: the new log begins after it."""
-    entries: int
-    """Entries of the log that no batch on layer 1 holds, each with a receipt."""
+    entries: int | None
+    """Entries of the log that no batch on layer 1 holds, each with a receipt. None: the log is lost."""
     open_orders: int | None
     """None: the log cannot be replayed."""
     ended: Path
     """Where the log that ends stays."""
 
     def __str__(self) -> str:
-        orders = "all open orders" if self.open_orders is None else f"{self.open_orders} open orders"
+        orders = "all open orders" if self.open_orders is None or self.entries is None else f"{self.open_orders} open orders"
+        entries = "an unknown number of" if self.entries is None else self.entries
         return (
-            f"{self.reason}. The exchange can go on after batch {self.batch}, the newest final one. Lost are {self.entries} log entries, for which receipts "
+            f"{self.reason}. The exchange can go on after batch {self.batch}, the newest final one. Lost are {entries} log entries, for which receipts "
             f"were given and which no batch on layer 1 holds, and {orders}: what they did did not happen, and those who hold the receipts can show it. "
             f"The log that ends stays in {self.ended}"
         )
@@ -170,9 +173,12 @@ class Resuming:
             shared = _shared(journal, history)
             reason = self._reason(journal, file, history, shared)
             state = self._state(history)
-            entries = journal.sequence - (journal.mark(shared).last_sequence if shared else journal.beginning.sequence)
+            empty = journal.sequence == journal.beginning.sequence and not journal.batches
+            entries = None if empty else journal.sequence - (journal.mark(shared).last_sequence if shared else journal.beginning.sequence)
             if not agreed(Loss(reason, state.batch_number, entries, self._open_orders(journal, ended), ended)):
                 raise ResumeRefused("not confirmed: nothing was changed")
+            if {self.client.final_batch(), self.client.proposed_batch()} != {state.batch_number}:
+                raise ResumeRefused(f"layer 1 went on after batch {state.batch_number} meanwhile: nothing was changed. Try again")
             return self._begin(state, history, journal.head, file)
 
     # ---- whether
@@ -187,9 +193,13 @@ class Resuming:
                 f"batches {final + 1} to {len(history.batches)} are proposed and not final: wait until they are, or void. Own ones the node itself proves or "
                 'finalises, started without --resume-from-layer1 (where a window runs, rollup.prove = "early" ends it)'
             )
+        wallet = self.sequencer.address
+        waiting = client.rpc.nonce(wallet, "pending") - client.rpc.nonce(wallet)
+        if waiting:
+            raise ResumeRefused(f"{waiting} transactions of the sequencer's wallet {wallet} wait to be mined, and would go first: wait, or replace them")
         if client.permissionless():
             raise ResumeRefused(
-                "a queue entry waits for 7 days, and until it is answered every batch must answer one: `straddle answer --key` (the sequencer's key) does"
+                "a queue entry waits for 7 days, and until it is answered every batch must answer one: `straddle answer --key FOLDER/keys.json:sequencer` does"
             )
         if history.final and history.final[-1].block_number + self.confirmations > history.to_block:
             block = history.final[-1].block_number
@@ -260,12 +270,15 @@ class Resuming:
         part = place.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)  # of a resumption that was killed
         part.mkdir()
-        Journal(part / JOURNAL, self.identity, self._origin(state, history, ended_head)).close()
+        epochs = _epochs(history, ended)
+        Journal(part / JOURNAL, self.identity, self._origin(state, history, ended_head, epochs)).close()
         file = BatchFile(part / POSTER, lambda record: None)
         try:
             records = [self._record(posted, final, ended) for posted, final in zip(history.batches, history.final, strict=True)]
             stored = [self._stored(posted) for posted in history.batches] if self.client.deployment.config.data is Data.COMMITTEE else []
-            file.fill(records, [_signed(history.epochs[number]) for number in sorted(history.epochs)], stored)
+            file.fill(records, epochs, stored)
+            if stored:
+                file.save_copy(state.batch_number, dump_state(state))
         finally:
             file.close()
         sync_folder(part)
@@ -273,12 +286,11 @@ class Resuming:
         sync_folder(self.folder)
         return place
 
-    def _origin(self, state: CommittedState, history: History, ended_head: bytes) -> LogOrigin:
+    def _origin(self, state: CommittedState, history: History, ended_head: bytes, epochs: Sequence[SignedEpoch]) -> LogOrigin:
         header, last = genesis_header_hash(self.client.deployment.config.genesis_root), 0
         if history.final:
             header, last = history.final[-1].header_hash, decode_effects(history.batches[-1].effects, self.terms.preset).last_sequence
-        epoch = max(history.epochs, default=0)
-        time_ms = history.epochs[epoch].time_ms if epoch else 0
+        epoch, time_ms = (epochs[-1].epoch, epochs[-1].time_ms) if epochs else (0, 0)
         return LogOrigin(state.batch_number, last, header, ended_head, state.root, epoch, time_ms, dump_state(state))
 
     def _record(self, posted: BatchProposed, final: BatchFinalised, ended: BatchFile) -> BatchRecord:
@@ -319,6 +331,13 @@ def _shared(journal: Journal, history: History) -> int | None:
     if begins and (begins > len(history.final) or journal.batch_root(begins) != history.final[begins - 1].state_root):
         return None
     return begins
+
+
+def _epochs(history: History, ended: BatchFile) -> list[SignedEpoch]:
+    """In order: those that layer 1 has recorded, and those that were only signed. Anybody may still have these recorded, so they stay what they are: oracles
+    sign one table of a number."""
+    signed = {epoch.epoch: epoch for epoch in ended.epochs(0, MAX_EPOCH)} | {number: _signed(epoch) for number, epoch in history.epochs.items()}
+    return [signed[number] for number in sorted(signed)]
 
 
 def _signed(epoch: EpochSubmitted) -> SignedEpoch:

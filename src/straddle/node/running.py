@@ -19,7 +19,6 @@ from straddle.commitments.data import QueueEntry
 from straddle.commitments.policy import Data
 from straddle.committee.client import CommitteeClient
 from straddle.core import messages
-from straddle.core.batch import OpenBatch
 from straddle.core.rejections import Rejection
 from straddle.l1.blobs import BlobArchive
 from straddle.l1.history import HistoryError
@@ -28,16 +27,21 @@ from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
 from straddle.node.agreement import check_agreement
 from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, Observation, QueueReader, open_deployment
+from straddle.node.clock import MarketClock, Timekeeper
+from straddle.node.conservation import leaving_in
 from straddle.node.feed import OracleReplay, RecordedMarket
 from straddle.node.keys import NodeKeys, warn_of_readers
 from straddle.node.layer1 import PosterChain
+from straddle.node.market_state import ByHand
 from straddle.node.members import DevCommittee, MembersCertifier, connect
 from straddle.node.network import Display, shown
-from straddle.node.operator import MarketClock, Operator
-from straddle.node.policy import circuit_keys, placing_of, settling_of
+from straddle.node.operator import Operator
+from straddle.node.policy import circuit_keys, pace_ms, placing_of, settling_of
 from straddle.node.posting import Posting, ProverPool
 from straddle.node.resuming import BLOBS, JOURNAL, POSTER, SNAPSHOTS, Loss, Resuming, Terms, log_folder, past_of
 from straddle.node.settings import Settings
+from straddle.node.slots import Slots
+from straddle.node.solvency_thread import HOUR_MS, SolvencyThread
 from straddle.node.terms import MEMBERS
 from straddle.node.upkeep import OperatorError
 from straddle.node.version import exchange_params
@@ -89,6 +93,8 @@ class Node:
         """(reading of the queue, entries of `answered`) that layer 1 still has."""
         self.committee: CommitteeClient | None = None
         """The members, where data lie with them."""
+        self.solvency: SolvencyThread | None = None
+        """Publishes that the exchange is solvent, if the settings say so."""
         self._awaited = Status.VERIFIED
         """A batch that is so far waits for nobody."""
         self.started_from = ""
@@ -116,6 +122,7 @@ class Node:
     def _open(self) -> None:
         settings, display, enter = self.settings, self.display, self._stack.enter_context
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.by_hand = ByHand(self.folder)
         display.stage("market", "reading the recordings, fitting the surface")
         self.market = RecordedMarket.load(settings)
         keys = NodeKeys.open(self.folder / "keys.json", settings.epochs.oracles)
@@ -145,6 +152,8 @@ class Node:
         display.stage("journal", str(log_folder(self.folder)))
         self._catch_up(keys, ProverPool(prover, circuit_name(settings.preset, terms.data), settings.prover.workers))
         self._check_committed()
+        if settings.solvency.every_hours:
+            self.solvency = SolvencyThread.of(self.client, settings.preset, prover, keys.operator, self.folder / BLOBS, self.committee)
         self._start()
 
     def _begin_anew(self, keys: NodeKeys, agreed: Callable[[Loss], bool]) -> None:
@@ -188,6 +197,7 @@ class Node:
             inclusion_ms=INCLUSION_MS,
             on_batch=self._batch_closed,
             on_logged=self._logged,
+            may_close=self.slots.may_close,
             start=start.position,
         )
         replayed, origin = self.journal.sequence - start.position.sequence, self.journal.origin
@@ -214,9 +224,10 @@ class Node:
         chain = PosterChain(self.client, Sender(self.chain.rpc, bytes(keys.sequencer.key)), self.chain.reach, archive)
         config = self.settings
         certifier = MembersCertifier(deployment, self.committee, keys.sequencer) if self.committee else None
-        placing = placing_of(deployment, file, chain, params, config.circuit, certifier, patience_s=config.committee.patience_seconds)
-        settling = settling_of(deployment, file, chain, early=lambda number: config.rollup.prove == "early")
+        placing = placing_of(deployment, file, chain, params, config.circuit, certifier, patience_s=config.committee.patience_seconds / config.market.speed)
+        settling = settling_of(deployment, file, chain, early=config.rollup.prove == "early")
         self._awaited = settling.awaited
+        self.slots = Slots(settling.slots, lambda: self.journal.batches - self.posting.verified, pace_ms(deployment, settling.slots))
         workers = config.prover.workers
         return Poster(file, facts, chain, provers, placing=placing, settling=settling, workers=workers, after_batch=start.position.batches)
 
@@ -231,11 +242,12 @@ class Node:
         if self.journal.sequence or self.journal.origin:  # layer 1's clock may have gone on while the exchange was away
             market_ms = max(market_ms, min(1000 * self.chain.time_s(), self.market.path.end_ms))
         self.chain.check_clock(market_ms)
-        self.clock = MarketClock(market_ms, self.settings.market.speed)
+        self.clock = MarketClock(market_ms, self.settings.market.speed, self.market.path.end_ms)
 
     def _start(self) -> None:
         """The threads, each ended before what it uses."""
-        self.writer = Writer(self.sequencer, between=self._between, on_failure=self._fail)
+        first = Timekeeper(self.sequencer, self.clock, self.settings.epochs.clock_ms)
+        self.writer = Writer(self.sequencer, first=first, between=self._between, on_failure=self._fail)
         self.operator = Operator(
             self.settings,
             self.writer,
@@ -243,7 +255,9 @@ class Node:
             self.oracle,
             self.poster,
             self.clock,
+            self.by_hand,
             lag=self.lag,
+            slots=self.slots,
             trouble=lambda: self.chain.trouble,
             notice=self.notice,
             on_failure=self._fail,
@@ -261,6 +275,9 @@ class Node:
         self._stack.callback(watcher.join)
         self.operator.start()
         self._stack.callback(self.operator.stop)
+        if self.solvency:
+            self._stack.callback(self.solvency.stop)
+            self.solvency.start(int(self.settings.solvency.every_hours * HOUR_MS), self.clock.now_ms, self.chain.keep, self.notice, self._fail)
 
     # ---- while it runs
 
@@ -271,22 +288,6 @@ class Node:
     def notice(self, text: str) -> None:
         """Something that the operator should see."""
         self.display.progress(text)
-
-    def conservation_error(self) -> int | None:
-        """The vault's row less queued deposits and withdrawals under way less all cash; 0 unless money was made or lost. In the writer."""
-        seen, exchange = self.observed, self.sequencer.exchange
-        if seen is None:
-            return None
-        queued = sum(amount for index, amount in seen.deposits if index >= exchange.queue_pointer)
-        leaving = sum(amount for batch, amount in self.pending_withdrawals.items() if batch > seen.final)
-        return seen.row_micros - queued - leaving - _leaving(exchange.open_batch) - self.cash()
-
-    def cash(self) -> int:
-        """Of all accounts, what settled positions will turn into among it. In the writer."""
-        exchange = self.sequencer.exchange
-        if exchange.table is None:
-            return sum(account.cash for account in exchange.accounts.values())
-        return sum(exchange.settled_side(number)[0] for number in exchange.accounts)
 
     def _watch(self) -> None:
         pause = self.settings.layer1.poll_seconds
@@ -322,8 +323,8 @@ class Node:
             return
         self.chain.keep()  # a chain of our own must still have them after a crash
         commands = queue_commands(self.queue.entries[pointer:])
-        for at in range(0, len(commands), QUEUE_GROUP):
-            group = commands[at : at + QUEUE_GROUP]
+        while commands and (room := min(self.slots.queue_room, QUEUE_GROUP)):
+            group, commands = commands[:room], commands[room:]
             for command, answer in zip(group, self.writer.submit(group).result(), strict=True):
                 if isinstance(answer, Rejection):
                     raise OperatorError(f"queue entry {command.queue_index} refused: {answer.code.value}, {answer.message}")
@@ -344,7 +345,7 @@ class Node:
         self._compared = (self.queue.readings, len(answered))
 
     def _batch_closed(self, closed: ClosedBatch) -> None:
-        self.pending_withdrawals[closed.batch.number] = _leaving(closed.batch)
+        self.pending_withdrawals[closed.batch.number] = leaving_in(closed.batch)
         if self.observed is not None:
             for number in [number for number in self.pending_withdrawals if number <= self.observed.final]:
                 del self.pending_withdrawals[number]
@@ -356,7 +357,7 @@ class Node:
         self.oracle.record(entries)
 
     def _batch_moved(self, record: BatchRecord) -> None:
-        self.hub.publish("batches", to_plain(record))
+        self.hub.publish("batches", lambda: to_plain(record))
         if record.status is Status.VERIFIED:
             self.notice(f"batch {record.number} final on layer 1")
 
@@ -391,8 +392,3 @@ class Node:
             self.failure = error
             self.failed.set()
             self.on_failure()
-
-
-def _leaving(batch: OpenBatch) -> int:
-    """Micro-dollars that a batch takes out of the exchange: signed and forced withdrawals."""
-    return sum(command.amount for command in batch.withdrawals.values()) + sum(batch.forced.values())

@@ -17,6 +17,7 @@ from straddle.api.service import Receipted, Unavailable
 from straddle.core.commands import Command
 from straddle.core.rejections import Rejection
 from straddle.core.state import Exchange
+from straddle.node.conservation import MoneyCheck
 from straddle.node.running import Node
 from straddle.node.writer import WriterBusy, WriterStopped
 from straddle.primitives.plain import to_plain
@@ -37,6 +38,7 @@ class Served:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._money = MoneyCheck()
 
     def command(self, operation: object, content: dict[str, Any]) -> Command:
         """CodecError (a ValueError) names the field that does not fit."""
@@ -74,7 +76,7 @@ class Served:
 
     async def status(self) -> Mapping[str, Any]:
         """The node as a whole, docs/reference/api.md."""
-        status: Mapping[str, Any] = await self._wait(lambda: self._node.writer.call(lambda: node_status(self._node)))
+        status: Mapping[str, Any] = await self._wait(lambda: self._node.writer.call(lambda: node_status(self._node, self._money)))
         return status
 
     def trades(self, instrument: int | None, limit: int) -> list[Mapping[str, Any]]:
@@ -109,13 +111,15 @@ def receipt_json(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def node_status(node: Node) -> dict[str, Any]:
+def node_status(node: Node, check: MoneyCheck) -> dict[str, Any]:
     """In the writer's thread. Amounts in micro-dollars, times in unix milliseconds of the market."""
     exchange, seen, posting = node.sequencer.exchange, node.observed, node.posting
-    now, table, error = node.clock.now_ms(), exchange.table, node.conservation_error()
-    problems = [text for text in (node.layer1_problem, posting.problem) if text]
-    if error:
-        problems.append(f"conservation: the vault and the accounts differ by {error} micro-dollars")
+    now, table, money = node.clock.now_ms(), exchange.table, check.look(exchange, seen, node.pending_withdrawals)
+    problems = [text for text in (node.layer1_problem, posting.problem, node.by_hand.problem) if text]
+    if node.solvency and node.solvency.problem:
+        problems.append(f"solvency: {node.solvency.problem}")
+    if money.error:
+        problems.append(f"conservation: the vault and the accounts differ by {money.error} micro-dollars")
     return {
         "version": __version__,
         "preset": node.settings.preset,
@@ -128,6 +132,7 @@ def node_status(node: Node) -> dict[str, Any]:
         "sequence": exchange.next_sequence - 1,
         "state_root": f"{node.sequencer.state_root:#066x}",
         "market_state": exchange.market_state.value,
+        "market": market_status(node),
         "market_time_ms": now,
         "epoch": table.epoch if table else 0,
         "epoch_age_ms": now - table.time_ms if table else None,
@@ -146,12 +151,9 @@ def node_status(node: Node) -> dict[str, Any]:
             "lag": node.lag(),
             "lag_max": node.settings.batches.lag_max,
         },
-        "money": {
-            "cash": node.cash(),
-            "vault_row": seen.row_micros if seen else None,
-            "conservation_error": error,
-        },
+        "money": {"cash": money.cash, "vault_row": money.vault_row, "conservation_error": money.error},
         "settlement": settlement_status(node),
+        "solvency": solvency_status(node),
         "layer1_block": seen.block if seen else None,
         "groups": node.writer.groups,
         "snapshot_seconds": round(node.snapshot_seconds, 4),
@@ -159,10 +161,29 @@ def node_status(node: Node) -> dict[str, Any]:
     }
 
 
+def market_status(node: Node) -> dict[str, Any]:
+    """What the market's state follows from, and how far the recording goes."""
+    allowed = node.operator.allowed
+    return {
+        "allowed": allowed.state.value,
+        "reason": allowed.reason,
+        "by_hand": node.by_hand.state.value,
+        "recording_ends_ms": node.market.path.end_ms,
+    }
+
+
 def resumed_from(node: Node) -> dict[str, Any] | None:
     """The batch of layer 1 after which the log begins and the log's last number then; None when it begins at genesis."""
     origin = node.journal.origin
     return None if origin is None else {"batch": origin.batch_number, "sequence": origin.last_sequence, "log": node.journal.path.parent.name}
+
+
+def solvency_status(node: Node) -> dict[str, Any] | None:
+    """The newest proof that the node published; None when it publishes none, null where it did not yet."""
+    if node.solvency is None:
+        return None
+    batch, time_ms = node.solvency.published or (None, None)
+    return {"every_hours": node.settings.solvency.every_hours, "batch": batch, "time_ms": time_ms}
 
 
 def settlement_status(node: Node) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from straddle.bots.taker import NO_QUOTES, BestQuotes
 from straddle.core.commands import Command, InternalDeliver, InternalEpoch, InternalList, InternalMarket, InternalSettle
-from straddle.core.events import Event, Trade
+from straddle.core.events import Event, ProtectionTripped, Trade
 from straddle.core.instruments import BTC, Instrument, Settlement
 from straddle.core.market_state import MarketState
 from straddle.core.orders import Legs
@@ -58,6 +58,8 @@ class MarketSession:
     on_epoch: Callable[[SignedEpoch], None] = lambda signed: None
     """Told of each epoch before the exchange enters it: a batch on a table that the poster does not know could never be posted."""
     matches: list[Match] = field(default_factory=list)
+    trips: list[ProtectionTripped] = field(default_factory=list)
+    """Protections that took a maker's orders out of the market."""
     epochs: list[SignedEpoch] = field(default_factory=list)
     inputs: RiskInputs | None = None
     """Feed values of the table in force."""
@@ -127,8 +129,8 @@ class MarketSession:
         for start in range(0, len(declared), room):
             self.submit(InternalSettle(declared[start : start + room], ()))
             self.open_epoch(expiry_ms)
-        for account in to_deliver(self.exchange):
-            self.submit(InternalDeliver((account,)))
+        while holders := to_deliver(self.exchange):
+            self.submit(InternalDeliver(holders))
         return declared
 
     def retire(self) -> int:
@@ -149,7 +151,7 @@ class MarketSession:
     # ---- commands
 
     def attempt(self, command: Command) -> tuple[Event, ...] | Rejection:
-        """Run a command; its events, trades collected, or why it was refused."""
+        """Run a command; its events, trades and tripped protections collected, or why it was refused."""
         answer = self.sequencer.submit(command)
         if isinstance(answer, Rejection):
             return answer
@@ -157,6 +159,7 @@ class MarketSession:
         for event in answer.events:
             if isinstance(event, Trade):
                 by_match.setdefault(event.execution, []).append(event)
+        self.trips += [event for event in answer.events if isinstance(event, ProtectionTripped)]
         self.matches += [Match(self.table.time_ms, tuple(fills)) for fills in by_match.values()]
         return answer.events
 
@@ -173,6 +176,11 @@ class MarketSession:
         """Whether the account has a key that acts in the open batch already."""
         known, start = self.exchange.accounts.get(account), self.exchange.open_batch.start.get(account)
         return known is not None and known.key_epoch > 0 and (start is None or start.key_epoch == known.key_epoch)
+
+    def may_rest(self, account: int) -> bool:
+        """Whether the account's orders may rest: its protection has not just tripped."""
+        protection = self.exchange.protections.get(account)
+        return protection is None or self.exchange.time_ms >= protection.frozen_until_ms
 
     def withdrawable(self, account: int) -> int:
         """What an account may withdraw now, micro-dollars."""

@@ -18,6 +18,10 @@ from straddle.node.config import CHAIN_FILE, PRICES_FILE, ConfigError, data_dire
 from straddle.node.terms import CHALLENGE_WINDOW_S, CHALLENGER_BOND_WEI, MEMBER_THRESHOLD, MEMBERS, PROPOSER_BOND_WEI, PROVING_ALLOWANCE_S, PolicyTerms
 from straddle.proving.presets import all_presets
 
+TABLE_AGE_S = 900
+"""Layer 1 takes no batch on an older table (Rollup.vy, MAX_TABLE_AGE_MS)."""
+POSTING_S = 60
+"""Kept free for the transactions of a batch that had to wait for its quorum."""
 FEWEST_INSTRUMENTS = 4
 """The perpetual, and a future, a call and a put of one expiry."""
 
@@ -33,15 +37,21 @@ class MarketSettings:
     chain: str = _key("", "Recorded option chain, CSV with the columns of data/README.md; empty: the one that comes with Straddle.")
     prices: str = _key("", "Recorded hourly candles of the underlying, CSV; empty: those that come with Straddle.")
     seed: int = _key(1, "The minutes inside each recorded hour follow from it.", 0, 2**63 - 1)
-    instruments: int = _key(0, "Instruments listed at a time at most, the perpetual among them; 0: as many as the preset has room for.", 0, 10_000)
+    instruments: int = _key(0, "Instruments listed at a time at most, the perpetual among them; 0: as many as the preset has room for (144 with demo, 256 with "
+                            "standard). Some half of them are listed at first, the rest where the index goes.", 0, 10_000)  # fmt: skip
     speed: float = _key(1.0, "Seconds of the recording for each second of yours.", 0.01, 10_000.0)
+    closing_minutes: int = _key(60, "Minutes of the market before the end of the candles from which on it is reduce-only. Nothing can be withdrawn later than "
+                                "10 minutes of yours after the end (docs/guides/run-an-exchange.md).", 0, 10_000)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class EpochSettings:
     """Risk epochs."""
 
-    seconds: int = _key(60, "Market seconds from one risk table to the next.", 1, 900)
+    seconds: int = _key(60, "Market seconds from one risk table to the next at most.", 1, 900)
+    move_bps: int = _key(50, "A new risk table as soon as the index has moved so far since the last one, basis points; 0: however far.", 0, 10_000)
+    clock_ms: int = _key(250, "Market milliseconds from one telling of the time to the engine to the next at least: the resolution of orders' dates and of "
+                         "protections' intervals and freezes. One log entry each, and only ahead of signed commands.", 1, 60_000)  # fmt: skip
     oracles: int = _key(3, "Oracles of the development committee; fixed at deployment.", 1, 16)
     threshold: int = _key(2, "Oracles that sign each table; fixed at deployment.", 1, 16)
 
@@ -92,7 +102,7 @@ class CommitteeSettings:
 
     members: str = _key("", "ADDRESS@URL of each member, separated by spaces; empty: seven of the node's own, for development; fixed at deployment.")
     threshold: int = _key(MEMBER_THRESHOLD, "Certificates that a batch needs, more than two thirds of the members; fixed at deployment.", 1, 16)
-    patience_seconds: float = _key(PATIENCE_S, "Seconds without a quorum after which batches go to layer 1, behind a copy of the state.", 0.0, 86_400.0)
+    patience_seconds: float = _key(PATIENCE_S, "Market seconds without a quorum after which batches go to layer 1, behind a copy of the state.", 0.0, 900.0)
 
     @property
     def urls(self) -> dict[str, str]:
@@ -124,6 +134,15 @@ class SnapshotSettings:
 
 
 @dataclass(frozen=True)
+class SolvencySettings:
+    """Proofs of solvency, which the node publishes by itself."""
+
+    every_hours: float = _key(
+        0.0, "Market hours from one published proof that the exchange is solvent to the next; 0: never. The operator's key pays.", 0, 8_760
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All of it. `Settings.load` reads a file; the constructor checks."""
 
@@ -139,6 +158,7 @@ class Settings:
     layer1: Layer1Settings = field(default_factory=Layer1Settings)
     api: ApiSettings = field(default_factory=ApiSettings)
     snapshots: SnapshotSettings = field(default_factory=SnapshotSettings)
+    solvency: SolvencySettings = field(default_factory=SolvencySettings)
 
     def __post_init__(self) -> None:
         _check_values(self, "")
@@ -152,6 +172,12 @@ class Settings:
         members = len(self.committee.urls) or MEMBERS
         if self.terms.data is Data.COMMITTEE and not 2 * members < 3 * self.committee.threshold <= 3 * members:
             raise ConfigError(f"committee.threshold: {self.committee.threshold}, expected more than two thirds of {members} members and at most all")
+        patience_max = max(0, TABLE_AGE_S - self.epochs.seconds - POSTING_S)
+        if self.terms.data is Data.COMMITTEE and self.committee.patience_seconds > patience_max:
+            raise ConfigError(
+                f"committee.patience_seconds: {self.committee.patience_seconds:g}, expected at most {patience_max}: layer 1 takes a batch until its table "
+                f"is {TABLE_AGE_S} s old, of which epochs.seconds = {self.epochs.seconds} may pass before it is closed, and {POSTING_S} to post it"
+            )
         if self.layer1.url and not self.layer1.url.startswith(("http://", "https://")):
             raise ConfigError(f"layer1.url: {self.layer1.url!r}, expected an address that begins with http:// or https://")
 

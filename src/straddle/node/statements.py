@@ -10,6 +10,7 @@ from straddle.commitments.chunk import ChunkOpening
 from straddle.commitments.holdings import HoldingsPreset
 from straddle.core.risk_table import RiskTable
 from straddle.l1.deployment import Deployment, DeploymentError, StatementContract
+from straddle.node.proving_keys import held_key
 from straddle.proving.holdings import HoldingsFacts, PostedHoldings, post_holdings
 from straddle.proving.keys import Proof
 from straddle.proving.presets import load_holdings_preset
@@ -50,12 +51,7 @@ class StatementProver:
         if (sizes.chunk_bits, sizes.body_words) != (contract.chunk_exponent, contract.body_cells):
             found = f"2^{contract.chunk_exponent} accounts, {contract.body_cells} cells"
             raise DeploymentError(f"{kind}: the contract {contract.address} takes {found}, expected those of {sizes.name}")
-        key = prover.setup(sizes.name, progress)
-        if key.id != contract.vk_id:
-            raise DeploymentError(
-                f"vk_id of {sizes.name}: 0x{key.id.hex()} on this machine, expected the contract's 0x{contract.vk_id.hex()}. "
-                f"Put the proving key that was published with the exchange into {prover.cache}"
-            )
+        held_key(prover, sizes.name, contract.vk_id, progress)
         facts = HoldingsFacts(deployment.chain_id, deployment.rollup_number, contract.vk_id, int(beneficiary, 16))
         return cls(prover, sizes, domain, facts, progress)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from eth_account import Account as EthereumAccount
 from eth_account.signers.local import LocalAccount
 
-from straddle.core.commands import L2Bid, L2Protect, L2Trade, L2Transfer, L2Withdraw
-from straddle.core.messages import bid_words, order_set_words, protection_words, transfer_words, withdrawal_words
+from straddle.core.commands import L2Bid, L2Cancel, L2Protect, L2Trade, L2Transfer, L2Withdraw
+from straddle.core.messages import bid_words, cancel_words, order_set_words, protection_words, transfer_words, withdrawal_words
 from straddle.core.orders import Order, OrderSet, Signature
 from straddle.core.protection import ProtectionLimits
 from straddle.primitives.hashing import keccak256
@@ -62,6 +62,11 @@ class Trader:
         unsigned = OrderSet(self.account, self.key_epoch, tuple(orders), _NO_SIGNATURE)
         self.next_nonce = max(self.next_nonce, *(order.nonce + 1 for order in orders))
         return L2Trade(OrderSet(self.account, self.key_epoch, unsigned.orders, self.key.sign(order_set_words(self.domain, unsigned))))
+
+    def sign_cancel(self, min_nonce: int) -> L2Cancel:
+        """A signed cancel of every order with a nonce below `min_nonce`."""
+        unsigned = L2Cancel(self.account, self.key_epoch, min_nonce, _NO_SIGNATURE)
+        return replace(unsigned, signature=self.key.sign(cancel_words(self.domain, unsigned)))
 
     def sign_withdrawal(self, amount_micros: int) -> L2Withdraw:
         """A signed withdrawal to the owner."""

@@ -51,7 +51,7 @@ class Upkeep:
     def advance(self, time_ms: int, state: MarketState, *, growing: bool) -> None:
         """One risk epoch and what goes with it.
 
-        `growing`: whether there is room for work that can wait and has to be proved: new listings, payments to holders of what is settled, retirements.
+        `growing`: whether there is room for work that can wait and has to be proved: new listings, retirements.
         OperatorError: the exchange refuses words or a table. PathError: the recording does not cover the moment.
         """
         exchange = self.sequencer.exchange
@@ -64,10 +64,14 @@ class Upkeep:
         for command in words:
             self._must(command)
             self._epoch(time_ms)
-        if growing:
-            for account in to_deliver(exchange):
-                self._must(InternalDeliver((account,)))
         self._auctions()
+
+    def deliver(self) -> None:
+        """Pay holders of what is settled, at most as many as one batch holds: the market answers before the next ones. While no batch may be closed they
+        wait."""
+        exchange = self.sequencer.exchange
+        if exchange.settlements and exchange.trading_open and (holders := to_deliver(exchange)):
+            self._may(InternalDeliver(holders))
 
     # ---- words of the listings chain, at most as many at a time as a batch absorbs
 

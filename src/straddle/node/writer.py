@@ -25,6 +25,8 @@ Called = tuple[Callable[[], Any], "Future[Any]"]
 
 WAITING_MAX = 16 * MAX_COMMANDS
 """Commands that may wait."""
+GROUP_MAX = MAX_COMMANDS - 1
+"""Commands of one group: there is one more when the time goes first."""
 CALLS_MAX = 64
 """Calls from one group to the next, when more wait: commands do not wait for all of them."""
 TICK_S = 0.05
@@ -42,9 +44,18 @@ class WriterStopped(RuntimeError):
 class Writer:
     """Runs a sequencer in a thread. `submit` and `call` are for any thread, the sequencer itself only for this one."""
 
-    def __init__(self, sequencer: Sequencer, *, between: Callable[[], None] = lambda: None, on_failure: Callable[[BaseException], None]) -> None:
-        """`between` runs in the thread after each group and now and then; `on_failure` hears what ended the thread."""
+    def __init__(
+        self,
+        sequencer: Sequencer,
+        *,
+        first: Callable[[Sequence[Command]], Command | None] = lambda commands: None,
+        between: Callable[[], None] = lambda: None,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        """`first` gives what has to go before the commands of a group, in the thread and with the same sync to disk; `between` runs in the thread after each
+        group and now and then; `on_failure` hears what ended the thread."""
         self._sequencer = sequencer
+        self._first = first
         self._between = between
         self._on_failure = on_failure
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -67,8 +78,8 @@ class Writer:
 
     def submit(self, commands: Sequence[Command]) -> Future[Answers]:
         """Run commands in order, in one group; their answers once they are durable. WriterBusy, WriterStopped: see there."""
-        if not 0 < len(commands) <= MAX_COMMANDS:
-            raise ValueError(f"commands: {len(commands)} at once, expected 1 to {MAX_COMMANDS}")
+        if not 0 < len(commands) <= GROUP_MAX:
+            raise ValueError(f"commands: {len(commands)} at once, expected 1 to {GROUP_MAX}")
         with self._lock:
             if self._waiting + len(commands) > WAITING_MAX:
                 raise WriterBusy(f"{self._waiting} commands wait, at most {WAITING_MAX} may")
@@ -120,7 +131,7 @@ class Writer:
             work, future = job
             if callable(work):
                 self._calls.append((work, future))
-            elif size + len(work) > MAX_COMMANDS:
+            elif size + len(work) > GROUP_MAX:
                 self._next = (work, future)
                 break
             elif future.set_running_or_notify_cancel():  # from here on it can no longer be cancelled
@@ -143,7 +154,9 @@ class Writer:
         if not group:
             return
         try:
-            answers = self._sequencer.submit_many([command for commands, _ in group for command in commands])
+            wanted = [command for commands, _ in group for command in commands]
+            first = self._first(wanted)
+            answers = self._sequencer.submit_many(wanted if first is None else [first, *wanted])[-len(wanted) :]
         except BaseException:
             for _, future in group:
                 future.set_exception(WriterStopped("the node failed; after its restart the log says what was accepted"))

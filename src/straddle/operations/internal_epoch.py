@@ -5,17 +5,17 @@ Orders that the table leaves behind are cancelled before matching goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from straddle.core.book import RestingOrder
 from straddle.core.capacity import NO_ADDITIONS, Additions
 from straddle.core.commands import InternalEpoch
 from straddle.core.events import CancelReason, EpochStarted, Event, OrderCancelled
-from straddle.core.exposure import Exposure, RiskContext, build_exposure, order_terms
+from straddle.core.exposure import Exposure, RiskContext, order_terms
 from straddle.core.instruments import Instrument
 from straddle.core.params import TICKS_MAX, TIME_MS_MAX
 from straddle.core.rejections import Rejection, RejectionCode
+from straddle.core.reservation import lots_left, readmit
 from straddle.core.risk_table import SCENARIOS, RiskRow, RiskTable
 from straddle.core.state import Exchange
 
@@ -92,32 +92,22 @@ def _plan(exchange: Exchange, table: RiskTable) -> Plan:
     exposures: dict[int, Exposure] = {}
     cancelled: list[tuple[RestingOrder, CancelReason]] = []
     for account in sorted(exchange.accounts):
-        positions, orders = exchange.positions_of(account), exchange.open_orders.get(account, {})
+        positions, orders = exchange.positions_of(account), exchange.open_orders.get(account, {}).values()
         if positions or orders:
-            exposure = build_exposure(context, positions, ())
-            dropped = _readmit(context, exposure, exchange.accounts[account].cash, orders.values())
-            cancelled.extend(dropped)
-            if positions or len(dropped) < len(orders):
+            left = {resting.turn: CancelReason.EXPIRED for resting in orders if _expired(table, resting)}
+            most = lots_left(exchange.protections.get(account), exchange.time_ms)
+            live = (resting for resting in orders if resting.turn not in left)
+            exposure, dropped = readmit(context, positions, exchange.accounts[account].cash, most, live)
+            left |= {resting.turn: CancelReason.MARGIN for resting in dropped}
+            cancelled.extend((resting, left[resting.turn]) for resting in orders if resting.turn in left)
+            if positions or len(left) < len(orders):
                 exposures[account] = exposure
     return Plan(table, exposures, tuple(cancelled))
 
 
-def _readmit(context: RiskContext, exposure: Exposure, cash: int, orders: Iterable[RestingOrder]) -> list[tuple[RestingOrder, CancelReason]]:
-    """Reserves the orders of an account that still hold and that it still carries, in the order in which they came to rest; returns the others."""
-    time_ms = context.table.time_ms
-    dropped: list[tuple[RestingOrder, CancelReason]] = []
-    for resting in orders:
-        order = resting.order
-        if order.expiry_ms <= time_ms or any(context.table[leg.instrument].expiry_ms <= time_ms for leg in order.legs):
-            dropped.append((resting, CancelReason.EXPIRED))
-            continue
-        terms, before = order_terms(context, order), exposure.reserved_surplus_scaled(cash)
-        exposure.reserve(*terms, resting.left_lots)
-        after = exposure.reserved_surplus_scaled(cash)
-        if after < 0 and after < before:  # as at entry: carried, or not worsened
-            exposure.reserve(*terms, -resting.left_lots)
-            dropped.append((resting, CancelReason.MARGIN))
-    return dropped
+def _expired(table: RiskTable, resting: RestingOrder) -> bool:
+    """Its own date, or that of an instrument of it, has come."""
+    return resting.order.expiry_ms <= table.time_ms or any(table[leg.instrument].expiry_ms <= table.time_ms for leg in resting.order.legs)
 
 
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:

@@ -49,7 +49,7 @@ def _check_instrument(exchange: Exchange, word: Settlement | Retirement, seen: d
 
 def _check_settlement(exchange: Exchange, word: Settlement) -> Rejection | None:
     """An expired instrument, for the first time. The sequencer's time counts too: the table that follows must not be earlier than the expiry."""
-    expiry_ms, now_ms = exchange.instruments[word.instrument].expiry_ms, max(exchange.time_ms, exchange.table.time_ms if exchange.table else 0)
+    expiry_ms, now_ms = exchange.instruments[word.instrument].expiry_ms, exchange.now_ms
     if word.instrument in exchange.settlements:
         return Rejection(RejectionCode.SETTLEMENT_TERMS, "instrument", word.instrument, "one whose value was not declared before")
     if expiry_ms > now_ms:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from straddle.core.authority import check_signed
+from straddle.core.book import RestingOrder
 from straddle.core.capacity import NO_ADDITIONS, Additions
 from straddle.core.commands import L2Protect
-from straddle.core.events import Event, ProtectionSet
+from straddle.core.events import CancelReason, Event, ProtectionSet
 from straddle.core.messages import MessageKind, protection_payload
 from straddle.core.protection import Protection
 from straddle.core.rejections import Rejection, RejectionCode
+from straddle.core.reservation import readmit
 from straddle.core.state import Exchange
 from straddle.operations.plan import check_not_halted
+from straddle.operations.resting import cancel_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Plan:
 
     account: int
     protection: Protection
+    cancelled: tuple[RestingOrder, ...]
+    """Open orders that the account does not carry under it."""
     additions: Additions = NO_ADDITIONS
 
 
@@ -44,10 +49,21 @@ def check(exchange: Exchange, command: L2Protect) -> Plan | Rejection:
     last = known.nonce if known else 0
     if command.nonce <= last:
         return Rejection(RejectionCode.PROTECTION_NONCE, "nonce", command.nonce, f"more than {last}, the last one's")
-    return Plan(command.account, Protection(command.nonce, limits, exchange.time_ms))
+    protection = Protection(command.nonce, limits, exchange.time_ms)
+    return Plan(command.account, protection, _outgrown(exchange, command.account, known, protection))
+
+
+def _outgrown(exchange: Exchange, account: int, known: Protection | None, protection: Protection) -> tuple[RestingOrder, ...]:
+    """The open orders that the account no longer carries when more lots may fill than so far: admitted anew, oldest first, as at an epoch."""
+    orders, cash = exchange.open_orders.get(account, {}).values(), exchange.accounts[account].cash
+    before, after = known.lots_left if known else None, protection.lots_left  # of the interval that fills were last counted in: a new one was not asked for yet
+    if not orders or before is None or (after is not None and after <= before):
+        return ()
+    return readmit(exchange.context, exchange.positions_of(account), cash, after, orders)[1]
 
 
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:
-    """The account has this protection."""
+    """The account has this protection; what it does not carry under it leaves the market."""
     exchange.protections[plan.account] = plan.protection
-    return (ProtectionSet(plan.account, plan.protection.limits),)
+    cancelled = cancel_orders(exchange, plan.account, plan.cancelled, CancelReason.MARGIN)
+    return (ProtectionSet(plan.account, plan.protection.limits), *cancelled)

@@ -12,6 +12,7 @@ from straddle.core.margin import requirement, withdrawable
 from straddle.core.messages import MessageKind, withdrawal_payload
 from straddle.core.params import BPS
 from straddle.core.rejections import Rejection, RejectionCode
+from straddle.core.reservation import reserved_scaled
 from straddle.core.state import Exchange
 from straddle.operations.acting import check_action, check_payment
 
@@ -25,13 +26,14 @@ class Plan:
 
 
 def available(exchange: Exchange, account: int) -> int:
-    """What an account may withdraw now: max(0, min(equity - IM, settled)), with open orders reserved and settled positions paid. Micro-dollars."""
+    """What an account may withdraw now: max(0, min(equity - IM, settled)), with open orders reserved (no more of them than its protection lets fill) and
+    settled positions paid. Micro-dollars."""
     cash, positions = exchange.settled_side(account)
     valued = withdrawable(requirement(cash, positions, exchange.context.table, exchange.params))
     exposure = exchange.exposures.get(account)
     if exposure is None:
         return valued
-    return max(0, min(valued, exposure.reserved_surplus_scaled(exchange.accounts[account].cash) // BPS))
+    return max(0, min(valued, reserved_scaled(exchange, account, exposure, exchange.accounts[account].cash) // BPS))
 
 
 def check(exchange: Exchange, command: L2Withdraw) -> Plan | Rejection:

@@ -10,12 +10,14 @@ from straddle.core.state import Exchange
 from straddle.operations.resting import cancel_orders
 
 
-def adding_orders(exchange: Exchange, account: int) -> tuple[RestingOrder, ...]:
+def adding_orders(exchange: Exchange, account: int, time_ms: int = 0) -> tuple[RestingOrder, ...]:
     """The open orders of an account that could add to a position when the older ones that only reduce it fill: oldest first, an order stays when it and those
-    that stay close at most the position in each of its legs."""
+    that stay close at most the position in each of its legs. Orders that have expired by `time_ms` are left out: they leave the market anyway."""
     positions, adding = exchange.positions_of(account), []
     closing: dict[tuple[int, Side], int] = {}
     for resting in exchange.open_orders.get(account, {}).values():
+        if resting.order.expiry_ms <= time_ms:
+            continue
         lots = {}
         for instrument, ratio in resting.order.legs:
             side = resting.order.side if ratio > 0 else resting.order.side.opposite

@@ -13,6 +13,7 @@ from straddle.core.exposure import Exposure
 from straddle.core.liquidation import Sale
 from straddle.core.params import BPS, CASH_MAX, POSITION_VALUE_BOUND
 from straddle.core.rejections import Rejection, RejectionCode
+from straddle.core.reservation import reserved_scaled
 from straddle.core.state import Exchange
 from straddle.operations.reducing import cancel_adding
 from straddle.operations.resting import cancel_orders
@@ -44,7 +45,7 @@ def check_taking(exchange: Exchange, account: int, winner: int, fraction_bps: in
     rows, limit = position_rows(start, positions), exchange.limits.positions
     if (exposure.instruments > limit and exposure.instruments > held) or (rows > limit and rows > position_rows(start, before)):
         return Rejection(RejectionCode.POSITIONS_MAX, "winner", winner, f"an account that then holds, quotes or held at most {limit} instruments")
-    surplus = exposure.reserved_surplus_scaled(cash - sale.payment)
+    surplus = reserved_scaled(exchange, winner, exposure, cash - sale.payment)
     if surplus < 0:
         return Rejection(RejectionCode.MARGIN, "winner", winner, f"an account that can carry it: it lacks {-(surplus // BPS)} micro-dollars")
     left = {instrument: size for instrument, size in exchange.settled_side(account)[1].items() if size != sale.lots.get(instrument, 0)}

@@ -6,6 +6,22 @@ import os
 import tempfile
 from pathlib import Path
 
+from straddle.primitives.errors import Actionable
+
+
+class FileError(Actionable):
+    """A file that somebody named cannot be read."""
+
+
+def read_text(name: str, path: Path) -> str:
+    """The text of a file. FileError begins with `name`, the option or key that it came from."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"{name} {path}: {error.strerror or error}, expected a file that can be read") from error
+    except UnicodeDecodeError as error:
+        raise FileError(f"{name} {path}: byte {error.start} is no text, expected a file of text (UTF-8)") from error
+
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write, sync, rename: a reader or a crash sees the old file or the whole new one, whoever else writes it. The folder is made when missing."""

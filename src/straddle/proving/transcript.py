@@ -22,6 +22,7 @@ from straddle.commitments.preset import Preset
 from straddle.core.messages import ORDER_SET_DEPTH
 from straddle.primitives.compressed import compress_point
 from straddle.primitives.field import WORD_BYTES
+from straddle.primitives.varint import VarintError, get_varint, put_varint, unzigzag, zigzag
 from straddle.proving.witness import OrderRow, Witness
 
 __all__ = ["Transcript", "TranscriptError", "decode", "encode"]
@@ -175,15 +176,15 @@ def to_bytes(transcript: Transcript) -> bytes:
     numbers = bytearray()
     for name, (_, columns) in COLUMNS.items():
         rows = getattr(transcript, name)
-        _put(numbers, len(rows))
+        put_varint(numbers, len(rows))
         for index, column in enumerate(columns):
             for row in rows:
-                _put(numbers, _unsigned(f"{name}.{column.name}", column, row[index]))
+                put_varint(numbers, _unsigned(f"{name}.{column.name}", column, row[index]))
     packer = zlib.compressobj(9, zlib.DEFLATED, _DEFLATE_BITS, 9)
     packed = packer.compress(bytes(numbers)) + packer.flush()
     head = bytearray([VERSION])
-    _put(head, len(packed))
-    _put(head, len(transcript.elements))
+    put_varint(head, len(packed))
+    put_varint(head, len(transcript.elements))
     return bytes(head) + packed + b"".join(map(_word, transcript.elements))
 
 
@@ -350,40 +351,24 @@ def _tables(numbers: bytes, preset: Preset) -> dict[str, Any]:
     return tables
 
 
-def _put(out: bytearray, value: int) -> None:
-    """Seven bits a byte, the lowest first; the highest bit of a byte says that more follow."""
-    while value >> 7:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-
-
 def _get(data: bytes, at: int, bits: int) -> tuple[int, int]:
-    """A varint of at most `bits` bits in its shortest form, and where it ends."""
-    value = shift = 0
-    for place in range(at, min(len(data), at + -(-bits // 7))):
-        value |= (data[place] & 127) << shift
-        shift += 7
-        if data[place] < 128:
-            if (data[place] == 0 and place > at) or value >> bits:
-                break
-            return value, place + 1
-    raise TranscriptError(f"transcript: no number of {bits} bits at byte {at}")
+    """A varint of at most `bits` bits, and where it ends."""
+    try:
+        return get_varint(data, at, bits)
+    except VarintError as error:
+        raise TranscriptError(f"transcript: {error}") from None
 
 
 def _unsigned(where: str, column: Column, value: int) -> int:
     """As it is written: a signed value with its sign in the lowest bit."""
-    written = (-value << 1) - 1 if value < 0 else value << 1
-    written = written if column.signed else value
+    written = zigzag(value) if column.signed else value
     if (value < 0 and not column.signed) or written >> column.bits:
         raise TranscriptError(f"{where}: {value}, expected {column.bits} bits{', signed' if column.signed else ''}")
     return written
 
 
 def _valued(column: Column, written: int) -> int:
-    if not column.signed:
-        return written
-    return -((written + 1) >> 1) if written & 1 else written >> 1
+    return unzigzag(written) if column.signed else written
 
 
 def _word(value: int) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from straddle.bots.pnl import FlowTrade
+from straddle.core.batch import OpenBatch
 from straddle.core.commands import Command, InternalEpoch, L2Trade
 from straddle.core.events import Trade
 from straddle.core.rejections import Rejection
@@ -78,6 +79,10 @@ class Flow:
     """Batch -> match events."""
     hedges: dict[int, int] = field(default_factory=dict)
     """Batch -> those by which a maker hedged."""
+    fills: dict[int, int] = field(default_factory=dict)
+    """Batch -> fills of all its trades: one a leg."""
+    hedge_fills: dict[int, int] = field(default_factory=dict)
+    """Batch -> those of its hedges."""
     ends_ms: dict[int, int] = field(default_factory=dict)
     """Batch -> when its successor's table began: the moment at which it is complete."""
     soft_seconds: tuple[float, ...] = ()
@@ -90,9 +95,21 @@ class Flow:
     notional_micros: int = 0
     end_ms: int = 0
 
+    @property
+    def first_trading(self) -> int:
+        """Place of the first batch that holds trades."""
+        return next(place for place, closed in enumerate(self.closed) if self.trades[closed.batch.number])
+
+    def moments_s(self, batch: OpenBatch) -> list[float]:
+        """Of a batch's trades, spread evenly over its time. Unix seconds."""
+        assert batch.table is not None
+        begun, count = batch.table.time_ms / 1_000, self.trades[batch.number]
+        length = self.ends_ms[batch.number] / 1_000 - begun
+        return [begun + length * (i + 0.5) / count for i in range(count)]
+
 
 def trade(config: DemoConfig, market: Market, network: Network, folder: Path) -> Flow:
-    """Deposits on `network`, then the night. SessionError when the flow holds no trade at all."""
+    """Deposits on `network`, then the night. SessionError when the flow holds no trade at all, or none in options of the maker who hedges."""
     flow = Flow()
     identity = Identity(network.identity, network.domain, network.params, address_of(network.operator), network.sequencer, network.secrets)
     exchange = Exchange(config, market, identity, folder, flow.closed.append, flow.epochs.append)
@@ -113,6 +130,8 @@ def trade(config: DemoConfig, market: Market, network: Network, folder: Path) ->
     exchange.sequencer.close()
     if not any(flow.trades.values()):
         raise SessionError("flow: no trade, expected some: more rounds or hours")
+    if not flow.maker:
+        raise SessionError("flow: the hedging maker traded no option, expected some: more rounds, hours or takers")
     return flow
 
 
@@ -134,6 +153,8 @@ def _count(flow: Flow, exchange: Exchange) -> None:
         found = [FlowMatch(table.epoch if table else 0, place in hedges, exchange.session.matches[place].fills) for place in places[number]]
         flow.matches += found
         flow.trades[number], flow.hedges[number] = len(found), sum(match.hedge for match in found)
+        flow.fills[number] = sum(len(match.fills) for match in found)
+        flow.hedge_fills[number] = sum(len(match.fills) for match in found if match.hedge)
     times = [closed.batch.table.time_ms for closed in flow.closed if closed.batch.table is not None]
     moments = sorted({*times, *(epoch.time_ms for epoch in flow.epochs)})
     for closed in flow.closed:

@@ -75,10 +75,15 @@ class Replayed:
 
     @property
     def gas_per_hedge(self) -> float:
-        """Mean over the hedges' match events; that of all trades where nobody hedged."""
-        hedges = [fill for fill in self.fills if fill.hedge]
-        events = len({fill.match for fill in hedges})
-        return sum(fill.gas for fill in hedges) / events if events else self.gas_per_trade
+        """Mean over the hedges' match events; that of one fill where nobody hedged."""
+        events, gas = len({fill.match for fill in self.fills if fill.hedge}), sum(fill.gas for fill in self.fills if fill.hedge)
+        return gas / events if events else self.gas_per_fill
+
+    @property
+    def fills_per_hedge(self) -> float:
+        """Mean over the hedges' match events; one where nobody hedged."""
+        hedges = [fill.match for fill in self.fills if fill.hedge]
+        return len(hedges) / len(set(hedges)) if hedges else 1.0
 
     @property
     def table_gas_per_trade(self) -> float:

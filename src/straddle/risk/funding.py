@@ -52,6 +52,7 @@ Level = tuple[int, int]
 
 def perpetual_mark(
     index_ticks: int,
+    quoted_index_ticks: int,
     bids: Sequence[Level],
     asks: Sequence[Level],
     previous_marks: Sequence[tuple[int, int]],
@@ -60,12 +61,12 @@ def perpetual_mark(
 ) -> int:
     """Mark of the perpetual: index plus its premium, averaged with those of earlier epochs and clamped to premium_clamp_bps of the index.
 
-    The premium now is the mean of what buying and selling `impact_lots` would cost, less the index; a side that is not that deep gives none, and the
-    premium is then 0. `previous_marks` holds (index_ticks, mark_ticks) of the epochs to average with.
+    The premium now is the mean of what buying and selling `impact_lots` would cost over `quoted_index_ticks`, the index that the book was quoted on: over
+    the new one, the book's age would count as a premium. A side that is not that deep gives none, and the premium is then 0. `previous_marks` holds (index_ticks, mark_ticks) of the epochs to average with.
     """
     buy, sell = _impact_price(asks, impact_lots), _impact_price(bids, impact_lots)
     premiums = [(mark - index) * PARTS // index for index, mark in previous_marks]
-    premiums.append(0 if buy is None or sell is None else ((buy + sell) // 2 - index_ticks) * PARTS // index_ticks)
+    premiums.append(0 if buy is None or sell is None else ((buy + sell) // 2 - quoted_index_ticks) * PARTS // quoted_index_ticks)
     limit = parameters.premium_clamp_bps * (PARTS // BPS)
     premium = max(-limit, min(limit, sum(premiums) // len(premiums)))
     return index_ticks + index_ticks * premium // PARTS

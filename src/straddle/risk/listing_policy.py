@@ -2,12 +2,13 @@
 
 **Expiries**, at 08:00 UTC as Deribit's: the next days, the next Fridays, the last Fridays of the next months, and those of the next quarters; each with a
 dated future. **Strikes** an expiry: all multiples of a step within a reach of the index; step and reach widen with the time to expiry. Nothing is ever
-taken off: when the index moves, what comes into reach is added, and when an expiry comes nearer, its finer strikes.
+taken off: when the index moves, what comes into reach is added, and when an expiry comes nearer, its finer strikes. Whoever has less **room** than that
+lists half of each expiry's share at first and keeps the other half for where the index goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -89,14 +90,58 @@ def strikes(expiry_ms: int, time_ms: int, index_ticks: int, policy: ListingPolic
     return tuple(sorted(nearest[: policy.max_strikes]))
 
 
-def due(time_ms: int, index_ticks: int, listed: Iterable[Instrument], first_id: int, policy: ListingPolicy = DEFAULT_POLICY) -> tuple[Instrument, ...]:
-    """What has to be listed now, ids running from `first_id`: futures first, then options by their distance from the money, so that whoever has room for
-    no more takes the first ones. `listed` are all instruments that are listed already; empty when nothing is due."""
-    present = {(instrument.kind, instrument.expiry_ms, instrument.strike_ticks) for instrument in listed}
+def due(
+    time_ms: int, index_ticks: int, listed: Iterable[Instrument], first_id: int, policy: ListingPolicy = DEFAULT_POLICY, room: Room | None = None
+) -> tuple[Instrument, ...]:
+    """What has to be listed now, ids running from `first_id`: futures first, then options by their distance from the money. `listed` are all instruments
+    that are listed already, settled ones too; empty when nothing is due. `room`: for whom not everything that the policy wants fits."""
+    listed = tuple(listed)
     wanted: list[tuple[Kind, int, int]] = []
-    for expiry in expiries(time_ms, policy):
+    for expiry in expiries(time_ms, policy) if room is None else room.expiries:
         if expiry - time_ms >= policy.quiet_ms:
+            known = frozenset(instrument.strike_ticks for instrument in listed if instrument.expiry_ms == expiry and not instrument.linear)
+            grid = strikes(expiry, time_ms, index_ticks, policy)
             wanted.append((Kind.FUTURE, expiry, 0))
-            wanted += [(kind, expiry, strike) for strike in strikes(expiry, time_ms, index_ticks, policy) for kind in (Kind.CALL, Kind.PUT)]
+            chosen = grid if room is None else (*known, *room.choose(grid, known, index_ticks))
+            wanted += [(kind, expiry, strike) for strike in chosen for kind in (Kind.CALL, Kind.PUT)]
+    present = {(instrument.kind, instrument.expiry_ms, instrument.strike_ticks) for instrument in listed}
     missing = sorted((key for key in wanted if key not in present), key=lambda key: (key[0] is not Kind.FUTURE, abs(key[2] - index_ticks), key[1], key[0]))
+    if room is not None:
+        missing = missing[: max(0, room.instruments - len(listed))]
     return tuple(terms(first_id + i, kind, expiry, strike, index_ticks) for i, (kind, expiry, strike) in enumerate(missing))
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A table with fewer rows than the policy wants: each expiry has an equal share of them, since steps widen with the time to expiry so that as many
+    strikes cover each alike. Half of a share is listed at first; the rest is kept for where the index goes, since nothing can be taken off before it expires.
+    """
+
+    instruments: int
+    """Rows that may be listed, the perpetual's among them."""
+    expiries: tuple[int, ...]
+    """Those that are to be listed, ascending."""
+
+    @property
+    def share(self) -> int:
+        """Strikes that an expiry may have listed; each takes two rows. It grows as the others expire."""
+        return ((self.instruments - 1) // max(1, len(self.expiries)) - 1) // 2
+
+    def choose(self, grid: Sequence[int], known: frozenset[int], index_ticks: int) -> tuple[int, ...]:
+        """Strikes of an expiry to add to those that are listed, ascending; `grid`: what the policy wants.
+
+        Until half of the share is listed, and two strikes at least, the nearest to the money. From then on only what keeps a strike near it on either side:
+        within two steps of the grid, and within twice as many each time that half of what was kept is used up, so that the kept half outlasts a long way.
+        """
+        first = min(self.share, max(2, (self.share + 1) // 2))
+        if len(known) < first:
+            near = sorted(grid, key=lambda strike: (abs(strike - index_ticks), strike))
+            return tuple(sorted([strike for strike in near if strike not in known][: first - len(known)]))
+        kept, left = self.share - first, self.share - len(known)
+        if left <= 0 or len(grid) < 2:
+            return ()
+        gap = (grid[1] - grid[0]) << (kept // left).bit_length()
+        below = index_ticks // gap * gap
+        sides = ((below, index_ticks - gap, index_ticks), (below + gap, index_ticks, index_ticks + gap))
+        bare = [strike for strike, low, high in sides if not any(low < listed <= high for listed in known)]
+        return tuple(strike for strike in bare if grid[0] <= strike <= grid[-1])[:left]

@@ -6,7 +6,8 @@ import json
 import sqlite3
 import threading
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from straddle.commitments.challenge import Place
 from straddle.commitments.policy import Data
 from straddle.primitives.errors import Actionable
+from straddle.primitives.hashing import keccak256
 from straddle.proving.keys import Proof
 from straddle.proving.witness import Witness
 
@@ -49,6 +51,11 @@ class SignedEpoch:
     inputs: bytes
     signatures: tuple[bytes, ...]
     """65 bytes each (r, s, v), ascending by signer."""
+
+    @property
+    def hash(self) -> bytes:
+        """What layer 1 keeps of it (epochs.vy, _hash): 32 bytes."""
+        return keccak256(self.time_ms.to_bytes(32, "big") + self.risk_root.to_bytes(32, "big"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +105,22 @@ CREATE INDEX IF NOT EXISTS batches_by_status ON batches (json_extract(record, '$
 CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, signed TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS witnesses (number INTEGER PRIMARY KEY, effects BLOB NOT NULL, witness BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS stored (number INTEGER PRIMARY KEY, batch TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS copies (number INTEGER PRIMARY KEY, state BLOB NOT NULL);
 """
 _WORD_BYTES = 32
+_COPIES_KEPT = 2
 _FROM_JOURNAL = "Restart the node from its journal without snapshots"
 
 
 class BatchFile:
-    """The file. Every call is durable when it returns, and may come from any thread (SQLite takes them one by one)."""
+    """The file. Every call is durable when it returns, happens whole or not at all, and may come from any thread: one lock takes them one by one."""
 
     def __init__(self, path: Path, report: Callable[[BatchRecord], None]) -> None:
         """`report` is told of every record that is saved. PosterError: the file cannot be used."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._report = report
-        self._updating = threading.Lock()
+        self._lock = threading.RLock()
+        """Held for every statement: the connection is one for all threads, and so is a transaction that is open on it."""
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
@@ -122,33 +132,32 @@ class BatchFile:
 
     def record(self, number: int) -> BatchRecord | None:
         """What is known of a batch, or None."""
-        row = self._db.execute("SELECT record FROM batches WHERE number = ?", (number,)).fetchone()
-        return None if row is None else _record(json.loads(row[0]))
+        rows = self._rows("SELECT record FROM batches WHERE number = ?", number)
+        return _record(json.loads(rows[0][0])) if rows else None
 
     def records(self, first: int = 1, limit: int = -1) -> list[BatchRecord]:
         """Batches from `first` on, in order, at most `limit` (-1: all)."""
         select = "SELECT record FROM batches WHERE number >= ? ORDER BY number LIMIT ?"
-        return [_record(json.loads(row[0])) for row in self._db.execute(select, (first, limit))]
+        return [_record(json.loads(row[0])) for row in self._rows(select, first, limit)]
 
     def numbers(self, status: Status, first: int = 1) -> list[int]:
         """The batches from `first` on that are so far, in order."""
         select = "SELECT number FROM batches WHERE number >= ? AND json_extract(record, '$.status') = ? ORDER BY number"
-        return [row[0] for row in self._db.execute(select, (first, status.value))]
+        return [row[0] for row in self._rows(select, first, status.value)]
 
     def save(self, record: BatchRecord) -> None:
         """Insert or replace."""
-        self._write(record)
+        with self._writing():
+            self._write(record)
         self._report(record)
 
     def rebound(self, changes: Sequence[tuple[BatchRecord, StoredBatch]]) -> None:
         """Batches that have other headers now, since the first of them lies elsewhere: all or none. Proofs of their old headers are forgotten."""
-        with self._updating:
-            self._db.execute("BEGIN")
+        with self._writing():
             for record, stored in changes:
                 self._write(record)
                 self._db.execute("UPDATE batches SET proof = '' WHERE number = ?", (record.number,))
                 self.store(stored)
-            self._db.execute("COMMIT")
         for record, _ in changes:
             self._report(record)
 
@@ -162,17 +171,29 @@ class BatchFile:
             "epoch": batch.epoch,
             "data": int(batch.place.data),
         }
-        self._db.execute("INSERT OR REPLACE INTO stored VALUES (?, ?)", (batch.number, json.dumps(plain)))
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO stored VALUES (?, ?)", (batch.number, json.dumps(plain)))
 
     def stored(self, number: int) -> StoredBatch:
         """The data of a batch. PosterError when they were not kept."""
-        row = self._db.execute("SELECT batch FROM stored WHERE number = ?", (number,)).fetchone()
-        if row is None:
-            raise PosterError(f"batch {number}: its data are not in the poster's file. Restart the node from its journal without snapshots")
-        raw = json.loads(row[0])
+        rows = self._rows("SELECT batch FROM stored WHERE number = ?", number)
+        if not rows:
+            raise PosterError(f"batch {number}: its data are not in the poster's file. {_FROM_JOURNAL}")
+        raw = json.loads(rows[0][0])
         effects, body = (tuple(int(word, 16) for word in raw[name]) for name in ("effects", "body"))
         parent, header = (bytes.fromhex(raw[name]) for name in ("parent_header_hash", "header_hash"))
         return StoredBatch(raw["number"], parent, header, Place(Data(raw["data"])), effects, body, int(raw["c"], 16), raw["epoch"])
+
+    def save_copy(self, number: int, state: bytes) -> None:
+        """Keep the copy of the state after a batch (straddle.commitments.state_copy), and one from before."""
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO copies VALUES (?, ?)", (number, state))
+            self._db.execute(f"DELETE FROM copies WHERE number NOT IN (SELECT number FROM copies ORDER BY number DESC LIMIT {_COPIES_KEPT})")
+
+    def copy(self, last: int) -> bytes | None:
+        """The newest kept copy of a state after a batch up to `last`; None when there is none."""
+        rows = self._rows("SELECT state FROM copies WHERE number <= ? ORDER BY number DESC LIMIT 1", last)
+        return bytes(rows[0][0]) if rows else None
 
     def _write(self, record: BatchRecord) -> None:
         columns = "record = excluded.record, header_hash = excluded.header_hash"
@@ -181,7 +202,7 @@ class BatchFile:
 
     def update(self, number: int, **changes: Any) -> BatchRecord:
         """Change fields of a known batch's record."""
-        with self._updating:
+        with self._lock:  # nobody changes the record in between, and reports come in the order of the changes
             record = _record(asdict(self.known(number)) | changes)
             self.save(record)
         return record
@@ -195,19 +216,21 @@ class BatchFile:
 
     def proof(self, number: int) -> Proof | None:
         """The batch's proof, once it was made."""
-        (kept,) = self._db.execute("SELECT proof FROM batches WHERE number = ?", (number,)).fetchone()
+        ((kept,),) = self._rows("SELECT proof FROM batches WHERE number = ?", number)
         return Proof(**{name: tuple(int(word, 16) for word in words) for name, words in json.loads(kept).items()}) if kept else None
 
     def save_proof(self, number: int, proof: Proof) -> None:
         """Keep the proof of a known batch."""
         words = {name: [hex(word) for word in values] for name, values in asdict(proof).items()}
-        self._db.execute("UPDATE batches SET proof = ? WHERE number = ?", (json.dumps(words), number))
+        with self._writing():
+            self._db.execute("UPDATE batches SET proof = ? WHERE number = ?", (json.dumps(words), number))
 
     def save_witness(self, number: int, effects: Sequence[int], witness: Witness) -> None:
         """Keep what a batch is posted and proved from; insert or replace. `effects` are its words."""
         words = b"".join(word.to_bytes(_WORD_BYTES, "big") for word in effects)
         text = zlib.compress(witness.to_json(indent=None).encode(), level=1)
-        self._db.execute("INSERT OR REPLACE INTO witnesses VALUES (?, ?, ?)", (number, words, text))
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO witnesses VALUES (?, ?, ?)", (number, words, text))
 
     def witness(self, number: int) -> Witness:
         """What a batch is posted and proved from. PosterError when it is not kept, or torn."""
@@ -224,7 +247,7 @@ class BatchFile:
 
     def witnessed(self, after: int = 0) -> list[int]:
         """The known batches after one whose witnesses are kept, in order."""
-        return [row[0] for row in self._db.execute("SELECT number FROM witnesses JOIN batches USING (number) WHERE number > ? ORDER BY number", (after,))]
+        return [row[0] for row in self._rows("SELECT number FROM witnesses JOIN batches USING (number) WHERE number > ? ORDER BY number", after)]
 
     def reach(self, final: int) -> int:
         """The newest batch up to which every witness after batch `final` is kept: a restart need not replay what comes before."""
@@ -236,39 +259,55 @@ class BatchFile:
 
     def drop_witnesses(self, before: int) -> None:
         """Those of the batches before one are not needed any more."""
-        self._db.execute("DELETE FROM witnesses WHERE number < ?", (before,))
+        with self._writing():
+            self._db.execute("DELETE FROM witnesses WHERE number < ?", (before,))
 
     def _witnesses(self, column: str, number: int) -> bytes:
-        row = self._db.execute(f"SELECT {column} FROM witnesses WHERE number = ?", (number,)).fetchone()
-        if row is None:
+        rows = self._rows(f"SELECT {column} FROM witnesses WHERE number = ?", number)
+        if not rows:
             raise PosterError(f"batch {number}: its witness is not in the poster's file. {_FROM_JOURNAL}")
-        return bytes(row[0])
+        return bytes(rows[0][0])
 
     def save_epoch(self, epoch: SignedEpoch) -> None:
         """Insert or replace: an epoch that was signed and not entered before a crash is signed anew."""
         signed = {**asdict(epoch), "inputs": epoch.inputs.hex(), "signatures": [signature.hex() for signature in epoch.signatures]}
-        self._db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?)", (epoch.epoch, json.dumps(signed)))
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?)", (epoch.epoch, json.dumps(signed)))
 
     def epochs(self, after: int, last: int) -> list[SignedEpoch]:
         """Signed epochs after one, up to another, in order."""
         select = "SELECT signed FROM epochs WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
-        return [_epoch(json.loads(row[0])) for row in self._db.execute(select, (after, last)).fetchall()]
+        return [_epoch(json.loads(row[0])) for row in self._rows(select, after, last)]
 
     def fill(self, records: Sequence[BatchRecord], epochs: Sequence[SignedEpoch], stored: Sequence[StoredBatch]) -> None:
         """What a new file begins with: all or nothing, and nobody is told."""
-        with self._updating:
-            self._db.execute("BEGIN")
+        with self._writing():
             for record in records:
                 self._write(record)
             for epoch in epochs:
                 self.save_epoch(epoch)
             for batch in stored:
                 self.store(batch)
-            self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
+
+    def _rows(self, select: str, *values: Any) -> list[Any]:
+        with self._lock:
+            return self._db.execute(select, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, all or nothing; within another of this thread, a part of it."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            with self._db:  # commits, or rolls back
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
 
 
 def _record(raw: dict[str, Any]) -> BatchRecord:

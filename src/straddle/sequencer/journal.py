@@ -64,7 +64,10 @@ CREATE TABLE origin (
 """
 """Only in the journal of a log that does not begin at genesis."""
 
-_RESTORE = "Put back the whole folder from a copy, or start from layer 1 with an empty one; nothing here was changed"
+_RESTORE = (
+    "Put back the whole folder from a copy; without one move journal.sqlite and journal.sqlite.head elsewhere, leave the other files, and start with "
+    "--resume-from-layer1: what no batch on layer 1 holds is lost. Nothing here was changed"
+)
 _MARK_TAG = b"straddle.mark".ljust(32, b"\0")
 _HEAD = struct.Struct(">QQ32s")
 _WAL_HEADER_BYTES, _WAL_FRAME_HEADER_BYTES = 32, 24

@@ -11,10 +11,12 @@ from straddle.commitments.effects import decode_effects
 from straddle.commitments.ledger import CommittedState
 from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
-from straddle.commitments.state_copy import dump_state
+from straddle.commitments.state_copy import dump_state, load_state
 from straddle.core.params import Params
-from straddle.sequencer.batch_file import BatchFile, StoredBatch
+from straddle.sequencer.batch_file import BatchFile, PosterError, StoredBatch
 
+COPY_EVERY = 64
+"""Batches from one kept copy of the state to the next."""
 Rebind = Callable[[Data], None]
 """Gives the batch about to be proposed (and those after it) the headers of another place."""
 
@@ -33,8 +35,14 @@ class Certifier(Protocol):
 class SnapshotLayer1(Protocol):
     """What falling back needs of layer 1."""
 
+    def has_snapshot(self, state_root: int) -> bool:
+        """Whether the copy of a state is there, whole."""
+
+    def snapshot_s(self, data: bytes) -> float:
+        """Seconds that posting the copy of a state takes."""
+
     def post_snapshot(self, state_root: int, data: bytes) -> None:
-        """Post the copy of a state, in as many parts as it takes."""
+        """Post the copy of a state, in as many parts as it takes; what is there already is not posted again."""
 
 
 class Placing(Protocol):
@@ -59,7 +67,11 @@ class OnLayer1:
 
 
 class WithCommittee:
-    """With the members. When their quorum has been away for `patience_s`, in calldata, behind a copy of the state; every later batch asks them first again."""
+    """With the members. When their quorum has been away for `patience_s`, in calldata, behind a copy of the state; every later batch asks them first again.
+
+    A batch has a quarter of an hour from its table to layer 1. So the state is at hand (a copy is kept every 64 batches), and a copy that takes long to post
+    is begun before the patience is over.
+    """
 
     data = Data.COMMITTEE
 
@@ -81,24 +93,48 @@ class WithCommittee:
         self._preset, self._params, self._operator, self._threshold = preset, params, operator, threshold
         self._patience_s, self._now_s = patience_s, now_s
         self._away_since: float | None = None
+        self._copy: tuple[int, bytes] = (-1, b"")
+        """(batch, state after it) while the quorum is away."""
 
     def prepare(self, number: int, rebind: Rebind) -> tuple[bytes, ...]:
         """QuorumAway: too few certificates, and not for long enough."""
         rebind(Data.COMMITTEE)
         certificates = self._certifier.certify(number, self._data_of)
         if len(certificates) >= self._threshold:
-            self._away_since = None
+            self._away_since, self._copy = None, (-1, b"")
+            if number % COPY_EVERY == 0:
+                self._file.save_copy(number - 1, dump_state(self.state(number - 1)))
             return certificates[: self._threshold]
-        before_in_calldata = number > 1 and self._file.known(number - 1).data == Data.CALLDATA.name.lower()
         self._away_since = self._now_s() if self._away_since is None else self._away_since
-        if not before_in_calldata and self._now_s() - self._away_since < self._patience_s:
-            wanted = f"expected {self._threshold}; after {self._patience_s:.0f} s batches go to layer 1"
-            raise QuorumAway(f"batch {number}: {len(certificates)} members certify it, {wanted}")
+        if number == 1 or self._file.known(number - 1).data != Data.CALLDATA.name.lower():
+            root = int(self._file.known(number - 1).state_root, 16) if number > 1 else self._genesis().root
+            if not self._layer1.has_snapshot(root):
+                try:
+                    copy = self._copied(number - 1)
+                except PosterError:
+                    self._wait(number, len(certificates), 0.0)  # the quorum may come back
+                    raise
+                self._wait(number, len(certificates), self._layer1.snapshot_s(copy))
+                self._layer1.post_snapshot(root, copy)
+            self._wait(number, len(certificates), 0.0)
         rebind(Data.CALLDATA)
-        if not before_in_calldata:
-            state = self.state(number - 1)
-            self._layer1.post_snapshot(state.root, dump_state(state))
         return ()
+
+    def _wait(self, number: int, certified: int, ahead_s: float) -> None:
+        """QuorumAway: until the patience, less `ahead_s`, is over."""
+        assert self._away_since is not None
+        if self._now_s() - self._away_since < self._patience_s - ahead_s:
+            wanted = f"expected {self._threshold}; after {self._patience_s:.0f} s batches go to layer 1"
+            raise QuorumAway(f"batch {number}: {certified} members certify it, {wanted}")
+
+    def _copied(self, number: int) -> bytes:
+        """The copy of the state after a batch, made once while the quorum is away."""
+        if self._copy[0] != number:
+            self._copy = number, dump_state(self.state(number))
+        return self._copy[1]
+
+    def _genesis(self) -> CommittedState:
+        return CommittedState.genesis(self._params, self._operator)
 
     def _data_of(self, number: int) -> tuple[StoredBatch, bytes]:
         stored = self._file.stored(number)
@@ -106,9 +142,10 @@ class WithCommittee:
         return stored, epoch.inputs
 
     def state(self, number: int) -> CommittedState:
-        """The state after a batch, from the kept data of all batches up to it."""
-        state = CommittedState.genesis(self._params, self._operator)
-        for batch in map(self._file.stored, range(1, number + 1)):
+        """The state after a batch, from the newest kept copy and the kept data of all batches since."""
+        copy = self._file.copy(number)
+        state = self._genesis() if copy is None else load_state(copy, self._params)
+        for batch in map(self._file.stored, range(state.batch_number + 1, number + 1)):
             effects = decode_effects(batch.effects, self._preset)
             state.apply_data(effects, decode_body(batch.body, self._preset), effects.queue)
         return state

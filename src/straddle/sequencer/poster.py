@@ -47,8 +47,8 @@ KEPT_BATCHES = 32
 class Layer1(Protocol):
     """What the poster needs of layer 1. Each call returns when the transaction is mined, and raises when it reverts."""
 
-    def has_epoch(self, epoch: int) -> bool:
-        """Whether an epoch was submitted."""
+    def epoch_hash(self, epoch: int) -> bytes | None:
+        """Hash of the table that is recorded for an epoch; None: none is."""
 
     def submit_epoch(self, epoch: SignedEpoch) -> Landed:
         """Submit a signed epoch."""
@@ -206,7 +206,7 @@ class Poster:
         held_up: Exception | None = None
         while final < newest:
             self._note_final(final)
-            pending = self._kept.after(final, self._settling.proposals_max)
+            pending = self._kept.after(final, self._settling.slots)
             standing, held_up = self._propose(pending)
             self._collect_proofs()
             self._start_proofs(self._settling.wanted(standing))
@@ -307,9 +307,15 @@ class Poster:
     def _submit_epochs(self, parent_epoch: int, epoch: int) -> None:
         """Every signed epoch after the parent's, up to the batch's: funding accrues over those without a batch too, so watchers need them all."""
         for signed in self._file.epochs(parent_epoch, epoch):
-            if not self._layer1.has_epoch(signed.epoch):
+            recorded = self._layer1.epoch_hash(signed.epoch)
+            if recorded is None:
                 self._layer1.submit_epoch(signed)
-        if not self._layer1.has_epoch(epoch):
+            elif recorded != signed.hash:
+                raise PosterError(
+                    f"epoch {signed.epoch}: layer 1 has another table on record, hash {recorded.hex()}, expected {signed.hash.hex()} of time "
+                    f"{signed.time_ms} ms and risk root {signed.risk_root:#x}: the oracles signed two, and no batch on this one can be proposed"
+                )
+        if self._layer1.epoch_hash(epoch) is None:
             raise PosterError(f"epoch {epoch}: neither on layer 1 nor signed here, expected it before its first batch")
 
     def _start_proofs(self, wanted: Sequence[Pending]) -> None:

@@ -16,7 +16,7 @@ from eth_account.signers.local import LocalAccount
 from straddle.commitments.ledger import CommittedState, StateChange
 from straddle.core.authority import check_sets
 from straddle.core.batch import OpenBatch
-from straddle.core.commands import Command, L2Trade
+from straddle.core.commands import Command, InternalDeleverage, InternalLiquidate, L2Bid, L2Cancel, L2Protect, L2Trade, L2Transfer, L2Withdraw
 from straddle.core.events import Event
 from straddle.core.rejections import InvariantBroken, Rejection, RejectionCode
 from straddle.core.state import Exchange, close_batch
@@ -28,6 +28,8 @@ from straddle.transition import transition
 
 MAX_COMMANDS = 1024
 """Commands of one `submit_many` at most: one disk sync for all of them."""
+CAN_WAIT = (L2Trade, L2Withdraw, L2Transfer, L2Bid, L2Cancel, L2Protect, InternalLiquidate, InternalDeleverage)
+"""Commands that are refused when they do not fit the open batch and no other may begin."""
 
 
 class Accepted(NamedTuple):
@@ -77,12 +79,14 @@ class Sequencer:
         inclusion_ms: int,
         on_batch: Callable[[ClosedBatch], None],
         on_logged: Callable[[Sequence[Logged]], None] = lambda entries: None,
+        may_close: Callable[[], bool] = lambda: True,
         start: LogPosition | None = None,
     ) -> None:
         """`exchange` and `committed` are at `start` (the log's beginning when None); the journal after it is replayed before the constructor returns.
 
         `clock_ms` gives the time from which a receipt's deadline is `inclusion_ms` away. `on_batch` is told of every closed batch and
-        `on_logged` of the entries of each group, once they are on disk; the replayed ones too, in order.
+        `on_logged` of the entries of each group, once they are on disk; the replayed ones too, in order. `may_close` tells whether a command that can wait may
+        end the open batch; else it is refused with BATCH_BOUNDARY.
         ReplayError, JournalError: see there.
         """
         self.exchange = exchange
@@ -93,6 +97,7 @@ class Sequencer:
         self._inclusion_ms = inclusion_ms
         self._on_batch = on_batch
         self._on_logged = on_logged
+        self._may_close = may_close
         self._stopped: str | None = None
         self._replay(start or journal.beginning)
 
@@ -162,6 +167,8 @@ class Sequencer:
     def _run(self, command: Command, group: _Group) -> tuple[Event, ...] | Rejection:
         outcome = transition(self.exchange, command)
         if outcome.rejection is not None and outcome.rejection.code is RejectionCode.BATCH_BOUNDARY:
+            if isinstance(command, CAN_WAIT) and not self._may_close():
+                return outcome.rejection
             self._cut(group)
             outcome = transition(self.exchange, command)
             if outcome.rejection is not None and outcome.rejection.code is RejectionCode.BATCH_BOUNDARY:

@@ -61,8 +61,8 @@ class ChallengeLayer1(ProvingLayer1, Protocol):
 class Settling(Protocol):
     """One of the two ways."""
 
-    proposals_max: int
-    """Proposals that layer 1 holds."""
+    slots: int
+    """Proposals that layer 1 holds (Rollup.vy, SLOTS less the newest final batch)."""
     awaited: Status
     """A batch that is so far waits for nobody's work."""
 
@@ -76,7 +76,7 @@ class Settling(Protocol):
 class ProveAlways:
     """Every batch is proved; its proof makes it final. In order."""
 
-    proposals_max = 255
+    slots = 255
     awaited = Status.VERIFIED
 
     def __init__(self, file: BatchFile, layer1: ProvingLayer1) -> None:
@@ -98,21 +98,26 @@ class ProveAlways:
 
 
 class ProveWhenChallenged:
-    """A batch is final when its window is over; proofs answer challenges, or come early when `early` says so."""
+    """A batch is final when its window is over; proofs answer challenges. Early ones make room where more batches come than a window has slots."""
 
-    proposals_max = 4095
+    slots = 4095
     awaited = Status.PROPOSED
 
-    def __init__(self, file: BatchFile, layer1: ChallengeLayer1, early: Callable[[int], bool] = lambda number: False) -> None:
-        """`early` tells of a batch's number whether its proof is made without being asked for by a challenge."""
-        self._file, self._layer1, self._early = file, layer1, early
+    def __init__(self, file: BatchFile, layer1: ChallengeLayer1, *, early: bool = False, slots: int = slots) -> None:
+        """`early`: every batch is proved without being asked for by a challenge. Otherwise the oldest are, as soon as seven eighths of the slots are taken."""
+        self._file, self._layer1 = file, layer1
+        self.slots = slots
+        self._unproved = 0 if early else slots * 7 // 8
 
     def wanted(self, pending: Sequence[Pending]) -> Sequence[Pending]:
         """Challenged ones by the date of their answer, then early ones in order."""
         by_number = {item.number: item for item in pending}
-        challenged = [by_number[number] for number in self._layer1.challenged(list(by_number))]
-        early = [item for item in pending if item not in challenged and self._early(item.number) and not self._on_layer1(item.number)]
-        return [*challenged, *early]
+        challenged = self._layer1.challenged(list(by_number))
+        early = pending[: max(0, len(pending) - self._unproved)]
+        return [
+            *(by_number[number] for number in challenged),
+            *(item for item in early if item.number not in challenged and not self._on_layer1(item.number)),
+        ]
 
     def settle(self, pending: Sequence[Pending], proof_of: ProofOf) -> bool:
         """An answer that is ready goes before everything else; then the oldest proposal, when its time has come."""

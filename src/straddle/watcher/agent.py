@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from straddle.commitments.challenge import Place
-from straddle.l1.events import BatchProposed
+from straddle.l1.events import BatchHeader, BatchProposed
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import Reverted, RpcError
 from straddle.l1.sender import Sender, TransactionFailed
@@ -60,7 +60,7 @@ class Agent:
         self._watcher, self._client, self._sender, self._duties, self._report = watcher, client, sender, duties, report
         self._prover = prover
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="prover")
-        self._proof: tuple[BatchProposed, Future[ProveResult]] | None = None
+        self._proof: tuple[BatchHeader, Future[ProveResult]] | None = None
         self._failed: set[bytes] = set()
         """Headers of batches whose proof could not be made: a second try would fail in the same way."""
         self.troubles: dict[str, str] = {}
@@ -72,7 +72,7 @@ class Agent:
         if self._waiting():
             self.troubles["wallet"] = f"{self._sender.address} has a transaction that waits to be mined: nothing else is sent until it is"
         else:
-            now_s = int(self._client.rpc.block("latest")["timestamp"], 16)
+            now_s = self._client.rpc.time_s()
             self._void(now_s)
             if self._duties.challenge:
                 self._challenge(now_s)
@@ -150,7 +150,7 @@ class Agent:
             self._report(f"cannot prove batch {number}: {error}")
             return
         if self._stands(number, posted.header_hash) and not self._client.stake(number).proven:
-            self._try(f"prove batch {number}", lambda: self._client.prove(self._sender, _words(posted), proof))
+            self._try(f"prove batch {number}", lambda: self._client.prove(self._sender, _words(self._watcher.batch(posted)), proof))
 
     def _finalise(self, now_s: int) -> None:
         """The oldest proposals, as far as they are proven, or unchallenged after their window; none that this watcher finds wrong."""
@@ -165,9 +165,10 @@ class Agent:
             if not stake.proven and judged.verdict not in (Verdict.HOLDS, Verdict.REBUILT):
                 self.troubles[f"finalise batch {number}"] = f"it is {judged.verdict}, and nobody challenged it in time"
                 return
-            public = self._watcher.examiner.public(posted)
+            whole = self._watcher.batch(posted)
+            public = self._watcher.examiner.public(whole)
             words = (public.c, public.z, public.y_effects, public.y_body, public.beneficiary)
-            if not self._try(f"finalise batch {number}", partial(self._client.finalise, self._sender, _words(posted), words)):
+            if not self._try(f"finalise batch {number}", partial(self._client.finalise, self._sender, _words(whole), words)):
                 return
 
     def _collect(self) -> None:
@@ -180,8 +181,7 @@ class Agent:
 
     def _waiting(self) -> bool:
         """A transaction of the wallet (from before a restart, say) is not mined yet."""
-        counts = [self._client.rpc.call("eth_getTransactionCount", [self._sender.address, tag]) for tag in ("latest", "pending")]
-        return int(counts[0], 16) != int(counts[1], 16)
+        return self._client.rpc.nonce(self._sender.address) != self._client.rpc.nonce(self._sender.address, "pending")
 
     def _stands(self, number: int, header_hash: bytes) -> bool:
         """The proposal that was judged is still the one of that number, on the newest block."""
@@ -198,7 +198,7 @@ class Agent:
 
     def _has_funds(self, number: int) -> bool:
         rpc, address, bond = self._client.rpc, self._sender.address, self._client.deployment.config.challenger_bond_wei
-        needed = bond + CHALLENGE_GAS * int(rpc.call("eth_gasPrice"), 16)
+        needed = bond + CHALLENGE_GAS * rpc.quantity("eth_gasPrice")
         found = rpc.balance_wei(address)
         if found < needed:
             self.troubles[f"challenge batch {number}"] = f"{address} has {found} wei, expected at least {needed} (the bond of {bond} and gas): send it the rest"

@@ -9,7 +9,7 @@ from enum import StrEnum
 from straddle.commitments.body import decode_body
 from straddle.commitments.cells import padded
 from straddle.commitments.challenge import challenge, commitment, evaluate
-from straddle.commitments.data import Body, Effects, QueueEntry
+from straddle.commitments.data import Body, Effects
 from straddle.commitments.effects import decode_effects
 from straddle.commitments.ledger import CommittedState, LedgerError
 from straddle.commitments.listings import Listing
@@ -19,7 +19,9 @@ from straddle.core.instruments import Retirement, Settlement
 from straddle.core.params import Params
 from straddle.core.risk_table import RiskTable
 from straddle.l1.deployment import Deployment
-from straddle.l1.events import BatchProposed, EpochSubmitted
+from straddle.l1.events import BatchProposed, EpochSubmitted, QueueEntryAdded
+from straddle.l1.history import History, Outline
+from straddle.l1.queue import queue_commands
 from straddle.proving.checker import check
 from straddle.proving.complete import Rebuilt, complete
 from straddle.proving.transcript import TranscriptError, decode
@@ -28,6 +30,8 @@ from straddle.proving.witness import PublicInputs, Witness
 from straddle.risk.inputs import RiskInputError
 from straddle.risk.parameters import RiskParameters
 from straddle.watcher.tables import recompute_table
+
+AnyHistory = History | Outline
 
 
 class Verdict(StrEnum):
@@ -41,6 +45,8 @@ class Verdict(StrEnum):
     """The data lead to the new root, and no transcript shows why: challenged like a wrong one."""
     WRONG = "wrong"
     """The data do not decode, contradict layer 1, or do not lead to the new root: no proof exists."""
+    UNCHECKED = "unchecked"
+    """The data lead to the new root; a blob of the transcript is not to be had, so that nothing can be said of the rest. It is asked for again."""
     MISSING = "missing"
     """No source has the body; nothing can be said."""
     ORPHAN = "orphan"
@@ -73,34 +79,37 @@ class Examiner:
     def __init__(self, deployment: Deployment, preset: Preset, params: Params, parameters: RiskParameters) -> None:
         self.deployment, self.preset, self.params, self.parameters = deployment, preset, params, parameters
 
-    def advance(self, state: CommittedState, posted: BatchProposed, queue: Sequence[QueueEntry]) -> tuple[Effects, Body, Rebuilt]:
+    def advance(self, state: CommittedState, posted: BatchProposed, queue: Sequence[QueueEntryAdded]) -> tuple[Effects, Body, Rebuilt]:
         """What the data alone do to `state`, which is advanced. LedgerError, ValueError: they do not decode, or lead elsewhere; it is unchanged then."""
         if posted.body is None:
             raise LedgerError(f"body: not to be had, it lies in {posted.place.data.name.lower()}")
         effects = decode_effects(posted.effects, self.preset)
         body = decode_body(posted.body, self.preset)
-        change = state.apply_data(effects, body, queue[effects.queue_first : effects.queue_first + len(effects.queue)])
+        answered = queue_commands(queue[effects.queue_first : effects.queue_first + len(effects.queue)])
+        change = state.apply_data(effects, body, answered)
         return effects, body, Rebuilt(effects, body, change, state.listed, (), self.params)
 
-    def examine(self, before: CommittedState, posted: BatchProposed, queue: Sequence[QueueEntry], epochs: Mapping[int, EpochSubmitted]) -> Examined:
-        """The verdict on a batch. `before` is the state that it starts from and stays as it is; `queue` and `epochs` are layer 1's."""
+    def examine(self, before: CommittedState, posted: BatchProposed, history: AnyHistory, epochs: Mapping[int, EpochSubmitted]) -> Examined:
+        """The verdict on a batch. `before` is the state that it starts from and stays as it is; `epochs` are the history's, with their data."""
         if posted.body is None:
             return Examined(Verdict.MISSING, f"no source has its body, which lies in {posted.place.data.name.lower()}")
         state = before.copy()
         try:
             if commitment(posted.effects, padded(posted.body, self.preset.body_words)) != posted.data_commitment:
                 return Examined(Verdict.WRONG, "C is not the sponge of the data")
-            effects, body, rebuilt = self.advance(state, posted, queue)
+            effects, body, rebuilt = self.advance(state, posted, history.queue)
         except (LedgerError, ValueError) as error:
             return Examined(Verdict.WRONG, str(error))
-        notes = (*word_faults(body.listings, set(before.listed.settled), state), *_older_table(posted, effects, epochs))
+        notes = (*word_faults(body.listings, set(before.listed.settled), state), *_older_table(posted, effects, history))
         table = self._table(effects, rebuilt, epochs)
         if not self.deployment.config.optimistic:
             return Examined(Verdict.REBUILT, notes=notes if isinstance(table, RiskTable) else (*notes, table), after=state)
         if not isinstance(table, RiskTable):
             return Examined(Verdict.UNFOUNDED, table, notes, state)
+        if posted.transcript is None:
+            return Examined(Verdict.UNCHECKED, "no source has the blobs with its transcript", notes, state)
         try:
-            return self._statement(posted, replace(rebuilt, table=table.rows), notes, state)
+            return self._statement(posted, posted.transcript, replace(rebuilt, table=table.rows), notes, state)
         except TranscriptError as error:
             return Examined(Verdict.UNFOUNDED, str(error), notes, state)
         except Exception as error:  # whatever a proposer's rows make of the checker, it must not end the watch
@@ -119,8 +128,8 @@ class Examiner:
             return f"risk root {effects.risk_root:#x}, expected {root:#x} from the published inputs of epoch {effects.epoch}"
         return table
 
-    def _statement(self, posted: BatchProposed, rebuilt: Rebuilt, notes: tuple[str, ...], after: CommittedState) -> Examined:
-        transcript = decode(posted.transcript, self.preset)
+    def _statement(self, posted: BatchProposed, rows: bytes, rebuilt: Rebuilt, notes: tuple[str, ...], after: CommittedState) -> Examined:
+        transcript = decode(rows, self.preset)
         public = self.public(posted)
         # The checker knows no blobs: it evaluates the body as calldata's is.
         plain = replace(public, y_body=evaluate(posted.body or (), public.z))
@@ -157,7 +166,7 @@ def word_faults(words: Sequence[Listing], settled: Collection[int], after: Commi
     return faults
 
 
-def _older_table(posted: BatchProposed, effects: Effects, epochs: Mapping[int, EpochSubmitted]) -> list[str]:
+def _older_table(posted: BatchProposed, effects: Effects, history: AnyHistory) -> list[str]:
     """A batch may use any recorded table that was young enough when it was proposed, and is not older than its parent's: no proof rules it out."""
-    newer = [number for number, epoch in epochs.items() if number > effects.epoch and epoch.block_number < posted.block_number]
-    return [f"priced on epoch {effects.epoch} although epoch {max(newer)} was recorded before it"] if newer else []
+    newest = history.newest_epoch(posted.block_number)
+    return [f"priced on epoch {effects.epoch} although epoch {newest} was recorded before it"] if newest > effects.epoch else []

@@ -9,6 +9,7 @@ import httpx
 from straddle.l1.deployment import Deployment
 from straddle.primitives.errors import Actionable
 from straddle.primitives.nesting import check_nesting
+from straddle.primitives.urls import checked_url
 from straddle.watcher.store import Store
 
 TIMEOUT_S = 30.0
@@ -23,7 +24,8 @@ class Peer:
     """One watcher. A source of blobs and bodies (straddle.l1.history)."""
 
     def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self.url = url.rstrip("/")
+        """UrlError: no address."""
+        self.url = checked_url("--peer", url)
         self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT_S, transport=transport, trust_env=False)
 
     def close(self) -> None:
@@ -80,7 +82,7 @@ class Peer:
             response = self._client.get(path)
             check_nesting(response.content)
             found = response.json()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.HTTPError as error:
             raise PeerError(f"--peer {self.url}: no watcher answers: {type(error).__name__} {error}. Start one with `straddle watch --serve PORT`") from error
         except ValueError as error:
             raise PeerError(f"--peer {self.url}: status {response.status_code} and no JSON") from error

@@ -14,7 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from straddle.l1.data import DataReader
 from straddle.l1.deployment import Deployment
+from straddle.watcher.follow import KeptBlobs, KeptBodies
 from straddle.watcher.store import Store
 from straddle.watcher.watcher import Watcher
 
@@ -67,6 +69,8 @@ class _Service:
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
         self._store: Store = watcher.store
+        # What others ask for comes from the store alone: nobody else is asked on their behalf.
+        self._data = DataReader(_Stored(watcher.store), watcher.deployment, blobs=KeptBlobs(watcher.store, None), bodies=KeptBodies(watcher.store, None))
 
     @property
     def _deployment(self) -> Deployment:
@@ -121,10 +125,25 @@ class _Service:
     def body(self, request: Request) -> Any:
         """The body of a batch by its header hash."""
         wanted = _hash(request)
-        for posted in reversed(self._watcher.history.batches):
-            if posted.header_hash == wanted and posted.body is not None:
-                return {"body": [f"{cell:x}" for cell in posted.body]}
+        header = next((header for header in reversed(self._watcher.history.batches) if header.header_hash == wanted), None)
+        found = self._data.batch(header).body if header is not None else None
+        if found is not None:
+            return {"body": [f"{cell:x}" for cell in found]}
         raise _Missing("bodies: not kept here", 404)
+
+
+class _Stored:
+    """Transactions that were kept."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def transaction(self, transaction_hash: str) -> dict[str, Any]:
+        """As straddle.l1.data.TransactionSource."""
+        found = self._store.transaction(transaction_hash)
+        if found is None:
+            raise _Missing("bodies: not kept here", 404)
+        return found
 
 
 def _hash(request: Request) -> bytes:

@@ -19,11 +19,15 @@ CREATE TABLE IF NOT EXISTS checkpoints (block INTEGER PRIMARY KEY, hash TEXT NOT
 CREATE TABLE IF NOT EXISTS logs (block INTEGER NOT NULL, place INTEGER NOT NULL, raw TEXT NOT NULL, PRIMARY KEY (block, place));
 CREATE TABLE IF NOT EXISTS transactions (number INTEGER PRIMARY KEY AUTOINCREMENT, hash TEXT NOT NULL UNIQUE, raw TEXT NOT NULL, own INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS blobs (hash TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS bodies (header TEXT PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS verdicts (header TEXT PRIMARY KEY, batch INTEGER NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL, notes TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS states (batch INTEGER PRIMARY KEY, header TEXT NOT NULL, copy BLOB NOT NULL);
 """
 
+FILE = "watcher.sqlite"
 STATES_KEPT = 2
+LOGS_PER_READ = 1_000
+_CELL_BYTES = 32
 CHECKPOINTS_KEPT = 1024
 """A reorg to before the oldest one is read from the rollup's first block again."""
 
@@ -48,20 +52,20 @@ class Store:
 
     def __init__(self, folder: Path, chain_id: int, rollup: str) -> None:
         """Opens the store in `folder`, or begins one. StoreError: it cannot be used, or belongs to another rollup."""
-        path = folder / "watcher.sqlite"
+        path = folder / FILE
         self._lock = threading.RLock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"--data {folder}: the store cannot be used: {error}") from error
+            raise StoreError(f"--folder {folder}: the store cannot be used: {error}") from error
         for key, value in (("chain_id", str(chain_id)), ("rollup", rollup.lower())):
             self._run("INSERT OR IGNORE INTO meta VALUES (?, ?)", key, value)
             found = self._rows("SELECT value FROM meta WHERE key = ?", key)[0][0]
             if found != value:
                 self.close()
-                raise StoreError(f"--data {folder}: holds {key} {found}, expected {value}: give each rollup a folder of its own")
+                raise StoreError(f"--folder {folder}: holds {key} {found}, expected {value}: give each rollup a folder of its own")
 
     def close(self) -> None:
         """Close the file."""
@@ -92,8 +96,11 @@ class Store:
 
     def logs(self) -> Iterator[dict[str, Any]]:
         """All logs, in the order of the chain."""
-        for row in self._rows("SELECT raw FROM logs ORDER BY block, place"):
-            yield json.loads(row[0])
+        after = (-1, -1)
+        while rows := self._rows("SELECT block, place, raw FROM logs WHERE (block, place) > (?, ?) ORDER BY block, place LIMIT ?", *after, LOGS_PER_READ):
+            for row in rows:
+                yield json.loads(row[2])
+            after = rows[-1][:2]
 
     def transaction(self, transaction_hash: str) -> dict[str, Any] | None:
         """A kept transaction."""
@@ -116,9 +123,9 @@ class Store:
         rows = self._rows("SELECT number, raw FROM transactions WHERE number > ? ORDER BY number LIMIT ?", after, limit)
         return (rows[-1][0] if rows else after), [json.loads(row[1]) for row in rows]
 
-    def forget_transactions(self) -> None:
-        """Drop what came from a peer: some of it is not what layer 1 executed."""
-        self._run("DELETE FROM transactions WHERE own = 0")
+    def forget_transaction(self, transaction_hash: str) -> None:
+        """Drop one that turned out not to be what layer 1 executed."""
+        self._run("DELETE FROM transactions WHERE hash = ?", transaction_hash)
 
     def blob(self, versioned_hash: bytes) -> bytes | None:
         """A kept blob."""
@@ -128,6 +135,15 @@ class Store:
     def save_blob(self, versioned_hash: bytes, data: bytes) -> None:
         """Keep a blob, which was checked."""
         self._run("INSERT OR IGNORE INTO blobs VALUES (?, ?)", versioned_hash.hex(), data)
+
+    def body(self, header_hash: bytes) -> tuple[int, ...] | None:
+        """A kept body of a committee's batch."""
+        rows = self._rows("SELECT data FROM bodies WHERE header = ?", header_hash.hex())
+        return tuple(int.from_bytes(rows[0][0][i : i + _CELL_BYTES], "big") for i in range(0, len(rows[0][0]), _CELL_BYTES)) if rows else None
+
+    def save_body(self, header_hash: bytes, body: Sequence[int]) -> None:
+        """Keep a body, which was checked."""
+        self._run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", header_hash.hex(), b"".join(cell.to_bytes(_CELL_BYTES, "big") for cell in body))
 
     # ---- verdicts and states
 
@@ -169,7 +185,7 @@ class Store:
                     self._db.execute("BEGIN")
                     yield
             except sqlite3.Error as error:
-                raise StoreError(f"--data: the store cannot be written: {error}. Nothing of the last step was kept; make room and start again") from error
+                raise StoreError(f"--folder: the store cannot be written: {error}. Nothing of the last step was kept; make room and start again") from error
 
 
 def _used(transaction: dict[str, Any]) -> dict[str, Any]:

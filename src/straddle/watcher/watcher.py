@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from straddle.commitments.data import QueueEntry
 from straddle.commitments.ledger import CommittedState
 from straddle.commitments.params import params_hash
 from straddle.commitments.preset import Preset
 from straddle.commitments.state_copy import StateCopyError, dump_state, load_state
 from straddle.core.params import Params
 from straddle.l1.deployment import Deployment, DeploymentError
-from straddle.l1.events import BatchChallenged, BatchesVoided, BatchFinalised, BatchProposed, BatchProven, Event, Frozen
-from straddle.l1.history import History
-from straddle.l1.queue import queue_commands
+from straddle.l1.events import BatchChallenged, BatchesVoided, BatchFinalised, BatchHeader, BatchProposed, BatchProven, Event, Frozen
+from straddle.l1.history import Outline
 from straddle.primitives.errors import Actionable
 from straddle.proving.witness import Witness
 from straddle.risk.inputs import RiskInputError
@@ -29,7 +27,7 @@ from straddle.watcher.tables import Succession
 COPY_EVERY = 256
 """Final batches between two copies of the state in the store."""
 ASK_AGAIN_S = 60.0
-"""Pause before bodies that no source had are asked for again."""
+"""Pause before data that no source had are asked for again."""
 
 Report = Callable[[str], None]
 
@@ -68,13 +66,13 @@ class Watcher:
         self._final_header = b""
         self._begun = False
         """Whether a kept state was looked for: layer 1 has to be read before."""
-        self._told: tuple[History | None, int] = None, 0
-        """The history whose events were told, and how many of them."""
+        self._telling = False
+        """Whether events of before were told, as far as they matter."""
         self._tip, self._applied = self._final.copy(), list[bytes]()
         """State after the newest batch whose data lead anywhere, and the headers of the proposals that led there from the final state."""
 
     @property
-    def history(self) -> History:
+    def history(self) -> Outline:
         """Layer 1 as of the last step."""
         return self._follower.history
 
@@ -83,52 +81,53 @@ class Watcher:
         """The state after the newest final batch; not to be changed."""
         return self._final
 
-    def standing(self) -> Iterator[tuple[BatchProposed, Judged]]:
+    def standing(self) -> Iterator[tuple[BatchHeader, Judged]]:
         """Proposals that are not final, with their verdicts, in order."""
         for posted in self.history.batches[len(self.history.final) :]:
             judged = self._judged.get(posted.header_hash)
             if judged is not None:
                 yield posted, judged
 
+    def batch(self, header: BatchHeader) -> BatchProposed:
+        """A proposal with its data. RpcError, ConnectionFailed, HistoryError as `step`."""
+        return self._follower.batch(header)
+
     def step(self) -> None:
         """Read on, judge what is new. RpcError, ConnectionFailed, HistoryError: layer 1 does not answer, or contradicts itself; WatchError: see there."""
-        undone = self._follower.advance()
-        if undone:
+        if self._follower.advance():
             self._report(f"layer 1 went back: read again up to block {self.history.to_block}")
-        if any(judged.verdict == Verdict.MISSING for judged in self._judged.values()) and time.monotonic() - self._asked_at > ASK_AGAIN_S:
-            self._asked_at = time.monotonic()
-            self._follower.reload()
         self._check_final()
         self._check_tip()
-        while not all(self._follower.confirm(posted.transaction_hash) for posted in self._new()):
-            pass  # each is layer 1's own after one round
-        self._judge()
+        again = time.monotonic() - self._asked_at > ASK_AGAIN_S
+        if again:
+            self._asked_at = time.monotonic()
+            self._check_unchecked()
+        self._judge(again=again)
         self._advance_final()
         self._tell()
-        kept = {posted.header_hash for posted in self.history.batches[self._final.batch_number :]}
+        kept = {header.header_hash for header in self.history.batches[self._final.batch_number :]}
         self._judged = {header: judged for header, judged in self._judged.items() if header in kept}
 
     def _tell(self) -> None:
         """What happened on layer 1 since the last step; of the time before the watch, only challenges that are open."""
-        history, events = self.history, self.history.events
-        known, count = self._told
-        for event in events[count:] if known is history else history.challenges.values():
+        news = self._follower.news()
+        for event in news if self._telling else self.history.challenges.values():
             line = happened(event)
             if line:
                 self._report(line)
-        self._told = history, len(events)
+        self._telling = True
 
-    def witness(self, posted: BatchProposed, beneficiary: int) -> Witness:
+    def witness(self, header: BatchHeader, beneficiary: int) -> Witness:
         """The whole witness of a standing batch that holds, for a proof that names `beneficiary`. WatchError: it does not hold, or does not stand."""
-        headers = [item.header_hash for item in self.history.batches]
-        if posted.batch_number > len(headers) or headers[posted.batch_number - 1] != posted.header_hash:
-            raise WatchError(f"batch {posted.batch_number}: it does not stand any more")
+        batches, number = self.history.batches, header.batch_number
+        if number > len(batches) or batches[number - 1].header_hash != header.header_hash:
+            raise WatchError(f"batch {number}: it does not stand any more")
         state = self._final.copy()
-        for item in self.history.batches[state.batch_number : posted.batch_number - 1]:
-            self.examiner.advance(state, item, self._queue())
-        found = self.examiner.examine(state, posted, self._queue(), self.history.epochs)
+        for item in batches[state.batch_number : number - 1]:
+            self.examiner.advance(state, self.batch(item), self.history.queue)
+        found = self._examine(state, header)
         if found.witness is None:
-            raise WatchError(f"batch {posted.batch_number}: {found.verdict}: {found.reason}")
+            raise WatchError(f"batch {number}: {found.verdict}: {found.reason}")
         return replace(found.witness, public=replace(found.witness.public, beneficiary=beneficiary))
 
     def keep_copy(self) -> None:
@@ -177,39 +176,56 @@ class Watcher:
         if standing != self._applied:
             self._tip, self._applied = self._final.copy(), []
 
-    def _queue(self) -> list[QueueEntry]:
-        return queue_commands(self.history.queue)
-
-    def _new(self) -> list[BatchProposed]:
+    def _new(self) -> list[BatchHeader]:
         """Proposals after the tip."""
         return self.history.batches[self._final.batch_number + len(self._applied) :]
 
-    def _judge(self) -> None:
-        """Every proposal after the tip, in order, as far as data lead."""
-        queue = self._queue()
+    def _judge(self, *, again: bool) -> None:
+        """Every proposal after the tip, in order, as far as data lead. Data that nobody had are asked for with `again`."""
         lost: Judged | None = None
-        for posted in self._new():
+        for header in self._new():
+            known = self._judged.get(header.header_hash)
             if lost is not None:
-                reason = f"batch {lost.batch_number} before it is {lost.verdict}"
-                self._note(Judged(posted.batch_number, posted.header_hash, Verdict.ORPHAN, reason))
+                if known is None or again:
+                    self.batch(header)  # its data may be gone when its turn comes: the store has them then
+                self._note(Judged(header.batch_number, header.header_hash, Verdict.ORPHAN, f"batch {lost.batch_number} before it is {lost.verdict}"))
                 continue
-            judged = self._judge_one(posted, queue)
+            settled = known is not None and (known.verdict == Verdict.WRONG or (known.verdict == Verdict.MISSING and not again))
+            judged = known if known is not None and settled else self._judge_one(header)
             if judged.verdict in (Verdict.WRONG, Verdict.MISSING):
                 lost = judged
             else:
-                self._applied.append(posted.header_hash)
+                self._applied.append(header.header_hash)
 
-    def _judge_one(self, posted: BatchProposed, queue: list[QueueEntry]) -> Judged:
+    def _judge_one(self, header: BatchHeader) -> Judged:
         """The verdict; the tip moves on where the data lead. A verdict that was reached before a restart is not reached again."""
-        known = self.store.judged(posted.header_hash)
+        known = self.store.judged(header.header_hash)
         if known is not None and known.verdict in (Verdict.HOLDS, Verdict.REBUILT, Verdict.UNFOUNDED):
-            self.examiner.advance(self._tip, posted, queue)
-            self._judged[posted.header_hash] = known
+            self.examiner.advance(self._tip, self.batch(header), self.history.queue)
+            self._judged[header.header_hash] = known
             return known
-        found = self.examiner.examine(self._tip, posted, queue, self.history.epochs)
+        found = self._examine(self._tip, header)
         if found.after is not None:
             self._tip = found.after
-        judged = Judged(posted.batch_number, posted.header_hash, found.verdict, found.reason, (*found.notes, *self._oracles(posted, found)))
+        return self._conclude(header, found)
+
+    def _check_unchecked(self) -> None:
+        """Transcripts that nobody had may be had by now."""
+        unchecked = [header for header, judged in self.standing() if judged.verdict == Verdict.UNCHECKED]
+        found = {header.header_hash for header in unchecked if self.batch(header).transcript is not None}
+        if not found:
+            return
+        state = self._final.copy()
+        for header in self.history.batches[state.batch_number :][: len(self._applied)]:
+            if header.header_hash in found:
+                self._conclude(header, self._examine(state, header))
+            self.examiner.advance(state, self.batch(header), self.history.queue)
+
+    def _examine(self, state: CommittedState, header: BatchHeader) -> Examined:
+        return self.examiner.examine(state, self._follower.batch(header, examined=True), self.history, self._follower.epochs)
+
+    def _conclude(self, header: BatchHeader, found: Examined) -> Judged:
+        judged = Judged(header.batch_number, header.header_hash, found.verdict, found.reason, (*found.notes, *self._oracles(header, found)))
         self._note(judged)
         return judged
 
@@ -223,29 +239,27 @@ class Watcher:
             for note in judged.notes:
                 self._report(f"batch {judged.batch_number}, note: {note}")
 
-    def _oracles(self, posted: BatchProposed, found: Examined) -> list[str]:
+    def _oracles(self, header: BatchHeader, found: Examined) -> list[str]:
         """What oracles owe their published inputs up to the batch's epoch."""
         if found.after is None:
             return []
-        epoch = posted.effects[4] & (1 << 64) - 1
         try:
-            self._succession.advance(self.history.epochs, epoch)
+            self._succession.advance(self._follower.epochs, self.batch(header).epoch)
         except RiskInputError as error:
             return [f"oracles: epoch {self._succession.epoch}: {error}"]
         return []
 
     def _advance_final(self) -> None:
         """The final state follows layer 1's."""
-        queue = self._queue()
         while self._final.batch_number < len(self.history.final):
-            posted = self.history.batches[self._final.batch_number]
-            if not self._applied or self._applied[0] != posted.header_hash:
-                judged = self._judged.get(posted.header_hash)
+            header = self.history.batches[self._final.batch_number]
+            if not self._applied or self._applied[0] != header.header_hash:
+                judged = self._judged.get(header.header_hash)
                 if judged is not None and judged.verdict == Verdict.MISSING:
                     return  # its body is asked for again, and the state waits
                 found = f"{judged.verdict}: {judged.reason}" if judged else "not judged"
-                raise WatchError(f"batch {posted.batch_number} is final on layer 1 and cannot be rebuilt ({found}): the state is not known from here on")
-            self.examiner.advance(self._final, posted, queue)
+                raise WatchError(f"batch {header.batch_number} is final on layer 1 and cannot be rebuilt ({found}): the state is not known from here on")
+            self.examiner.advance(self._final, self.batch(header), self.history.queue)
             self._final_header = self._applied.pop(0)
         if self._final.batch_number >= self._copied + COPY_EVERY:
             self.keep_copy()

@@ -50,13 +50,13 @@ def batch(batch_number: uint256) -> IRollupState.Batch:
 
 
 @external
-def on_deposit(account: uint256, depositor: address, amount: uint256):
+def on_deposit(account: uint256, owner: address, amount: uint256):
     assert msg.sender == VAULT and not self.frozen
     target: uint256 = account
     if target == 0:
         target = self.next_account
         self.next_account = target + 1
-    self._enqueue(1, target, depositor, amount, 0)
+    self._enqueue(1, target, owner, amount, 0)
 
 
 @external

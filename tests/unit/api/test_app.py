@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import dataclasses
 import json
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from support.market import BUY, CALL, PERPETUAL, PUT, SELL, picture
 
+from straddle.api.app import Api
 from straddle.api.requests import BODY_BYTES_MAX, COMMANDS_MAX
 from straddle.commitments.saved import SavedAccount, save_account
 from straddle.core.orders import Leg
@@ -204,6 +206,22 @@ def test_other_methods_are_refused(client: TestClient) -> None:
     for method, path in (("DELETE", "/status"), ("GET", "/commands"), ("PUT", "/commands"), ("POST", "/trades")):
         answer = client.request(method, path)
         assert (answer.status_code, answer.json()["error"]["field"]) == (405, "method")
+
+
+def test_a_caller_who_hangs_up_is_no_error(small: Small) -> None:
+    """Anybody could otherwise fill the operator's terminal with stacks."""
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        assert message.get("status", 400) == 400
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/commands", "query_string": b"", "headers": headers, "http_version": "1.1", "root_path": ""}
+    asyncio.run(Api(small, small.hub, small.tape).app()(scope, receive, send))
+    assert next(messages, None) is None
 
 
 VALUES = st.recursive(

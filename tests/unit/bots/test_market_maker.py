@@ -140,11 +140,15 @@ def test_expired_and_unlisted_instruments_are_not_quoted(market, path):
     assert {order.instrument for order in quotes(market, MakerProfile(10_000), table=bare)[0]} <= {1, 2, 3}
 
 
-def test_the_perpetual_is_quoted_around_its_mark(market):
-    orders = [order for order in quotes(market, MakerProfile(10_000, levels=2, linear_size_lots=105))[0] if order.instrument == 1]
-    assert [order.side for order in orders] == [Side.BUY, Side.BUY, Side.SELL, Side.SELL] and {order.size_lots for order in orders} == {100}
-    mark = market[3][1].mark
-    assert all((order.limit_ticks < mark) == (order.side is Side.BUY) and abs(order.limit_ticks - mark) < 500 for order in orders)
+def test_the_perpetual_is_quoted_around_the_index_wherever_its_mark_is(market):
+    """Its mark is made from its book: around the mark the quotes would keep a premium for ever."""
+    _, instruments, inputs, _, _ = market
+    index = inputs.index_ticks
+    for mark in (index, index * 1_005 // 1_000, index * 995 // 1_000):
+        table = build_table(replace(inputs, perpetual_mark_ticks=mark), instruments)
+        orders = [order for order in quotes(market, MakerProfile(10_000, levels=2, linear_size_lots=105), table=table)[0] if order.instrument == 1]
+        assert [order.side for order in orders] == [Side.BUY, Side.BUY, Side.SELL, Side.SELL] and {order.size_lots for order in orders} == {100}
+        assert all((order.limit_ticks < index) == (order.side is Side.BUY) and abs(order.limit_ticks - index) < 500 for order in orders)
 
 
 def test_levels_without_a_price_are_counted(recording):

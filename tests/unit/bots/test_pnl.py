@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from straddle.bots import pnl
 from straddle.bots.pnl import PARTS, FlowTrade, HedgePolicy, replay, resample
 from straddle.core.instruments import NEVER_MS, Instrument, Kind
 from straddle.risk.candles import HOUR_MS, Candle, Candles, load_candles
@@ -75,6 +76,21 @@ def test_hedging_narrows_the_results(path):
     assert study.hedged.std() < study.unhedged.std() / 2
     assert (study.parts["hedge_costs"] < 0).all()
     assert np.allclose(study.hedged, sum(study.parts[name] for name in PARTS))
+
+
+def test_vols_follow_the_hours_that_were_drawn(path, monkeypatch):
+    """A long strangle a month away gains what it gains by its vols where the drawn hours were wild, and loses where they were calm."""
+    month = min(option.expiry_ms for option in path.recording.options if option.expiry_ms > path.start_ms + 30 * 24 * HOUR_MS)
+    sides = enumerate(((Kind.CALL, 1_000_000), (Kind.PUT, 800_000)))
+    flow = [FlowTrade(path.start_ms, Instrument(7 + i, kind, 1, month, strike, 1, 1, 10**9), 10_000, 0, 0) for i, (kind, strike) in sides]
+    study = replay(flow, path, end_of(path), NEVER, paths=40)
+    monkeypatch.setattr(pnl, "vol_factors", lambda ratios, left_ms: np.ones_like(ratios))
+    sticky = replay(flow, path, end_of(path), NEVER, paths=40)
+    drawn = [resample(path.candles, path.start_ms, 8, seed).hours for seed in range(40)]
+    wild = np.log([sum(np.log(hour.close_ticks / hour.open_ticks) ** 2 for hour in hours) for hours in drawn])
+    gained = study.parts["vega"] - sticky.parts["vega"]
+    assert gained[np.argmax(wild)] > 0 > gained[np.argmin(wild)]
+    assert np.corrcoef(wild, gained)[0, 1] > 0.8
 
 
 def test_the_same_seed_gives_the_same_paths_and_another_others(path):

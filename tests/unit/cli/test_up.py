@@ -43,9 +43,10 @@ def status(**changes: Any) -> dict[str, Any]:
         "version": "1", "preset": "nano", "chain_id": 1, "rollup": "0x" + "ab" * 20, "vk_id": "0x" + "cd" * 32, "layer1_url": "http://127.0.0.1:1",
         "started_from": "genesis", "resumed_from": None,
         "sequence": 1234, "state_root": "0x1", "market_state": "open", "market_time_ms": 1_590_103_200_000, "epoch": 7,
+        "market": {"allowed": "open", "reason": "", "by_hand": "open", "recording_ends_ms": 1_603_497_600_000},
         "epoch_age_ms": 1500, "index_ticks": 908_700, "instruments": 3, "accounts": 4, "auctions": 1, "open_orders": 5,
         "batches": {"open": 9, "open_entries": 3, "closed": 8, "proposed": 8, "proved": 7, "verified": 6, "lag": 2, "lag_max": 8},
-        "settlement": settlement(),
+        "settlement": settlement(), "solvency": None,
         "money": {"cash": 5_000_000, "vault_row": 5_000_000, "conservation_error": 0}, "layer1_block": 12, "groups": 1, "snapshot_seconds": 0.1, "problems": [],
     }  # fmt: skip
     return fields | changes
@@ -127,6 +128,22 @@ def test_a_status_is_a_table() -> None:
     assert result.exit_code == 0 and "no table yet" in result.output and "not read yet" in result.output
 
 
+def test_a_market_that_is_shut_says_why_and_until_when() -> None:
+    market = {"allowed": "reduce_only", "reason": "the recording ends at noon", "by_hand": "halted", "recording_ends_ms": 1_590_103_200_000 + 2 * 3_600_000}
+    with answering(json.dumps(status(market_state="halted", market=market)).encode()) as url:
+        result = runner.invoke(app, ["status", "--url", url], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    for part in (
+        "halted, 2020-05-21 23:20:00 UTC",
+        "reduce_only: the recording ends at noon",
+        "halted, until straddle market open",
+        "ends in 2 hours of the market",
+    ):
+        assert part in result.output
+    with answering(json.dumps(status(market=market | {"recording_ends_ms": 1})).encode()) as url:
+        assert "has ended" in runner.invoke(app, ["status", "--url", url], env={"COLUMNS": "200"}).output
+
+
 def test_a_resumed_log_is_shown_with_the_batch_where_it_begins() -> None:
     origin = {"batch": 7, "sequence": 1200, "log": "resumed-2"}
     with answering(json.dumps(status(resumed_from=origin)).encode()) as url:
@@ -157,11 +174,18 @@ def test_what_a_resumption_costs_is_said_and_asked(yes: bool, terminal: bool, an
         assert part in said.get()
 
 
-def shown(found: dict[str, Any]) -> str:
-    with answering(json.dumps(status(settlement=found)).encode()) as url:
+def shown(found: dict[str, Any], **changes: Any) -> str:
+    with answering(json.dumps(status(settlement=found, **changes)).encode()) as url:
         result = runner.invoke(app, ["status", "--url", url], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     return result.output
+
+
+def test_the_proofs_of_solvency_that_the_node_publishes_are_shown() -> None:
+    solvency = {"every_hours": 6.0, "batch": 12, "time_ms": 1_590_103_200_000 - 7_200_000}
+    assert "batch 12 proved and published, 2 hours of the market ago; every 6 hours of the market" in shown(settlement(), solvency=solvency)
+    nothing = {"every_hours": 6.0, "batch": None, "time_ms": None}
+    assert "nothing published yet, every 6 hours of the market" in shown(settlement(), solvency=nothing) and "solvency" not in shown(settlement())
 
 
 def test_the_policy_its_stakes_and_clocks_are_shown() -> None:

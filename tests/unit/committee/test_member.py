@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +144,8 @@ def test_never_two_headers_of_one_number_unless_layer_1_voided_the_first(world: 
     assert member.certify(other)[0] == header and member.tip == 2
     with pytest.raises(Refused, match=f"header {header.hex()} was certified before"):
         world.member().certify(world.offers[1])  # after a restart as well
-    assert member.by_header(world.headers[2]) == world.offers[2]  # what was voided can still be had
+    voided = member.by_header(world.headers[2])
+    assert voided is not None and voided.offer == world.offers[2]  # it can still be had
 
 
 def test_a_batch_that_went_to_layer_1_is_taken_and_its_successor_certified(world: World) -> None:
@@ -192,6 +195,35 @@ def test_snapshots_lead_to_their_roots(world: World, monkeypatch: pytest.MonkeyP
     assert newest is not None and newest.header_hash == world.headers[-1]
     assert member.snapshot(len(world.offers) + 1) is None
     assert world.member().state_root == world.roots[-1]  # from a copy and what follows it
+
+
+def test_neither_copies_nor_strangers_keep_a_member_from_certifying(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody has a copy of the state made, and somebody else has an offer hashed that is not the sequencer's; both take as long as they like."""
+    member, go, entered = world.member(), threading.Event(), threading.Barrier(3)
+    member.certify(world.offers[0])
+
+    def slow(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(*args: Any) -> Any:
+            if threading.current_thread() is not threading.main_thread():
+                entered.wait(10)
+                assert go.wait(10)
+            return function(*args)
+
+        return wait
+
+    monkeypatch.setattr(module, "dump_state", slow(module.dump_state))
+    monkeypatch.setattr(Offer, "header_of", slow(Offer.header_of))
+    with ThreadPoolExecutor(2) as pool:
+        copy = pool.submit(member.snapshot)
+        strange = pool.submit(member.take, dataclasses.replace(world.offers[1], signature=bytes(65)))
+        entered.wait(10)
+        member.certify(world.offers[1])
+        assert member.tip == 2 and member.batches(1, 9)[1].offer == world.offers[1] and not copy.done() and not strange.done()
+        go.set()
+        found = copy.result(10)
+        assert found is not None and (found.number, found.state_root) == (1, world.roots[0])
+        with pytest.raises(OfferError, match="not the sequencer's"):
+            strange.result(10)
 
 
 def test_a_full_disk_certifies_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

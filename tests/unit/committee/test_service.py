@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
+import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +26,7 @@ from straddle.committee.member import Behind, Member, Refused
 from straddle.committee.offer import Offer, OfferError
 from straddle.committee.running import KEY_FILE, CatchUp, await_deployment, open_key
 from straddle.committee.service import BODY_BYTES_MAX, member_app
-from straddle.committee.store import StoreError
+from straddle.committee.store import MemberStore, StoreError
 from straddle.l1.certificates import certificate_digest, signer_of
 from straddle.l1.rpc import ConnectionFailed
 
@@ -162,6 +167,51 @@ def test_a_layer_1_that_does_not_answer_decides_nothing(world: World, monkeypatc
     assert member.by_header(other.header_of(world.deployment)) is None
 
 
+def test_one_copy_of_the_state_is_made_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    member, entered, go = world.member(), threading.Event(), threading.Event()
+    make = member.snapshot
+
+    def slow(number: int | None) -> Any:
+        entered.set()
+        assert go.wait(10)
+        return make(number)
+
+    monkeypatch.setattr(member, "snapshot", slow)
+    with http(member) as page, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(page.get, "/snapshot")
+        assert entered.wait(10)
+        second = page.get("/snapshot")
+        assert second.status_code == 503 and second.json()["error"]["code"] == "busy"
+        assert page.get("/status").json()["batch_number"] == 0
+        go.set()
+        assert first.result(10).status_code == 200 and page.get("/snapshot").status_code == 200
+
+
+def test_a_disk_that_refuses_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    member = world.member()
+    monkeypatch.setattr(MemberStore, "extend", full)
+    answer = http(member).post("/certificates", json=world.offers[0].plain)
+    assert answer.status_code == 503 and answer.json()["error"] == {"code": "store", "message": "the member's disk: database or disk is full"}
+
+
+def test_a_caller_who_hangs_up_is_no_error(world: World) -> None:
+    """Anybody could otherwise fill the operator's terminal with stacks."""
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        assert message.get("status", 400) == 400
+
+    scope = {"type": "http", "method": "POST", "path": "/batches", "query_string": b"", "headers": [], "http_version": "1.1", "root_path": ""}
+    asyncio.run(member_app(world.member())(scope, receive, send))
+    assert next(messages, None) is None
+
+
 @pytest.mark.parametrize(("status", "body"), [(200, b"hello"), (200, b"[]"), (500, b"{}"), (200, b"{}")])
 def test_what_is_no_member_is_told(status: int, body: bytes) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(status, content=body))
@@ -226,6 +276,32 @@ def test_members_catch_up_from_each_other(world: World) -> None:
         assert CatchUp(behind, [off, client], 1.0).step() == len(world.offers)
         assert CatchUp(behind, [off, client], 1.0).step() == 0
     assert behind.state_root == world.roots[-1]
+
+
+def test_a_disk_that_refuses_for_a_while_does_not_end_catching_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead, behind, told, said = world.member("ahead", 0), world.member("behind", 1), threading.Event(), list[str]()
+    for offer in world.offers:
+        ahead.take(offer)
+    extend = MemberStore.extend
+
+    def full_until_told(*args: Any) -> None:
+        if not told.is_set():
+            raise sqlite3.OperationalError("database or disk is full")
+        extend(*args)
+
+    def report(problem: str) -> None:
+        said.append(problem)
+        told.set()
+
+    monkeypatch.setattr(MemberStore, "extend", full_until_told)
+    with client_of(ahead) as client:
+        catch_up = CatchUp(behind, [client], 0.01, report)
+        catch_up.start()
+        deadline = time.monotonic() + 20
+        while len(said) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        catch_up.stop()
+    assert said == ["database or disk is full", ""] and behind.state_root == world.roots[-1]
 
 
 def test_the_key_is_made_once_for_its_owner(tmp_path: Path) -> None:

@@ -356,18 +356,19 @@ def test_classes_without_the_slots_are_refused() -> None:
         (5, -1, "turn: -1, expected 0 to"),
         (6, None, "an Exposure"),
         (7, 2**97, "cash"),
-        (8, -1, "least_nonce"),
-        (9, 0, "slot_count"),
-        (10, None, "dicts"),
-        (11, [], "dicts"),
-        (11, {3: 5}, "a dict of each account"),
-        (12, None, "dicts"),
+        (8, -2, "lots: -2, expected -1 to"),
+        (9, -1, "least_nonce"),
+        (10, 0, "slot_count"),
+        (11, None, "dicts"),
+        (12, [], "dicts"),
+        (12, {3: 5}, "a dict of each account"),
         (13, None, "dicts"),
-        (14, None, "time_ms: NoneType, expected int"),
-        (15, -1, "positions_max: -1"),
-        (16, 2**63, "orders_max"),
-        (17, (), "lists of events"),
+        (14, None, "dicts"),
+        (15, None, "time_ms: NoneType, expected int"),
+        (16, -1, "positions_max: -1"),
+        (17, 2**63, "orders_max"),
         (18, (), "lists of events"),
+        (19, (), "lists of events"),
     ],
 )
 def test_arguments_are_checked(place: int, wrong: object, message: str) -> None:
@@ -386,7 +387,7 @@ def test_arguments_are_checked(place: int, wrong: object, message: str) -> None:
     kind, text = outcome(entering.enter, *arguments)
     assert kind in (TypeError, ValueError) and message in text
     assert everything(made.exchange) == before and not trading.events and not trading.undo.steps
-    with pytest.raises(TypeError, match="19 arguments, expected 20"):
+    with pytest.raises(TypeError, match="20 arguments, expected 21"):
         entering.enter(*arguments[:-1])
 
 

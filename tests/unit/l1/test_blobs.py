@@ -102,7 +102,7 @@ class Beacon:
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         if request.url.host == "node":
-            return httpx.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": {"timestamp": hex(GENESIS_S + 5 * 12)}})
+            return httpx.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": {"hash": "0x" + "11" * 32, "timestamp": hex(GENESIS_S + 5 * 12)}})
         self.asked.append(request.url.path)
         if request.url.path == "/eth/v1/beacon/genesis":
             return httpx.Response(200, json={"data": {"genesis_time": str(GENESIS_S)}})

@@ -59,7 +59,7 @@ def test_the_client_reads_what_happened(world, story):
     assert (client.proposed_batch(), client.final_batch(), client.state_root()) == (3, 2, 1002)
     assert (client.queue_length(), client.next_account(), client.owner_of(3)) == (3, 4, world.alice.address)
     assert client.owner_of(9) == "0x" + "00" * 20
-    assert (client.has_epoch(2), client.has_epoch(3)) == (True, False)
+    assert (client.has_epoch(2), client.has_epoch(3), client.epoch_hash(3)) == (True, False, None)
     batch = client.batch(3)
     assert (batch.state_root, batch.last_sequence, batch.queue_end, batch.epoch) == (1003, 9, 3, 8)
     assert client.row() == 38 * USDC
@@ -296,6 +296,9 @@ def test_posted_snapshots_are_history(anvil, world, validium):
         client.post_snapshot(world.bob, 77, part, 2, data)
     client.post_snapshot(world.alice, 77, 0, 1, b"another")
     client.post_snapshot(world.bob, 78, 0, 2, b"never finished")
+    bob = world.bob.address
+    assert [client.snapshot_parts(bob, root, parts) for root, parts in ((78, 2), (78, 3), (77, 2))] == [1, 0, 0]
+    assert client.snapshot_parts(world.alice.address, 77, 1) == 1 and client.snapshot_parts(world.sequencer.address, 77, 1) == 0
     history = read_history(anvil.rpc, validium)
     assert history.snapshots == {77: [b"first second", b"another"]}
     assert [type(event) for event in history.events] == [SnapshotPosted] * 4

@@ -233,7 +233,7 @@ def test_what_is_asked_for_is_paid_and_told(layer1: Layer1) -> None:
     assert [batch.effects.queue_first for batch in (one, other)] == [first, first + 1], "whoever is paid by force is left alone in that batch"
     assert one.effects.paid == (7,) and other.body.accounts[0].cash == cash - 7 + 11_000_000
     assert f"account {account} asked for 0.000007 USDC and is paid 0.000007 USDC, to 0x" in standing.done[0]
-    assert "pull() of 0x" in standing.done[0] and f"11.000000 USDC deposited into account {account}" in standing.done[1]
+    assert "`straddle account pull`" in standing.done[0] and f"11.000000 USDC deposited into account {account}" in standing.done[1]
     assert standing.next.stage is Stage.ANSWERED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from straddle.l1.anvil import Anvil, AnvilError, find_anvil
 from straddle.l1.history import HistoryError
+from straddle.l1.rpc import ConnectionFailed
 from straddle.l1.sender import Sender
 from straddle.node import chain as module
 from straddle.node.chain import ChainMismatch, DevChain, Observation, QueueReader, Settlement, queued_micros
@@ -132,6 +134,24 @@ def test_another_chain_of_the_same_height_is_read_from_its_beginning(chain: Chai
     assert ([(entry.index, entry.block_number) for entry in reader.entries], reader.readings) == ([(0, 2), (1, 3)], 2)
 
 
+def test_who_stops_is_not_kept_by_blocks_that_come_faster_than_they_are_read(chain: Chain) -> None:
+    reader, looks = QueueReader(chain, confirmations=0), 0  # type: ignore[arg-type]
+
+    def again() -> bool:
+        nonlocal looks
+        looks += 1
+        return looks <= 3
+
+    def busy() -> int:
+        chain.blocks.append([])
+        return len(chain.blocks) - 1
+
+    chain.rpc.block_number = busy
+    with pytest.raises(ConnectionFailed, match="blocks come faster than they can be read"):
+        reader.look(again)
+    assert looks == 4
+
+
 def test_a_shorter_chain_is_read_from_its_beginning(chain: Chain) -> None:
     reader = QueueReader(chain, confirmations=0)  # type: ignore[arg-type]
     chain.blocks += [[0], [1], [2]]
@@ -176,6 +196,28 @@ def test_a_chain_of_its_own_comes_back_as_it_was_kept(tmp_path: Path, anvil_is_t
     state.write_text("0x1234")
     with pytest.raises(ChainMismatch, match=r"its kept state .* cannot be loaded"), DevChain("", state, GENESIS_S):
         pass
+
+
+def test_of_two_states_that_are_kept_at_a_time_the_later_one_stays(tmp_path: Path) -> None:
+    """The poster's thread and layer 1's both keep the chain; an older state over a newer one would be behind the journal after a crash."""
+    state = tmp_path / "layer1.state"
+    chain = DevChain("", state, GENESIS_S)
+    other = threading.Thread(target=chain.keep)
+    dumps: list[str] = []
+
+    def dump(method: str) -> str:
+        assert method == "anvil_dumpState"
+        dumps.append(f"state {len(dumps) + 1}")
+        found = dumps[-1]
+        if len(dumps) == 1:
+            other.start()
+            other.join(0.2)  # it would be through by now if nothing held it back
+        return found
+
+    chain._anvil = SimpleNamespace(rpc=SimpleNamespace(call=dump))  # type: ignore[assignment]
+    chain.keep()
+    other.join()
+    assert dumps == ["state 1", "state 2"] and state.read_text() == "state 2" and list(tmp_path.iterdir()) == [state]
 
 
 def test_a_chain_whose_clock_is_ahead_is_refused(tmp_path: Path, anvil_is_there: None) -> None:

@@ -1,8 +1,7 @@
-"""What an exchange owes against what it holds, and when a proof is due."""
+"""What an exchange owes against what it holds."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,11 +11,10 @@ from support.holdings import DOMAIN, Portfolio, state_of
 from support.market import CALL, PUT, table
 from support.session import Run
 
-from straddle.cli import solvency as command
+from straddle.commitments.holdings import HoldingsPreset
 from straddle.l1.events import QueueEntryAdded
 from straddle.l1.rpc import Rpc, RpcError
-from straddle.node.counting import Books, Publisher, check_rows, count, row_at, unanswered_deposits
-from straddle.node.recovery import RecoveryError
+from straddle.node.counting import Books, check_rows, count, deposits_between, row_at, unanswered_deposits
 from straddle.proving.presets import load_holdings_preset
 from straddle.proving.witness import WitnessError
 
@@ -49,6 +47,8 @@ def test_deposits_that_no_batch_has_answered(run: Run) -> None:
     late = QueueEntryAdded(**(PLACE | {"block_number": 50}), index=len(history.queue), kind=1, account=3, owner=1, word_1=77, word_2=0)
     history.queue.append(late)
     assert unanswered_deposits(history, len(history.final), 50) == 77 and unanswered_deposits(history, len(history.final), 49) == 0
+    assert deposits_between(history, len(history.final), len(history.queue)) == 77 and deposits_between(history, len(history.final), late.index) == 0
+    assert deposits_between(history, 0, 1) == next(entry.word_1 for entry in history.queue)
 
 
 def test_a_node_that_has_forgotten_a_block_says_nothing_of_its_row(run: Run) -> None:
@@ -63,39 +63,12 @@ def test_a_node_that_has_forgotten_a_block_says_nothing_of_its_row(run: Run) -> 
 def test_a_chunk_that_the_circuit_has_no_rows_for_is_named_before_anything_is_sent() -> None:
     """Accounts 4 to 7 hold three positions together, 8 to 11 hold four."""
     state = state_of({3: Portfolio(1), 5: Portfolio(9, {CALL: 10, PUT: 1}), 7: Portfolio(8, {CALL: -10}), 8: Portfolio(5, {CALL: 1, PUT: 1}), 11: HELD})
-    preset = replace(load_holdings_preset("nano", "solvency"), chunk_bits=2, positions=4)
-    check_rows(state, preset)
-    check_rows(state_of({}), replace(preset, positions=1))
-    prover: Any = SimpleNamespace(preset=replace(preset, positions=3))
-    publisher = Publisher(cast(Any, None), prover, cast(Any, None))  # whatever it asked or sent would fail
+    check_rows(state, few_rows(4))
+    check_rows(state_of({}), few_rows(1))
     with pytest.raises(WitnessError, match=r"chunk 2 \(accounts 8 to 11\): 4 positions, expected at most 3 in circuit nano-solvency\..*--single"):
-        publisher.publish(state, cast(Any, None), table(), [])
+        check_rows(state, few_rows(3))
 
 
-class Enough(Exception):
-    """Layer 1 has no more to say in this test."""
-
-
-def due(finals: list[int], every: int | None, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Final batches at which a proof is made while layer 1 goes through these."""
-
-    def final_batch() -> int:
-        if not finals:
-            raise Enough
-        return finals.pop(0)
-
-    made = object.__new__(command._Command)
-    made._rollup = cast(Any, SimpleNamespace(final_batch=final_batch))
-    monkeypatch.setattr(command.time, "sleep", lambda seconds: None)
-    found: list[int] = []
-    with suppress(Enough):
-        for batch in made._due(every):
-            found.append(batch)
-    return found
-
-
-def test_a_proof_is_due_once_or_after_so_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert due([4], None, monkeypatch) == [4]
-    with pytest.raises(RecoveryError, match="no batch is final yet"):
-        due([0], None, monkeypatch)
-    assert due([0, 0, 2, 3, 4, 5, 6, 9, 11], 3, monkeypatch) == [2, 5, 9]
+def few_rows(positions: int) -> HoldingsPreset:
+    """A circuit of chunks of four accounts with so many position rows."""
+    return replace(load_holdings_preset("nano", "solvency"), chunk_bits=2, positions=positions)

@@ -51,7 +51,7 @@ class Layer1:
         clocks = {"FREEZE_AFTER_S": 10 * DAY, "PROVING_WINDOW_S": DAY, "CHALLENGE_WINDOW_S": 7 * DAY}
         client = SimpleNamespace(
             rpc=SimpleNamespace(block=lambda number: {"timestamp": hex(self.now)}),
-            deployment=SimpleNamespace(config=SimpleNamespace(optimistic=self.optimistic)),
+            deployment=SimpleNamespace(config=SimpleNamespace(optimistic=self.optimistic, request_fee_wei=10**12)),
             frozen=lambda: self.frozen,
             proposed_batch=lambda: self.proposed,
             final_batch=lambda: self.final,
@@ -67,6 +67,8 @@ class Layer1:
             domain=lambda: 1,
             void=lambda sender, number: self.writes.append(("void", number)),
             freeze=lambda sender: self.writes.append(("freeze", None)),
+            force_withdraw=lambda sender, account, amount: self._ask(account, amount),
+            pull=lambda sender: self._pull(),
         )
         exits = SimpleNamespace(
             state=lambda: self.exits,
@@ -85,6 +87,14 @@ class Layer1:
             raise AssertionError("nothing is proved here")
 
         return Leaving(cast(RollupClient, client), cast(ExitsClient, exits), account, lambda: history, saved, no_prover)
+
+    def _ask(self, account: int, amount: int) -> Any:
+        self.queue.append(entry(len(self.queue), kind=3, account=account, amount=amount))
+        return self.queue[-1]
+
+    def _pull(self) -> None:
+        self.writes.append(("pull", self.claimable))
+        self.claimable = 0
 
     def step(self, account: int = 3, sender: Sender | None = None) -> Step:
         return self.leaving(account).step(sender)
@@ -109,6 +119,26 @@ def test_an_exchange_that_answers_is_not_left() -> None:
     layer1.now += 1
     step = layer1.step()
     assert step.act is not None and step.act(sender()) == "the rollup is frozen" and layer1.writes == [("freeze", None)]
+
+
+def test_the_owner_starts_the_clock_when_nothing_waits() -> None:
+    layer1 = Layer1(frozen=False, queue=[entry(i) for i in range(5)])
+    assert "--start" in layer1.step().what and "request fee: 1,000,000,000,000 wei" in layer1.step().what
+    leaving = layer1.leaving()
+    leaving.start = True
+    for wallet in (None, sender()):
+        assert leaving.step(wallet).act is None, "only the owner may ask"
+    standing = leaving.advance(sender(OWNER))
+    assert standing.done == ("queue entry 5 asks for 0.000001 USDC: the clock runs",) and standing.next.due_s == OPENED + 10 * DAY
+    assert [(item.kind, item.account, item.word_1) for item in layer1.queue[5:]] == [(3, 3, 1)]
+    assert leaving.advance(sender(OWNER)).done == () and len(layer1.queue) == 6, "one is enough"
+
+
+def test_what_was_paid_is_pulled_before_a_freeze_too() -> None:
+    layer1 = Layer1(frozen=False, claimable=5, queue=[entry(i) for i in range(6)])
+    assert layer1.leaving().advance(sender()).done == () and layer1.writes == []
+    standing = layer1.leaving().advance(sender(OWNER))
+    assert standing.done == ("pulled 0.000005 USDC",) and standing.next.stage is Stage.OPERATING and layer1.writes == [("pull", 5)]
 
 
 def test_unproved_proposals_are_voided_after_their_window() -> None:

@@ -49,6 +49,8 @@ class World:
     now_s: int
     frozen: bool = False
     permissionless: bool = False
+    waiting: int = 0
+    """Transactions of the sequencer's that are not mined."""
     confirmations: int = 0
     data: Data = Data.CALLDATA
     losses: list[Loss] = field(default_factory=list)
@@ -62,10 +64,12 @@ class World:
         client = SimpleNamespace(
             deployment=replace(deployment, config=replace(deployment.config, data=self.data)),
             frozen=lambda: self.frozen,
+            final_batch=lambda: len(self.history.final),
+            proposed_batch=lambda: len(self.history.batches),
             permissionless=lambda: self.permissionless,
             state_root=lambda: self.history.final[-1].state_root if self.history.final else deployment.config.genesis_root,
             clock={"MAX_TABLE_AGE_MS": AGE_MS, "PROVING_WINDOW_S": WINDOW_S}.__getitem__,
-            rpc=SimpleNamespace(time_s=lambda: self.now_s),
+            rpc=SimpleNamespace(time_s=lambda: self.now_s, nonce=lambda address, tag="latest": 7 + self.waiting * (tag == "pending")),
         )
         return Resuming(
             self.folder, cast(RollupClient, client), LOG, self.terms, OPERATOR, lambda file: self.history, self.confirmations, lambda text: pytest.fail(text)
@@ -162,6 +166,33 @@ def test_the_posters_file_begins_with_layer_1s_batches(late: World) -> None:
     file.close()
 
 
+def test_tables_that_the_oracles_signed_stay_what_they_are(late: World) -> None:
+    """Layer 1 has not recorded the ended log's last ones, and anybody may still have them recorded: the new log has them before its own."""
+    signed = late.run.exchange.session.epochs
+    last = signed[-1].epoch
+    for number in (last, last - 1):
+        del late.history.epochs[number]
+    late.history.epochs[last - 2] = replace(late.history.epochs[last - 2], risk_root=5)  # recorded comes before signed
+    place = late.resume()
+    journal = Journal(place / JOURNAL, LOG)
+    assert journal.origin is not None and (journal.origin.epoch, journal.origin.time_ms) == (last, signed[-1].time_ms)
+    journal.close()
+    file = BatchFile(place / POSTER, lambda record: None)
+    assert file.epochs(last - 2, last) == signed[-2:] and file.epochs(0, last - 3) == signed[:-3]
+    assert [epoch.risk_root for epoch in file.epochs(last - 3, last - 2)] == [5]
+    file.close()
+
+
+def test_what_happens_on_layer_1_while_the_operator_thinks_stops_it(late: World) -> None:
+    def asked(loss: Loss) -> bool:
+        late.final(FINAL - 1)
+        return True
+
+    with pytest.raises(ResumeRefused, match=f"layer 1 went on after batch {FINAL} meanwhile: nothing was changed"):
+        late.resuming().resume(asked)
+    assert unchanged(late)
+
+
 def test_somebody_elses_batches_are_followed(foreign: World, run: Run) -> None:
     place = foreign.resume()
     (loss,) = foreign.losses
@@ -222,6 +253,18 @@ def test_the_exchange_goes_on_from_there_and_replays_to_the_same_state(foreign: 
     file.close()
 
 
+def test_a_journal_that_is_lost_is_gone_on_from(foreign: World, run: Run) -> None:
+    """What the message about a damaged journal tells an operator without a copy to do. What no batch on layer 1 holds is lost, and nobody can say how much."""
+    for name in (JOURNAL, f"{JOURNAL}.head"):
+        (foreign.folder / name).rename(foreign.folder / f"damaged-{name}")
+    foreign.resume()
+    (loss,) = foreign.losses
+    assert loss.batch == len(run.exchange.closed) and "Lost are an unknown number of log entries" in str(loss) and "and all open orders" in str(loss)
+    sequencer, journal = reopened(foreign, [])
+    last = run.exchange.closed[-1]
+    assert (journal.sequence, sequencer.committed.root) == (last.batch.last_sequence, run.exchange.sequencer.committed.root)
+
+
 def test_a_published_settlement_price_stays(run: Run) -> None:
     market = run.market.replayed
     expiry = run.market.expiries[0]
@@ -251,6 +294,10 @@ def unconfirmed(world: World) -> None:
     world.confirmations, world.history.to_block = 5, world.history.final[-1].block_number + 4
 
 
+def not_mined(world: World) -> None:
+    world.waiting = 2
+
+
 def in_time(world: World) -> None:
     world.now_s -= 1
 
@@ -277,6 +324,7 @@ def unknown(world: World) -> None:
         (permissionless, "a queue entry waits for 7 days"),
         (pending, f"batches {FINAL} to {FINAL} are proposed and not final"),
         (unconfirmed, r"batch 3 is final since block 1, the newest is 5: wait for layer1.confirmations = 5"),
+        (not_mined, "2 transactions of the sequencer's wallet 0x[0-9a-fA-F]{40} wait to be mined, and would go first"),
         (in_time, f"batch {FINAL + 1}: layer 1 takes it until 2020-05-.* Start without --resume-from-layer1"),
         (once_proposed, f"batch {FINAL + 1}: layer 1 takes it until 2020-05-"),
         (all_final, "the newest that this log has closed, is final on layer 1: nothing is in its way"),

@@ -73,6 +73,8 @@ def test_options_come_before_the_file(tmp_path: Path) -> None:
         ('[rollup]\npolicy = "validium"\ndata = "calldata"', "rollup.data: calldata, expected committee with policy validium"),
         ("[rollup]\nchallenge_seconds = 60", "rollup.challenge_seconds: 60, expected an integer from 3600"),
         ('[rollup]\npolicy = "validium"\n[committee]\nthreshold = 4', "committee.threshold: 4, expected more than two thirds of 7 members"),
+        ('[rollup]\npolicy = "validium"\n[committee]\npatience_seconds = 800', "committee.patience_seconds: 800, expected at most 780: layer 1 takes"),
+        ('[rollup]\npolicy = "validium"\n[epochs]\nseconds = 600', "committee.patience_seconds: 300, expected at most 240"),
         ('[committee]\nmembers = "http://127.0.0.1:1"', "committee.members: 'http://127.0.0.1:1', expected ADDRESS@URL"),
         (f'[committee]\nmembers = "{MEMBER}@http://a {MEMBER}@http://b"', f"committee.members: {MEMBER} twice"),
     ],

@@ -19,8 +19,9 @@ from straddle.node import verify as module
 from straddle.node.traders import address_of
 from straddle.node.verify import VerifyReport, verify
 from straddle.node.version import preset_of
+from straddle.risk.inputs import decode_inputs, encode_inputs
 
-LAST_EPOCH = 6
+LAST_EPOCH = 4
 """Of the run's; its batches need this one and the first."""
 PLACE = {"block_number": 1, "log_index": 0, "transaction_hash": "0x"}
 
@@ -144,9 +145,16 @@ def change_deposit(world: World) -> None:
     world.history.queue[0] = dataclasses.replace(world.history.queue[0], word_1=world.history.queue[0].word_1 - 1)
 
 
+def publish(world: World, number: int, **changes: Any) -> None:
+    """Other inputs of an epoch."""
+    epoch = world.history.epochs[number]
+    inputs = dataclasses.replace(decode_inputs(epoch.inputs), **changes)
+    world.history.epochs[number] = dataclasses.replace(epoch, inputs=encode_inputs(inputs))
+
+
 def change_vol(world: World) -> None:
-    epoch = world.history.epochs[1]
-    world.history.epochs[1] = dataclasses.replace(epoch, inputs=epoch.inputs[:-1] + bytes([epoch.inputs[-1] ^ 1]))
+    (option, vol), *rest = decode_inputs(world.history.epochs[1].inputs).vols
+    publish(world, 1, vols=((option, vol + 1), *rest))
 
 
 def change_signature(world: World) -> None:
@@ -156,10 +164,7 @@ def change_signature(world: World) -> None:
 
 def change_funding(world: World) -> None:
     """Another epoch in between, whose funding does not follow."""
-    epoch = world.history.epochs[2]
-    changed = bytearray(epoch.inputs)
-    changed[4 + 16 + 8 + 7] += 1  # cumulative_funding
-    world.history.epochs[2] = dataclasses.replace(epoch, inputs=bytes(changed))
+    publish(world, 2, cumulative_funding=decode_inputs(world.history.epochs[2].inputs).cumulative_funding + 1)
 
 
 def forget_epoch(world: World) -> None:

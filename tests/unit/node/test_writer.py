@@ -116,7 +116,7 @@ def test_calls_between_commands_part_no_group(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_is_too_long_for_one_group_goes_into_the_next_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_COMMANDS", 3)
+    monkeypatch.setattr(module, "GROUP_MAX", 3)
     sequencer = Sequencer()
     writer, _ = start(sequencer)
     sequencer.go.clear()
@@ -193,7 +193,7 @@ def test_after_a_failure_a_cancelled_request_keeps_nobody_behind_it_waiting() ->
     waiting = []
     for _ in range(3):
         gone: list[Any] = [writer.submit([command(2)]), writer.call(lambda: 1)]
-        waiting += [writer.submit([command(3)] * 1024), writer.call(lambda: 2)]
+        waiting += [writer.submit([command(3)] * module.GROUP_MAX), writer.call(lambda: 2)]
         assert all(future.cancel() for future in gone)
     sequencer.go.set()
     for future in (first, *waiting):

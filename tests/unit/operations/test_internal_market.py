@@ -10,7 +10,7 @@ from support.market import BUY, CALL, DOLLARS, INSTRUMENTS, PERPETUAL, SELL, TIM
 
 from straddle.core.commands import InternalEpoch, InternalList, InternalMarket
 from straddle.core.events import CancelReason, MarketChanged, OrderCancelled, OrderRejected, OrderResting, Trade
-from straddle.core.market_state import MarketState, reducible_lots
+from straddle.core.market_state import MarketState, reducible_lots, strictest
 from straddle.core.orders import Side
 from straddle.core.params import Limits
 from straddle.core.rejections import RejectionCode
@@ -168,3 +168,40 @@ def test_it_works_between_a_listing_and_its_table(market: Market) -> None:
     assert market.exchange.open_orders == {} and market.exchange.exposures == {}
     market.ok(InternalEpoch(table(2, instruments=(*INSTRUMENTS, new))))
     assert market.cut().listings == [new]
+
+
+def test_an_order_leaves_the_book_and_its_reservation_when_the_sequencers_time_reaches_its_date(market: Market) -> None:
+    market.submit(3, CALL, SELL, 20_000, 10, expiry_ms=TIME_MS + 5_000)
+    market.submit(3, CALL, SELL, 20_100, 10, expiry_ms=TIME_MS + 5_001)
+    market.submit(4, PERPETUAL, BUY, 890_000, 10, expiry_ms=TIME_MS + 1)
+    assert len(market.ok(InternalMarket(TIME_MS + 4_999, MarketState.OPEN))) == 2
+    assert market.exchange.open_orders.keys() == {3} and 4 not in market.exchange.exposures
+    events = market.ok(InternalMarket(TIME_MS + 5_000, MarketState.OPEN))
+    assert [(event.account, event.order.nonce, event.reason) for event in events[1:] if isinstance(event, OrderCancelled)] == [(3, 1, CancelReason.EXPIRED)]
+    assert market.exchange.books[CALL].asks.depth(9) == [(20_100, 10)]
+    audit_exchange(market.exchange, 30_000 * DOLLARS, 0)
+
+
+def test_an_order_whose_date_has_come_is_refused_though_the_table_is_older(market: Market) -> None:
+    market.ok(InternalMarket(TIME_MS + 5_000, MarketState.OPEN))
+    (refused,) = market.submit(3, CALL, SELL, 20_000, 10, expiry_ms=TIME_MS + 5_000)
+    assert isinstance(refused, OrderRejected) and refused.rejection.code is RejectionCode.ORDER_EXPIRED
+    assert str(TIME_MS + 5_000) in refused.rejection.expected
+    assert isinstance(market.submit(3, CALL, SELL, 20_000, 10, expiry_ms=TIME_MS + 5_001)[0], OrderResting)
+
+
+def test_what_has_expired_closes_nothing_when_the_market_goes_reduce_only(market: Market) -> None:
+    """The older order would have covered the position; the younger one stays in its place."""
+    long_and_short(market)
+    market.submit(3, CALL, SELL, 20_100, 100, expiry_ms=TIME_MS + 5)
+    market.submit(3, CALL, SELL, 20_200, 100)
+    events = market.ok(InternalMarket(TIME_MS + 5, MarketState.REDUCE_ONLY))
+    assert [(event.order.limit_ticks, event.reason) for event in events[1:] if isinstance(event, OrderCancelled)] == [(20_100, CancelReason.EXPIRED)]
+    assert market.exchange.books[CALL].asks.depth(9) == [(20_200, 100)]
+
+
+def test_the_strictest_of_some_states() -> None:
+    open_, reduce_only, cancel_only, halted = MarketState
+    assert (open_, halted) == (MarketState.OPEN, MarketState.HALTED)
+    assert strictest(open_) is open_ and strictest(reduce_only, open_) is reduce_only
+    assert strictest(reduce_only, cancel_only) is strictest(cancel_only, reduce_only) is cancel_only and strictest(halted, cancel_only) is halted

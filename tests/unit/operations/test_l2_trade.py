@@ -183,10 +183,10 @@ def test_an_amend_into_immediate_or_cancel_leaves_the_book(market: Market) -> No
 
 
 def test_good_till_date_trades_until_the_table_reaches_its_expiry(market: Market) -> None:
-    """An order's date is its expiry_ms, against the table's time; the sequencer's time does not move it."""
+    """An order's date is its expiry_ms, against the table's time or the sequencer's (test_internal_market.py), whichever is later."""
     market.submit(3, CALL, SELL, 20_000, 100, expiry_ms=TIME_MS + 1_000)
-    market.ok(InternalEpoch(table(2, time_ms=TIME_MS + 999)))
-    market.ok(market.state(later_ms=10))
+    market.ok(InternalEpoch(table(2, time_ms=TIME_MS + 998)))
+    market.ok(market.state(later_ms=1))
     assert trades(market.submit(4, CALL, BUY, 20_000, 10)) == [(3, 20_000, 10)]
     market.cut()
     events = market.ok(InternalEpoch(table(3, time_ms=TIME_MS + 1_000)))

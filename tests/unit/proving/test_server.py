@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ for line, answer in zip(sys.stdin, json.loads({json.dumps(answers)!r})):
     )
     program.chmod(0o755)
     return ProvingServer(Prover(program, directory / "cache"), "nano")
+
+
+BUSY = """
+import time
+for line in sys.stdin:
+    open(sys.argv[-1] + "/../begun", "w")
+    time.sleep(600)
+"""
 
 
 def starts(directory: Path) -> list[list[str]]:
@@ -81,4 +90,23 @@ def test_a_server_that_is_not_ready_is_refused(tmp_path: Path, witness: Witness,
 
 def test_closing_without_a_proof_is_quiet(tmp_path: Path) -> None:
     stand_in(tmp_path, []).close()
-    assert not (tmp_path / "starts").exists()
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_proof_in_the_making_ends_with_the_process(tmp_path: Path, witness: Witness) -> None:  # noqa: F811
+    """`close` would wait for the answer; whoever stops does not."""
+    server = stand_in(tmp_path, [{"error": "never said"}])
+    program = tmp_path / "straddle-prover"
+    (tmp_path / "cache").mkdir()
+    program.write_text(program.read_text().replace("for line, answer in", BUSY + "for line, answer in"))
+    with ThreadPoolExecutor(1) as pool:
+        proving = pool.submit(server.prove, witness)
+        while server._process is None or not (tmp_path / "begun").exists():
+            assert not proving.done()
+        server.end()
+        with pytest.raises(ProverError, match="serve: exit code -9"):
+            proving.result()
+    with pytest.raises(ProverError, match="it was ended"):
+        server.prove(witness)
+    server.close()
+    assert len(starts(tmp_path)) == 1

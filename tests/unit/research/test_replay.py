@@ -97,4 +97,4 @@ def test_what_follows_from_the_fills():
     assert found.table_gas_per_trade == 200 and found.bytes_per_trade == 432
     assert found.positions_a_side == (2 + 3 + 7 + 7) / 8
     assert found.sizes == (SizeGas(1, 2, 110.0), SizeGas(3, 2, 100.0))
-    assert replace(found, fills=(fills[0], fills[3])).gas_per_hedge == 70, "without a hedge, any trade"
+    assert replace(found, fills=(fills[0], fills[3])).gas_per_hedge == 105, "without a hedge, any fill"

@@ -58,8 +58,8 @@ def test_cumulative_funding_is_clamped():
 
 
 def test_perpetual_mark():
-    def mark(bids, asks, previous=()):
-        return perpetual_mark(1_000_000, bids, asks, previous, PARAMETERS, impact_lots=100)
+    def mark(bids, asks, previous=(), quoted=1_000_000):
+        return perpetual_mark(1_000_000, quoted, bids, asks, previous, PARAMETERS, impact_lots=100)
 
     assert mark([(999_000, 100)], [(1_003_000, 100)]) == 1_001_000
     assert mark([(999_000, 99)], [(1_003_000, 100)]) == 1_000_000
@@ -68,3 +68,4 @@ def test_perpetual_mark():
     assert mark([(2_000_000, 100)], [(3_000_000, 100)]) == 1_005_000
     assert mark([(1, 100)], [(2, 100)]) == 995_000
     assert mark([(999_000, 100)], [(1_003_000, 100)], [(1_000_000, 999_000)]) == 1_000_000
+    assert mark([(1_998_000, 100)], [(2_006_000, 100)], quoted=2_000_000) == 1_001_000  # the index has halved since: the premium is the book's

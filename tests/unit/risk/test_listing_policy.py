@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from straddle.core.instruments import Kind
 from straddle.risk.listing import nice_number, terms
-from straddle.risk.listing_policy import DEFAULT_POLICY, ListingPolicy, due, expiries, strikes
+from straddle.risk.listing_policy import DEFAULT_POLICY, ListingPolicy, Room, due, expiries, strikes
 from straddle.risk.naming import instrument_name, parse_name
 from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_MINUTES
 from straddle.risk.table import EXPOSURE_LIMIT
@@ -152,3 +152,66 @@ def test_ticks_and_sizes_follow_the_index():
 def test_bad_policies_are_refused(change, match):
     with pytest.raises(ValueError, match=match):
         ListingPolicy(**change)
+
+
+def recorded_expiries():
+    return tuple(ms(text) for text in ("2020-05-22T08:00", "2020-05-23T08:00", "2020-05-29T08:00", "2020-06-05T08:00", "2020-06-26T08:00", "2020-09-25T08:00"))
+
+
+def listed_strikes(listed, expiry):
+    return sorted(instrument.strike_ticks for instrument in listed if instrument.expiry_ms == expiry and instrument.kind is Kind.CALL)
+
+
+@pytest.mark.parametrize("instruments", [144, 256])
+@pytest.mark.parametrize("move_bps", [500, -500, 1_000, -1_000, 2_000])
+@pytest.mark.parametrize("moves", [1, 60])
+def test_strikes_near_the_money_appear_in_every_expiry_wherever_the_index_goes(instruments, move_bps, moves):
+    """At once or step by step; room is kept for it, and never more is listed than there is room for."""
+    now, start, room = ms("2020-05-21T23:23"), 908_500, Room(instruments, recorded_expiries())
+    listed = list(due(now, start, [], 1, room=room))
+    assert due(now, start, listed, 1_000, room=room) == () and instruments // 3 < len(listed) < 3 * instruments // 5
+    for move in range(1, moves + 1):
+        index = start + start * move_bps * move // moves // 10_000
+        listed += due(now + move * 60_000, index, listed, len(listed) + 1, room=room)
+        assert len(listed) < instruments
+    assert len({(one.kind, one.expiry_ms, one.strike_ticks) for one in listed}) == len(listed)
+    for expiry in room.expiries:
+        below = [index - strike for strike in listed_strikes(listed, expiry) if strike <= index]
+        above = [strike - index for strike in listed_strikes(listed, expiry) if strike > index]
+        within = index * (5 if expiry < ms("2020-06-20T08:00") else 11) // 100
+        assert (min(below, default=index) <= within) + (min(above, default=index) <= within) >= 1 + (abs(move_bps) <= 1_000)
+
+
+def test_each_expiry_has_an_equal_share_and_a_late_one_finds_its_own():
+    now, expiries_ = ms("2020-05-21T23:23"), recorded_expiries()
+    early = list(due(now, 908_500, [], 1, room=Room(144, expiries_[:5])))
+    room = Room(144, expiries_)
+    assert [len(listed_strikes(early, expiry)) for expiry in expiries_] == [7] * 5 + [0] and room.share == 11
+    late = due(now, 908_500, early, 1_000, room=room)
+    assert {instrument.expiry_ms for instrument in late} == {expiries_[5]} and len(listed_strikes(late, expiries_[5])) == 6
+
+
+def test_when_an_expiry_has_gone_the_others_take_its_room():
+    now, expiries_ = ms("2020-05-21T23:23"), recorded_expiries()
+    listed = [one for one in due(now, 908_500, [], 1, room=Room(144, expiries_)) if one.expiry_ms != expiries_[0]]
+    later = due(expiries_[0], 908_500, listed, 1_000, room=Room(144, expiries_[1:]))
+    assert {len(listed_strikes([*listed, *later], expiry)) for expiry in expiries_[1:]} == {7}
+
+
+def test_a_share_that_is_used_up_lists_nothing_more_but_never_too_much():
+    now, room = ms("2020-05-21T23:23"), Room(60, recorded_expiries())
+    listed = list(due(now, 908_500, [], 1, room=room))
+    for move in range(1, 200):
+        index = 908_500 + (-1) ** move * 4_000 * move
+        listed += due(now + move * 60_000, index, listed, len(listed) + 1, room=room)
+    assert max(len(listed_strikes(listed, expiry)) for expiry in room.expiries) == room.share and len(listed) <= 60
+
+
+def test_an_expiry_that_comes_nearer_gets_finer_strikes_around_the_money():
+    expiry = ms("2020-06-26T08:00")
+    room, far = Room(40, (expiry,)), expiry - 36 * DAY
+    listed = list(due(far, 908_500, [], 1, room=room))
+    coarse = listed_strikes(listed, expiry)
+    listed += due(expiry - DAY, 925_000, listed, 1_000, room=room)
+    assert {b - a for a, b in itertools.pairwise(coarse)} == {50_000}
+    assert set(listed_strikes(listed, expiry)) - set(coarse) == {920_000, 940_000}

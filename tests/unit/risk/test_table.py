@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from straddle.core.instruments import BTC, NEVER_MS, Instrument, Kind
 from straddle.risk.expiry import maturities, minutes_to_expiry
 from straddle.risk.implied import option_price_ticks
-from straddle.risk.inputs import RiskInputError, RiskInputs, decode_inputs, encode_inputs
+from straddle.risk.inputs import RiskInputError, RiskInputs, encode_inputs
 from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_VOL_BPS
 from straddle.risk.scaling import scaled
@@ -293,13 +293,6 @@ def test_the_exposure_limit_is_exact(id_):
         check_exposure(replace(instruments[id_ - 1], position_cap_lots=cap + 1), row)
 
 
-def test_trailing_and_missing_bytes_are_refused():
-    encoded = encode_inputs(night_market()[1])
-    for bad in (encoded + b"\0", encoded + bytes(6), encoded[:-1], encoded[:-6], b"", encoded[:4]):
-        with pytest.raises(RiskInputError, match="bytes"):
-            decode_inputs(bad)
-
-
 def test_the_emptiest_market():
     table = build_table(RiskInputs(1, NOW, 1, 1, 0, 0, (), ()), [])
     assert table.rows == ()
@@ -325,77 +318,3 @@ def test_every_admitted_feed_is_priced(forward, strike, vol, left_ms, kind):
         return
     assert left_ms <= 0 or windows or (row.value, row.deltas) == scalar_deltas(inputs, option)
     assert row.value >= 0 and row.band >= 0
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.data())
-def test_inputs_round_trip(data):
-    expiries = st.integers(1, 2**48 - 1)
-    observed = st.integers(0, 2**31 - 1).flatmap(lambda ms: st.tuples(st.just(ms), st.integers(ms, ms * MAX_FEED_PRICE_TICKS)))
-    windows = data.draw(st.dictionaries(expiries, observed, max_size=3))
-    settlements = data.draw(st.dictionaries(st.integers(1, 99), st.integers(1, MAX_FEED_PRICE_TICKS), max_size=3))
-    activity = data.draw(st.dictionaries(expiries, st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1)), max_size=3))
-    forwards = data.draw(st.dictionaries(st.integers(1, 2**48 - 1), st.integers(1, MAX_FEED_PRICE_TICKS), max_size=5))
-    vols = data.draw(st.dictionaries(st.integers(1, 2**32 - 1), st.integers(1, MAX_VOL_BPS), max_size=9))
-    inputs = RiskInputs(
-        data.draw(st.integers(0, 2**64 - 1)),
-        data.draw(st.integers(99, 2**48 - 1)),
-        data.draw(st.integers(1, MAX_FEED_PRICE_TICKS)),
-        5,
-        data.draw(st.integers(-(2**38), 2**38)),
-        data.draw(st.integers(0, 2**64 - 1)),
-        tuple(sorted(forwards.items())),
-        tuple(sorted(vols.items())),
-        data.draw(st.integers(1, 10**7)),
-        tuple(data.draw(st.lists(st.integers(1, MAX_FEED_PRICE_TICKS), max_size=26))),
-        tuple((expiry, *entry) for expiry, entry in sorted(windows.items())),
-        tuple(sorted(settlements.items())),
-        tuple((expiry, *entry) for expiry, entry in sorted(activity.items())),
-    )
-    assert decode_inputs(encode_inputs(inputs)) == inputs
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.data())
-def test_decoding_is_total_and_canonical(data):
-    """Random and mutated bytes: a refusal, or inputs that encode to exactly these bytes; never another error."""
-    encoded = bytearray(encode_inputs(night_market()[1]))
-    if data.draw(st.booleans()):
-        for _ in range(data.draw(st.integers(1, 3))):
-            encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
-    else:
-        encoded = bytearray(b"SRI2" + data.draw(st.binary(max_size=120)))
-    encoded = encoded[: data.draw(st.integers(0, len(encoded)))] if data.draw(st.booleans()) else encoded
-    try:
-        inputs = decode_inputs(bytes(encoded))
-    except RiskInputError:
-        return
-    assert encode_inputs(inputs) == bytes(encoded)
-
-
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ({"index_ticks": 0}, "index_ticks"),
-        ({"perpetual_mark_ticks": 2**30}, "perpetual_mark_ticks"),
-        ({"epoch": -1}, "epoch"),
-        ({"time_ms": 2**48}, "time_ms"),
-        ({"cumulative_funding": 2**38 + 1}, "cumulative_funding"),
-        ({"vols": ((2, 0),)}, "vol of instrument 2"),
-        ({"vols": ((2, 1), (2, 1))}, "vols"),
-        ({"forwards": ((5, 1), (4, 1))}, "forwards"),
-        ({"index_ticks": 5.0}, "index_ticks"),
-        ({"scale_ppm": 0}, "scale_ppm"),
-        ({"hours": (5, 0)}, "hours"),
-        ({"windows": ((9, 5, 4),)}, "fixed part of expiry 9"),
-        ({"windows": ((9, -1, 4),)}, "observed_ms of expiry 9"),
-        ({"settlements": ((NOW + 1, 5),)}, f"settlements: expiry {NOW + 1}: expected at most"),
-        ({"settlements": ((9, 0),)}, "settlement of expiry 9"),
-        ({"activity": ((9, -1, 0),)}, "open interest of expiry 9"),
-        ({"activity": ((9, 0, 2**63),)}, "traded lots of expiry 9"),
-        ({"activity": ((9, 0, 0), (9, 1, 1))}, "activity"),
-    ],
-)
-def test_bad_inputs_are_refused(change, match):
-    with pytest.raises(RiskInputError, match=match):
-        replace(small_market()[1], **change)

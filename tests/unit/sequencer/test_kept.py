@@ -122,12 +122,10 @@ def test_a_window_takes_little_memory(path: Path, tmp_path: Path) -> None:
     """Of 4,095 proposals a header each; of the witnesses those that were read last."""
     posted = one_batch(path, tmp_path / "one")
     file = opened(tmp_path)
-    with file._updating:
-        file._db.execute("BEGIN")
+    with file._writing():
         for number in range(1, WINDOW + 1):
             file._write(BatchRecord(number, Status.PROPOSED, posted.header_hash.hex(), "0x0", epoch=1, data="calldata"))
             file._db.execute("INSERT INTO witnesses VALUES (?, x'', x'')", (number,))
-        file._db.execute("COMMIT")
     tracemalloc.start()
     kept = KeptBatches(file, lambda witness, parent, data: posted, bytes(32), WINDOW)
     assert len(kept.numbers) == WINDOW and tracemalloc.get_traced_memory()[0] < 4 * 2**20

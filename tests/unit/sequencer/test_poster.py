@@ -45,6 +45,7 @@ class FakeChain:
 
     def __init__(self) -> None:
         self.epochs: list[int] = []
+        self.tables: dict[int, SignedEpoch] = {}
         self.proposed: list[PostedBatch] = []
         self.proven: list[tuple[int, Proof]] = []
         self.calls = 0
@@ -55,13 +56,14 @@ class FakeChain:
         if self.calls == self.die_at:
             raise Died
 
-    def has_epoch(self, epoch: int) -> bool:
-        return epoch in self.epochs
+    def epoch_hash(self, epoch: int) -> bytes | None:
+        return self.tables[epoch].hash if epoch in self.epochs else None
 
     def submit_epoch(self, epoch: SignedEpoch) -> Landed:
         self._step()
         assert epoch.epoch not in self.epochs
         self.epochs.append(epoch.epoch)
+        self.tables[epoch.epoch] = epoch
         self._step()
         return Landed("0xe", 1)
 
@@ -231,6 +233,18 @@ def test_a_batch_without_its_epoch_is_not_proposed(path: Path, tmp_path: Path) -
     poster = Poster(opened(tmp_path), FACTS, chain, FakeProver())
     poster.add(closed_batches(path)[0])
     with pytest.raises(PosterError, match="epoch 1: neither on layer 1 nor signed here"):
+        poster.post()
+    assert chain.proposed == []
+    poster.close()
+
+
+def test_another_table_of_the_same_number_on_layer_1_is_told(path: Path, tmp_path: Path) -> None:
+    """Whoever has two signed tables of a number may have either recorded: no batch on the other is ever taken."""
+    chain = FakeChain()
+    poster = start(tmp_path, chain, FakeProver())
+    poster.add(closed_batches(path)[0])
+    chain.submit_epoch(dataclasses.replace(epoch(1), risk_root=9))
+    with pytest.raises(PosterError, match=r"epoch 1: layer 1 has another table on record, hash [0-9a-f]{64}, expected [0-9a-f]{64} of time 1000001 ms"):
         poster.post()
     assert chain.proposed == []
     poster.close()

@@ -18,6 +18,7 @@ from straddle.l1.rpc import Reverted
 from straddle.proving.keys import Proof
 from straddle.proving.vector import PostedBatch
 from straddle.proving.witness import Witness
+from straddle.sequencer import placing
 from straddle.sequencer.batch_file import BatchFile, PosterError, Status, StoredBatch
 from straddle.sequencer.kept import IN_MEMORY
 from straddle.sequencer.placing import QuorumAway, WithCommittee
@@ -32,10 +33,11 @@ from .test_poster import FACTS, PRESET, Died, FakeChain, FakeProver, closed_batc
 
 
 class OptimisticChain(FakeChain):
-    """A proof makes a batch final only in its turn; else the window, which is over for batches up to `over`."""
+    """A proof makes a batch final only in its turn; else the window, which is over for batches up to `over`. It holds `slots` proposals."""
 
-    def __init__(self) -> None:
+    def __init__(self, slots: int = ProveWhenChallenged.slots) -> None:
         super().__init__()
+        self.slots = slots
         self.final: list[int] = []
         self.proofs: dict[int, Proof] = {}
         self.challenges: dict[int, int] = {}
@@ -45,6 +47,11 @@ class OptimisticChain(FakeChain):
 
     def final_batch(self) -> int:
         return len(self.final)
+
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+        if batch.effects.batch_number > len(self.final) + self.slots:  # as Rollup.vy, _append
+            raise Reverted("eth_estimateGas", 3, "Rollup: too many proposals")
+        return super().propose(batch, certificates)
 
     def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
         self._step()
@@ -77,9 +84,9 @@ class OptimisticChain(FakeChain):
         self.collected += 1
 
 
-def optimistic(folder: Path, chain: OptimisticChain, prover: FakeProver, closed: Sequence[ClosedBatch], early: Callable[[int], bool] | None = None) -> Poster:
+def optimistic(folder: Path, chain: OptimisticChain, prover: FakeProver, closed: Sequence[ClosedBatch], *, early: bool = False) -> Poster:
     file = opened(folder)
-    settling = ProveWhenChallenged(file, chain, early) if early else ProveWhenChallenged(file, chain)
+    settling = ProveWhenChallenged(file, chain, early=early, slots=chain.slots)
     poster = Poster(file, FACTS, chain, prover, settling=settling)
     for number in range(1, 5):
         poster.add_epoch(epoch(number))
@@ -145,12 +152,56 @@ def test_challenges_are_answered_while_nothing_can_be_proposed(path: Path, tmp_p
 
 def test_early_proofs_end_the_wait(path: Path, tmp_path: Path) -> None:
     closed, chain, prover = closed_batches(path), OptimisticChain(), FakeProver()
-    poster = optimistic(tmp_path, chain, prover, closed, early=lambda number: number != 2)
+    poster = optimistic(tmp_path, chain, prover, closed, early=True)
+    chain.challenges = {3: 900}  # goes first
     poster.post()
-    assert prover.batches == [1, *range(3, len(closed) + 1)] and chain.final == [1]
-    chain.over = 2
+    assert prover.batches == [3, *(number for number in range(1, len(closed) + 1) if number != 3)]
+    assert chain.final == list(range(1, len(closed) + 1))
+    poster.close()
+
+
+def test_a_window_with_more_batches_than_slots_goes_on_with_proofs_of_the_oldest(path: Path, tmp_path: Path) -> None:
+    """Layer 1 holds 4,095 proposals, of which none is final before its window is over; here 8. Who waited for that would be too late with the ninth."""
+    chain, prover = OptimisticChain(slots=8), FakeProver()
+    poster = optimistic(tmp_path, chain, prover, [])
+    for number in range(1, 36):
+        poster.add_epoch(epoch(number))
+    most = 0
+
+    def add(closed: ClosedBatch) -> None:
+        nonlocal most
+        poster.add(closed)
+        poster.post()
+        assert len(chain.proposed) == closed.batch.number  # at once, whatever layer 1 held
+        most = max(most, len(chain.proposed) - len(chain.final))
+
+    sequencer = market.open_sequencer(path, add)
+    for commands in (market.opening(), *(market.trading_round(number) for number in range(1, 21))):
+        sequencer.submit_many(commands)
+        sequencer.close_batch()
+    sequencer.close()
+    count = len(chain.proposed)
+    assert count > 3 * chain.slots and most == 7 and chain.over == 0
+    assert prover.batches == list(range(1, count - 6)) == chain.final  # the seven newest wait for their window
+    chain.over = count
     poster.post()
-    assert chain.final == list(range(1, len(closed) + 1)) and 2 not in chain.proofs
+    assert len(prover.batches) == count - 7 and len(chain.final) == count
+    poster.close()
+
+
+def test_what_layer_1_does_not_hold_is_not_offered(path: Path, tmp_path: Path) -> None:
+    closed, chain, prover = closed_batches(path), OptimisticChain(slots=2), FakeProver()
+    poster = optimistic(tmp_path, chain, prover, closed[:2])
+    prover.prove = lambda witness: (_ for _ in ()).throw(RuntimeError("no prover"))  # type: ignore[method-assign]
+    poster.advance()
+    poster.add(closed[2])
+    poster.wait(20)
+    with pytest.raises(RuntimeError, match="no prover"):
+        poster.advance()
+    assert len(chain.proposed) == 2
+    del prover.prove  # type: ignore[method-assign]
+    poster.post()
+    assert len(chain.proposed) == 3 and chain.final == [1, 2] == prover.batches
     poster.close()
 
 
@@ -295,6 +346,8 @@ class ValidiumChain(FakeChain):
     def __init__(self) -> None:
         super().__init__()
         self.copies: dict[int, bytes] = {}
+        self.seconds = 0.0
+        """What posting a copy takes."""
 
     def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
         parent = self.proposed[-1].header_hash if self.proposed else genesis_header_hash(FACTS.genesis_root)
@@ -306,8 +359,15 @@ class ValidiumChain(FakeChain):
         assert batch.place.data is Data.COMMITTEE or before_in_calldata or batch.effects.old_state_root in self.copies
         return super().propose(batch)
 
+    def has_snapshot(self, state_root: int) -> bool:
+        return state_root in self.copies
+
+    def snapshot_s(self, data: bytes) -> float:
+        return self.seconds
+
     def post_snapshot(self, state_root: int, data: bytes) -> None:
         self._step()
+        assert state_root not in self.copies
         self.copies[state_root] = data
         self._step()
 
@@ -429,4 +489,54 @@ def test_a_copy_needs_all_earlier_data(path: Path, tmp_path: Path) -> None:
     validium.now_s = 61.0
     with pytest.raises(PosterError, match="batch 1: its data are not in the poster's file"):
         poster.advance()
+    poster.close()
+
+
+def test_a_copy_that_takes_long_is_posted_before_the_patience_is_over(path: Path, tmp_path: Path) -> None:
+    """A batch is too old for layer 1 a quarter of an hour after its table: of that nothing may be lost by waiting with a copy in hand."""
+    closed, validium = closed_batches(path), Validium(tmp_path, ValidiumChain())
+    poster = validium.open(closed[:1])
+    poster.post()
+    validium.members.there, validium.chain.seconds = 0, 25.0
+    poster.add(closed[1])
+    for now, copies in ((0.0, 0), (34.0, 0), (35.0, 1), (59.0, 1)):
+        validium.now_s = now
+        with pytest.raises(QuorumAway, match=r"batch 2: 0 members certify it, expected 6; after 60 s batches go to layer 1"):
+            poster.advance()
+        assert len(validium.chain.copies) == copies
+    validium.now_s = 60.0
+    poster.post()
+    assert validium.chain.places == [Data.COMMITTEE, Data.CALLDATA]
+    poster.close()
+
+
+def test_a_copy_that_is_on_layer_1_is_not_made_again(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a restart: the state of a long history takes its time."""
+    closed, validium = closed_batches(path), Validium(tmp_path, ValidiumChain())
+    poster = validium.open(closed[:2])
+    validium.members.there = 0
+    validium.chain.copies[FACTS.genesis_root] = b"posted before"
+    monkeypatch.setattr(WithCommittee, "state", lambda *_: pytest.fail("needed"))
+    with pytest.raises(QuorumAway):
+        poster.advance()
+    validium.now_s = 60.0
+    poster.post()
+    assert validium.chain.places == [Data.CALLDATA] * 2
+    poster.close()
+
+
+def test_the_state_begins_with_the_newest_kept_copy(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placing, "COPY_EVERY", 2)
+    closed, validium = closed_batches(path), Validium(tmp_path, ValidiumChain())
+    assert len(closed) >= 4
+    poster = validium.open(closed[:4])
+    poster.post()
+    file = poster._file
+    assert [load_state(file.copy(last) or b"", market.PARAMS).batch_number for last in (4, 3, 2, 1)] == [3, 3, 1, 1] and file.copy(0) is None
+    file._db.execute("DELETE FROM stored WHERE number <= 3")
+    placed = poster._placing
+    assert isinstance(placed, WithCommittee)
+    assert placed.state(4).root == closed[3].change.after.root and placed.state(3).root == closed[2].change.after.root
+    with pytest.raises(PosterError, match="batch 2: its data are not in the poster's file"):
+        placed.state(2)
     poster.close()

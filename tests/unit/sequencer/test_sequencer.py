@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from straddle.core.commands import Command, L1Deposit
+from straddle.core.commands import Command, InternalEpoch, L1Deposit
 from straddle.core.events import Trade
 from straddle.core.orders import Side
 from straddle.core.rejections import Rejection, RejectionCode
@@ -256,3 +256,24 @@ def test_who_misses_a_batch_stops_the_sequencer(path: Path) -> None:
     restarted = market.open_sequencer(path, closed.append)
     assert [batch.batch.number for batch in closed] == [1]
     close(restarted)
+
+
+def test_without_room_on_layer_1_no_users_command_ends_a_batch(path: Path) -> None:
+    """A cancel costs nothing: whoever sends enough of them would fill batch after batch."""
+    closed: list[ClosedBatch] = []
+    sequencer = market.open_sequencer(path, closed.append)
+    sequencer._may_close = lambda: False
+    sequencer.submit_many([*market.opening()[:2], *market.opening()[2:4]])
+    refused = sequencer.submit(market.cancel(3, 2))
+    assert isinstance(refused, Rejection)  # it has no key: that is no matter of batches
+    sequencer.submit_many(market.opening()[4:])
+    for sequence, command in ((6, market.trade(3, 1, Side.SELL, 100)), (6, market.cancel(4, 2))):  # keys act from the next batch on
+        refused = sequencer.submit(command)
+        assert isinstance(refused, Rejection) and refused.code is RejectionCode.BATCH_BOUNDARY
+        assert sequencer.sequence == sequence and closed == []
+    sequencer._may_close = lambda: True
+    assert isinstance(sequencer.submit(market.trade(3, 1, Side.SELL, 100)), Accepted) and len(closed) == 1
+    sequencer._may_close = lambda: False
+    assert isinstance(sequencer.submit(market.trade(4, 1, Side.BUY, 100)), Accepted)
+    assert isinstance(sequencer.submit(InternalEpoch(market.table(2))), Accepted) and len(closed) == 2  # what cannot wait does not
+    sequencer.close()

@@ -48,8 +48,21 @@ def test_a_peers_transaction_never_replaces_layer_1s(store: Store) -> None:
     store.save_transactions([peers], own=False)
     assert store.is_own("0x1") and store.transaction("0x1") == {"hash": "0x1", "to": "0xab", "input": "0x01", "blobVersionedHashes": []}
     store.save_transactions([{"hash": "0x2", "to": "", "input": "0x"}], own=False)
-    store.forget_transactions()
+    store.forget_transaction("0x2")
     assert store.transaction("0x2") is None and store.is_own("0x1")
+
+
+def test_logs_come_in_order_however_many_there_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOGS_PER_READ", 2)
+    for block in range(5):
+        store.extend(block, str(block), [log(block, place) for place in range(3)])
+    assert list(store.logs()) == [log(block, place) for block in range(5) for place in range(3)]
+
+
+def test_a_committees_bodies_are_kept(store: Store) -> None:
+    store.save_body(b"\1" * 32, (1, 0, 2**253))
+    store.save_body(b"\2" * 32, ())
+    assert (store.body(b"\1" * 32), store.body(b"\2" * 32), store.body(b"\3" * 32)) == ((1, 0, 2**253), (), None)
 
 
 def test_pages_of_transactions_end(store: Store) -> None:

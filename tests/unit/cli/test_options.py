@@ -1,0 +1,59 @@
+"""Options with the usual slips: one line that names the option and what was expected, and exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from straddle.cli.main import app
+from straddle.primitives.urls import UrlError, checked_url
+
+NOBODY = "http://127.0.0.1:9"
+ROLLUP = "0x" + "ab" * 20
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:port", "localhost:8545", "127.0.0.1", "", "http://", "ftp://host", "http://host:99999", "http://a b", "http://[::1"]
+)
+@pytest.mark.parametrize("command", [("watch",), ("solvency",), ("answer",), ("exit", "--account", "3")])
+def test_an_address_of_layer_1_that_is_none(url: str, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [*command, "--l1", url, "--rollup", ROLLUP])
+    assert result.exit_code == 2, result.output
+    assert f"--l1: {url!r}, expected an address such as http://127.0.0.1:8545" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "content", "message"),
+    [
+        (["watch", "--l1", NOBODY, "--deployment", "FILE"], b"\xff\xfe", "--deployment FILE: byte 0 is no text, expected a file of text"),
+        (["watch", "--l1", NOBODY, "--deployment", "FILE"], None, "--deployment FILE: No such file or directory, expected a file that can be read"),
+        (["watch", "--l1", NOBODY, "--deployment", "FILE"], b"[" * 100_000 + b"]" * 100_000, "brackets nested deeper than 16 levels"),
+        (["verify", "--l1", NOBODY, "--deployment", "FILE"], b"\xff\xfe", "--deployment FILE: byte 0 is no text"),
+        (["status", "--url", "http://localhost:port"], b"", "--url: 'http://localhost:port', expected an address"),
+    ],
+)
+def test_a_file_or_an_address_that_cannot_be_read(arguments: list[str], content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "given"
+    if content is not None:
+        path.write_bytes(content)
+    result = CliRunner().invoke(app, [str(path) if word == "FILE" else word for word in arguments])
+    assert result.exit_code == 2 and message.replace("FILE", str(path)) in result.stderr, result.output
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_folder_is_never_made_of_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (["watch", "--l1", NOBODY, "--rollup", ROLLUP, "--folder", "http://member:9645"], ["up", "--data", "http://member:9645"]):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 2 and "expected a folder, not an address" in " ".join(result.stderr.replace("│", " ").split()), result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_addresses_of_services() -> None:
+    assert checked_url("--l1", "https://[::1]:8545/key/") == "https://[::1]:8545/key"
+    with pytest.raises(UrlError, match=r"^--peer: "):
+        checked_url("--peer", "http://")
