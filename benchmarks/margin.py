@@ -11,10 +11,12 @@ import numpy.typing as npt
 from benchmarks.measure import SEED, Contender, Results, import_peer
 from benchmarks.recorded import RecordedMarket, load_recorded, make_portfolios
 from straddle.core import kernel, kernel_reference
-from straddle.core.exposure import RiskContext, build_exposure
+from straddle.core.book import RestingOrder
+from straddle.core.exposure import RiskContext, build_exposure, order_terms
 from straddle.core.fees import FeeSchedule
-from straddle.core.instruments import Kind
+from straddle.core.instruments import Instrument, Kind
 from straddle.core.margin import Requirement, requirement, sweep
+from straddle.core.orders import Order, OrderSet, Side, Signature, outright
 from straddle.core.params import BPS, Params
 from straddle.core.risk_table import SCENARIOS, RiskTable, packed_row
 from straddle.risk.expiry import minutes_to_expiry
@@ -29,6 +31,10 @@ CHECK_ROUNDS = 10
 QUANTLIB_PORTFOLIOS = 20
 ACCOUNTS, ACCOUNT_POSITIONS = 10_000, 20
 PARAMS = Params(20, 12, 10_000, 8_000)
+BTC_LOTS = 10_000
+PROTECTIONS_LOTS = (6 * BTC_LOTS, BTC_LOTS)
+CAP_ROUNDS = 1_000
+QUOTES_NOTE = "both sides of every recorded option, 1 BTC each, 2 % of the mark away from it"
 Int64Array = npt.NDArray[np.int64]
 
 
@@ -72,6 +78,7 @@ def run(results: Results) -> None:
     results.compare("margin check / numpy full reprice", ours, theirs)
     _plain(results, market, portfolios, exact)
     _sweep(results, market)
+    _protection(results, market)
     _quantlib(results, market, feed, portfolios[:QUANTLIB_PORTFOLIOS], exact[:QUANTLIB_PORTFOLIOS])
 
 
@@ -103,6 +110,40 @@ def _sweep(results: Results, market: RecordedMarket) -> None:
     results.fact(SUBJECT, f"re-margin sweep, {size}", timed.cpu_seconds * 1_000, "ms", bar=100)
     context, name = RiskContext(old, PARAMS, FeeSchedule()), f"exposures built anew, {size}"
     results.time(SUBJECT, name, ACCOUNTS, lambda: [build_exposure(context, held, ()) for _, held in accounts], note="what an epoch does for every account")
+
+
+def _protection(results: Results, market: RecordedMarket) -> None:
+    """What both sides of every recorded option reserve, and how much less under market-maker protection; how many options the same cash carries without."""
+    context, cap = RiskContext(market.table, PARAMS, FeeSchedule()), kernel.Cap(Order, RestingOrder)
+    quotes = [
+        quote
+        for option in sorted(market.options, key=lambda option: abs(option.strike_ticks - market.inputs.index_ticks))
+        for quote in _quotes(context, option)
+    ]
+    whole = build_exposure(context, {}, quotes)
+    results.fact(SUBJECT, f"cash that {len(quotes)} quotes reserve, all filling", -whole.reserved_surplus_scaled(0) / BPS / 10**6, "$", note=QUOTES_NOTE)
+    for lots in PROTECTIONS_LOTS:
+        name, least = f"the same, {lots // BTC_LOTS} BTC an interval at most", -cap.surplus(whole, 0, lots, quotes, None)
+        results.fact(SUBJECT, name, least / BPS / 10**6, "$", note="market-maker protection; the worst lots over all quotes, scenario by scenario")
+        part, carried = context.exposure(), 0
+        for quote in quotes:
+            part.reserve(*order_terms(context, quote.order), quote.left_lots)
+            if part.reserved_surplus_scaled(0) < -least:
+                break
+            carried += 1
+        results.fact(SUBJECT, f"options that this cash carries on both sides without protection, {lots // BTC_LOTS} BTC", carried // 2, "options")
+    most, name = PROTECTIONS_LOTS[0], f"exact cap of {len(quotes)} quotes"
+    results.time(SUBJECT, name, CAP_ROUNDS, lambda: [cap.surplus(whole, 0, most, quotes, None) for _ in range(CAP_ROUNDS)], note="prices as they were left")
+
+
+def _quotes(context: RiskContext, option: Instrument) -> list[RestingOrder]:
+    """1 BTC on each side, 2 % of the mark away from it."""
+    made, row = [], context.table[option.id]
+    for side in Side:
+        limit = max(1, row.mark - side.sign * max(1, row.mark // 50))
+        order = outright(1, 0, row.expiry_ms, BTC_LOTS, limit, option.id, side, 0)
+        made.append(RestingOrder(3, order, OrderSet(3, 1, (order,), Signature(0, 0, 0)), 0, 0, BTC_LOTS, unit_fee=order_terms(context, order).fee))
+    return made
 
 
 def shocked_feed(market: RecordedMarket) -> ShockedFeed:

@@ -200,7 +200,7 @@ def __init__(config: Config):
     DATA = config.data
     CHALLENGE_WINDOW_S = config.challenge_window_s
     SLOTS = 256 if config.policy == PROOF_REQUIRED else MAX_SLOTS
-    # Time to propose and prove, and three days more; or a window, an answer, and a week more.
+    # Time to propose and prove, and three days more; or a day to propose, the window, the longest answer (24 hours and 14 days), and a day more.
     FREEZE_AFTER_S = 10 * DAY_S if config.policy == PROOF_REQUIRED else 17 * DAY_S + config.challenge_window_s
 
     epochs.__init__(config.oracles, config.threshold, config.params_hash)

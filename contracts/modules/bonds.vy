@@ -44,7 +44,7 @@ BURNT: constant(address) = 0x000000000000000000000000000000000000dEaD
 ANSWER_TIME_S: constant(uint256) = 24 * 60 * 60
 # What a proof costs: the gas of `prove` with some room, at the block's base fee, and a fixed part for making it, minutes of a few cores.
 # The challenger pays this and no more. A whole bond would pay a proposer for hiding why its valid batch holds, and empty the watchers' wallets.
-PROOF_GAS: constant(uint256) = 600_000
+PROOF_GAS: constant(uint256) = 500_000
 PROOF_WORK_WEI: constant(uint256) = 5 * 10**14
 # What challenges may add to it. Without a bound, whoever proposes and challenges 4,095 batches of his own puts the end of a false one off for months.
 MAX_ALLOWANCE_S: constant(uint256) = 14 * 24 * 60 * 60

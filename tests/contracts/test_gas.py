@@ -27,7 +27,7 @@ from straddle.l1.contracts import load, load_path
 from straddle.l1.deploying import deploy_token
 from straddle.l1.deployment import RollupConfig, constructor_struct, read_deployment
 from straddle.l1.history import read_history
-from straddle.l1.rollup import RollupClient, sign_epoch
+from straddle.l1.rollup import RollupClient, sign_epoch, words_bytes
 from straddle.l1.sender import Sender
 from straddle.node.config import CHAIN_FILE, PRICES_FILE
 from straddle.risk.candles import load_candles
@@ -112,16 +112,16 @@ class Stage:
     def note(self, name: str, receipt) -> None:
         self.table[name] = receipt.gas_used
 
-    def record_epoch(self) -> None:
-        """Epoch 1, and the queue as it is."""
+    def record_epoch(self, number: int = 1) -> None:
+        """An epoch at the chain's time, and the queue as it is."""
         inputs, time_ms, risk_root = recorded_inputs(), self.anvil.time_s() * 1000, cells(3)[2]
-        signatures = sign_epoch(self.client.epoch_digest(1, time_ms, risk_root, inputs), ORACLE_KEYS)
-        self.note("submit_epoch, 3 signatures, the recorded market", self.client.submit_epoch(self.bob, 1, time_ms, risk_root, inputs, signatures))
+        signatures = sign_epoch(self.client.epoch_digest(number, time_ms, risk_root, inputs), ORACLE_KEYS)
+        self.note("submit_epoch, 3 signatures, the recorded market", self.client.submit_epoch(self.bob, number, time_ms, risk_root, inputs, signatures))
         history = read_history(self.anvil.rpc, self.deployment)
-        self.queue, self.epoch = history.queue, history.epochs[1]
+        self.queue, self.epoch = history.queue, history.epochs[number]
 
     def batch(self, number: int, entries: int, body_cells: int, withdrawals: int, place: Place = IN_CALLDATA) -> SimpleNamespace:
-        """A batch on epoch 1 and its fixture proof. In a blob y_body is the caller's to put right."""
+        """A batch on the newest epoch and its fixture proof. In a blob y_body is the caller's to put right."""
         deployment, config = self.deployment, self.deployment.config
         parent = self.client.batch(number - 1)
         epoch = self.epoch
@@ -166,6 +166,8 @@ def measure(stage: Stage) -> dict[str, int]:
     # An explicit limit: with too little gas `verify` answers False instead of reverting, and an estimate would find that out.
     calldata = load("Groth16Verifier").encode_call("verify", PROOF, PUBLIC)
     note("Groth16Verifier.verify as a transaction", stage.bob.send(stage.verifier, calldata, gas=1_000_000))
+    stage.anvil.set_time(stage.anvil.time_s() + 10 * 86_400)
+    note("freeze", client.freeze(stage.bob))
     return stage.table
 
 
@@ -201,6 +203,10 @@ def measure_blob(anvil: Anvil, size: str) -> dict[str, int]:
         stage.note(name, stage.client.propose(stage.sequencer, batch, batch.proof.public[0], opening=opening, blobs=[blob]))
         batch.proof.public = (*batch.proof.public[:3], opening.y_body, batch.proof.public[4])
         stage.note("prove, full body in a blob", stage.client.prove(stage.bob, batch, batch.proof))
+    batch = stage.batch(3, 0, stage.body_cells, 0, Place(Data.BLOB, blob_hash(blob)))
+    opening = open_blob(blob, batch.proof.public[1])
+    batch.proof.public = (*batch.proof.public[:3], opening.y_body, batch.proof.public[4])
+    stage.note("propose_blob_and_prove", stage.client.propose_and_prove(stage.sequencer, batch, batch.proof, opening=opening, blobs=[blob]))
     return stage.table
 
 
@@ -209,12 +215,18 @@ def measure_validium(anvil: Anvil, size: str) -> dict[str, int]:
     stage = Stage(anvil, size, data=Data.COMMITTEE, members=tuple(member.address for member in members), member_threshold=6)
     client, deployment = stage.client, stage.deployment
     stage.record_epoch()
-    batch = stage.batch(1, 0, stage.body_cells, 0, WITH_COMMITTEE)
-    parent, (c, z, y_effects, y_body, _) = client.header_hash(0), batch.proof.public
-    hashed = header_hash(parent, 1, batch.effects_words, batch.body_words, c, z, y_effects, y_body, WITH_COMMITTEE)
-    signed = b"".join([b"straddle.certificate".ljust(32, b"\0"), *(word.to_bytes(32, "big") for word in (deployment.chain_id, deployment.rollup_number, 1))])
-    certificates = [bytes(member.unsafe_sign_hash(keccak(signed + hashed)).signature) for member in members[:6]]
-    stage.note("propose_certified, 6 of 7", client.propose(stage.sequencer, batch, c, certificates=certificates))
+
+    def certified(number: int) -> tuple[SimpleNamespace, list[bytes]]:
+        """A batch whose body the members keep, and their certificates: for its body value the proof's is taken only when it is proved."""
+        batch = stage.batch(number, 0, stage.body_cells, 0, WITH_COMMITTEE)
+        c, z, y_effects, y_body, _ = batch.proof.public
+        hashed = header_hash(client.header_hash(number - 1), number, batch.effects_words, batch.body_words, c, z, y_effects, y_body, WITH_COMMITTEE)
+        facts = b"".join(word.to_bytes(32, "big") for word in (deployment.chain_id, deployment.rollup_number, number))
+        digest = keccak(b"straddle.certificate".ljust(32, b"\0") + facts + hashed)
+        return batch, [bytes(member.unsafe_sign_hash(digest).signature) for member in members[:6]]
+
+    batch, certificates = certified(1)
+    stage.note("propose_certified, 6 of 7", client.propose(stage.sequencer, batch, batch.proof.public[0], certificates=certificates))
     stage.note("prove", client.prove(stage.bob, batch, batch.proof))
     snapshot = b"".join(keccak(b"state %d" % i) for i in range(128))
     stage.note("post_snapshot, 4 kB", client.post_snapshot(stage.sequencer, client.state_root(), 0, 1, snapshot))
@@ -222,6 +234,11 @@ def measure_validium(anvil: Anvil, size: str) -> dict[str, int]:
     stage.note("propose in calldata, full body", client.propose(stage.sequencer, batch, batch.proof.public[0]))
     stage.anvil.set_time(stage.anvil.time_s() + 86_402)
     stage.note("void", client.void(stage.bob, 2))
+    stage.record_epoch(2)
+    batch, certificates = certified(2)
+    signatures = [(item[64], int.from_bytes(item[:32], "big"), int.from_bytes(item[32:64], "big")) for item in certificates]
+    arguments = (words_bytes(batch.effects_words), batch.proof.public[0], signatures, batch.proof.public[3], PROOF, stage.bob.address)
+    stage.note("propose_certified_and_prove, 6 of 7", stage.sequencer.transact(deployment.rollup, load("Rollup"), "propose_certified_and_prove", *arguments))
     return stage.table
 
 

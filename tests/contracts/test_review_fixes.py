@@ -533,7 +533,7 @@ def test_a_node_that_leaves_fields_out_or_prunes_is_a_clear_error(world):
         return lambda receipt: {key: value for key, value in receipt.items() if key != name}
 
     for change in (lambda receipt: None, without("contractAddress"), without("status"), lambda receipt: receipt | {"contractAddress": None}):
-        with Node(change) as node, pytest.raises((DeploymentError, ConnectionFailed), match="created_by|eth_getTransactionReceipt"):
+        with Node(change) as node, pytest.raises((DeploymentError, ConnectionFailed), match=r"created_by|eth_getTransactionReceipt"):
             world.honest.check(node)
 
 

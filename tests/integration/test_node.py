@@ -6,13 +6,13 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from support.node_process import PERPETUAL, PROOF_S, Running, join, order, up, wait_for
+from support.reference import documented, status_keys
 from typer.testing import CliRunner
 from websockets.sync.client import ClientConnection, connect
 
@@ -43,20 +43,6 @@ def receive(socket: ClientConnection, channel: str) -> Any:
         message = json.loads(socket.recv(timeout=PROOF_S))
         if message.get("channel") == channel:
             return message
-
-
-def check_documented(status: dict[str, Any]) -> None:
-    """Every key of the status has its row on the page, and every row is a key."""
-    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "api.md").read_text().split("### Status")[1].split("\n## ")[0]
-    documented = [name for row in page.splitlines() if row.startswith("| `") for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
-
-    def keys(found: dict[str, Any], above: str = "") -> Iterator[str]:
-        for key, value in found.items():
-            nested = isinstance(value, dict) and above + key != "settlement.members"
-            yield from keys(value, f"{above}{key}.") if nested else (above + key,)
-
-    assert len(documented) == len(set(documented))
-    assert set(keys(status)) == set(documented)
 
 
 def check_receipt(raw: dict[str, Any], signer: str) -> None:
@@ -242,7 +228,7 @@ def test_a_validium_runs_its_own_committee_which_ends_with_it_and_publishes_that
         assert CliRunner().invoke(app, [*verify, "--data", url]).exit_code == 0
         assert CliRunner().invoke(app, verify).exit_code == 1
         wait_for(lambda: node.get("/status")["solvency"]["batch"], PROOF_S, config)
-        check_documented(node.get("/status"))
+        assert status_keys(node.get("/status")) == set(documented("api.md", "### Status"))
         assert node.get("/status")["problems"] == []
         solvency = ["solvency", "--l1", status["layer1_url"], "--deployment", str(folder / "deployment.json"), "--data", url]
         assert CliRunner().invoke(app, solvency).exit_code == 0

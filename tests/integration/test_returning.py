@@ -206,7 +206,7 @@ def test_an_operator_goes_on_when_a_batch_was_not_proposed_in_time(policy: str, 
     folder, config, slow = tmp_path / "exchange", tmp_path / "config.toml", tmp_path / "slow.toml"
     common = f'preset = "nano"\n[layer1]\npoll_seconds = 0.2\n[rollup]\npolicy = "{policy}"\n{POLICIES[policy]}'
     config.write_text(f"{common}[batches]\nseconds = 1.0\n")
-    slow.write_text(f"{common}[batches]\nseconds = 3600.0\n[epochs]\nseconds = 900\n")
+    slow.write_text(f"{common}[batches]\nseconds = 3600.0\n[epochs]\nseconds = 800\n")
     with up(folder, config) as node:
         maker, taker = join(node, folder, "maker", 20_000), join(node, folder, "taker", 20_000)
         settled(node, config)

@@ -61,6 +61,9 @@ def stage_of(prover: Prover, data: Data) -> Iterator[Stage]:
         yield stage
 
 
+PROOF_WORK_WEI, GENEROUS_GAS_WEI = 5 * 10**14, 5 * 10**15
+
+
 @pytest.fixture
 def stage(prover: Prover) -> Iterator[Stage]:
     with stage_of(prover, Data.CALLDATA) as stage:
@@ -101,6 +104,13 @@ def finish_proof(helper: Watch) -> None:
     helper.agent._proof[1].result(timeout=300)
 
 
+def check_paid(stage: Stage, griefer: Sender, prover: Sender, gained: int) -> None:
+    """The challenger's bond has paid what a proof costs, which the prover has collected and spent on gas; the rest is the challenger's."""
+    paid = CHALLENGER_BOND - stage.client.wei_owed(griefer.address)
+    assert PROOF_WORK_WEI < paid < PROOF_WORK_WEI + GENEROUS_GAS_WEI
+    assert stage.client.wei_owed(prover.address) == 0 and paid - GENEROUS_GAS_WEI < gained < paid
+
+
 def test_a_challenged_honest_batch_is_proved_for_others(stage: Stage, prover: Prover, tmp_path: Path) -> None:
     """Batch 2 is challenged; its proof comes from the watcher's own witness, pays the watcher, and does not wait for its parent."""
     griefer = stage.people["griefer"]
@@ -123,9 +133,7 @@ def test_a_challenged_honest_batch_is_proved_for_others(stage: Stage, prover: Pr
     assert stage.client.final_batch() == 3 and stage.client.state_root() == stage.state.root
     assert stage.client.claimable(stage.accounts[4].address) == 1_000_000
     helper.step()
-    gained = helper.wei - before
-    assert CHALLENGER_BOND - 10**16 < gained < CHALLENGER_BOND, "the challenger's bond pays the proof"
-    assert stage.client.wei_owed(griefer.address) == 0
+    check_paid(stage, griefer, helper.wallet, helper.wei - before)
     helper.close()
 
 
@@ -141,10 +149,9 @@ def test_the_command_proves_and_finalises_for_others_from_blobs(prover: Prover, 
             stage.pass_time(WINDOW_S + 1)
             wait_for(lambda: stage.client.final_batch() == 3 and stage.client.wei_owed(wallet.address) == 0, log)
         assert stage.client.state_root() == stage.state.root and stage.client.claimable(stage.accounts[4].address) == 1_000_000
-        gained = stage.anvil.rpc.balance_wei(wallet.address) - before
-        assert CHALLENGER_BOND - 10**16 < gained < CHALLENGER_BOND, "the challenger's bond pays the proof"
-        assert stage.client.wei_owed(griefer.address) == 0
-        assert stage.client.reserved_wei() == stage.client.wei_owed(stage.people["sequencer"].address) == 3 * PROPOSER_BOND
+        check_paid(stage, griefer, wallet, stage.anvil.rpc.balance_wei(wallet.address) - before)
+        assert stage.client.wei_owed(stage.people["sequencer"].address) == 3 * PROPOSER_BOND
+        assert stage.client.reserved_wei() == 3 * PROPOSER_BOND + stage.client.wei_owed(griefer.address)
         said = log.read_text()
         assert "batch 2 holds and is challenged: proving it" in said and "done: prove batch 2" in said and "done: finalise batch 3" in said
 

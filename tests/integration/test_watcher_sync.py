@@ -214,13 +214,24 @@ def test_the_command_looks_once(stage: Stage, tmp_path: Path) -> None:
         assert result.exit_code == 2 and message in result.output, (more, result.output)
 
 
+def test_the_command_mends_a_store_that_a_short_answer_spoilt(stage: Stage, tmp_path: Path) -> None:
+    """A lagging node once answered without any logs, and an older version kept that as all there is up to the newest block."""
+    store, rpc = Store(tmp_path / "spoilt", stage.deployment.chain_id, stage.deployment.rollup), stage.anvil.rpc
+    store.extend(rpc.block_number(), rpc.block("latest")["hash"], [])
+    store.close()
+    rpc.call("evm_mine")
+    result = CliRunner().invoke(app, arguments(stage, tmp_path / "spoilt", "--once", "--interval", "0.1"))
+    assert result.exit_code == 0 and "batch 4 holds" in result.output, result.output
+    assert "logs are left out. Reading from the first block again" in result.output
+
+
 @pytest.mark.skipif(find_binary() is None, reason="needs `make setup`: the prover is not built")
 def test_proving_keys_of_another_set_up_are_refused(stage: Stage, tmp_path: Path) -> None:
     """Found before a proof is made that layer 1 would refuse."""
     key = tmp_path / "key"
     key.write_text("0x" + "11" * 32)
     result = CliRunner().invoke(app, arguments(stage, tmp_path / "keys", "--once", "--prove", "--key", str(key)))
-    assert result.exit_code == 2 and "--keys with those of the rollup's set-up" in result.output, result.output
+    assert result.exit_code == 2 and "that was published with the exchange" in result.output, result.output
 
 
 def test_the_command_challenges_serves_and_ends_in_order(stage: Stage, tmp_path: Path) -> None:

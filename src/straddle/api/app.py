@@ -19,6 +19,7 @@ from straddle.api.service import Receipted, Service, Unavailable
 from straddle.api.socket import SocketEndpoint
 from straddle.api.tape import Tape
 from straddle.core.rejections import Rejection
+from straddle.core.risk_table import RiskTable
 from straddle.primitives.plain import to_plain
 
 TRADES_MAX = 1_000
@@ -46,6 +47,8 @@ class Api:
 
     def __init__(self, service: Service, hub: Hub, tape: Tape) -> None:
         self._service = service
+        self._table_shown: tuple[RiskTable | None, Mapping[str, Any] | None] = (None, None)
+        """The newest table that was asked for, and as JSON: it takes as long as hundreds of orders, and is the same for a whole epoch."""
         self._socket = SocketEndpoint(service, hub, tape)
 
     def app(self) -> Starlette:
@@ -128,7 +131,10 @@ class Api:
 
     async def _table(self, request: Request) -> Any:
         check_names(request.query_params)
-        return _found("table", None, await self._service.read(views.table))
+        table = await self._service.read(lambda exchange: exchange.table)
+        if table is not self._table_shown[0]:
+            self._table_shown = (table, views.table(table))
+        return _found("table", None, self._table_shown[1])
 
 
 def rejection_json(rejection: Rejection) -> dict[str, Any]:

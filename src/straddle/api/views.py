@@ -14,6 +14,7 @@ from straddle.core.liquidation import WHOLE_BPS, age_ms, is_below_maintenance, s
 from straddle.core.margin import Requirement
 from straddle.core.orders import Legs
 from straddle.core.params import BPS
+from straddle.core.risk_table import RiskTable
 from straddle.core.state import Exchange
 from straddle.operations.l2_withdraw import available
 from straddle.primitives.plain import to_plain
@@ -133,9 +134,9 @@ def _open_order(resting: RestingOrder) -> dict[str, Any]:
     return {**to_plain(resting.order), "left_lots": resting.left_lots}
 
 
-def table(exchange: Exchange) -> dict[str, Any] | None:
-    """The risk table in force, or None."""
-    return None if exchange.table is None else dict(to_plain(exchange.table))
+def table(found: RiskTable | None) -> dict[str, Any] | None:
+    """A risk table, or None."""
+    return None if found is None else dict(to_plain(found))
 
 
 def saved(state: CommittedState, account: int, chain_id: int, rollup: int) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import typer
 from straddle.cli.common import clear_errors, finish, output
 from straddle.cli.display import TerminalDisplay, demo_tables
 from straddle.node.choice import chosen_policy
-from straddle.node.config import DemoConfig
+from straddle.node.config import TAKERS, DemoConfig
 from straddle.node.demo import run_demo
 from straddle.node.terms import PolicyTerms
 
@@ -26,7 +26,9 @@ def demo(
     rounds: Annotated[int, typer.Option(help="Epochs in which takers trade; each gives one batch or more.")] = DemoConfig.rounds,
     hours: Annotated[int, typer.Option(help="Hours of the recording at most; the first recorded expiry ends the run.")] = DemoConfig.hours,
     makers: Annotated[int, typer.Option(help="Market makers.")] = DemoConfig.makers,
-    takers: Annotated[int, typer.Option(help="Takers, the last of them thinly funded.")] = DemoConfig.takers,
+    takers: Annotated[
+        int, typer.Option(help="Takers, the last of them thinly funded.", show_default=f"as many as the preset has room for, at most {TAKERS}")
+    ] = DemoConfig.takers,
     instruments: Annotated[int | None, typer.Option(help="Instruments to list at most.", show_default="as many as the preset has room for")] = None,
     paths: Annotated[int, typer.Option(help="Histories of the P&L study.")] = DemoConfig.paths,
     workers: Annotated[int, typer.Option(help="Proofs made at a time; each takes some gigabytes.")] = DemoConfig.workers,

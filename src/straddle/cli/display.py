@@ -267,7 +267,7 @@ def _settlement(settlement: Mapping[str, Any], batches: Mapping[str, Any]) -> di
         held = f"{_ether(now['reserved_wei'] - now['owed_wei'])} ETH of bonds held, {_ether(now['owed_wei'])} ETH to collect"
         rows["stakes"] = f"{challenges}; {held}; a challenge costs {_ether(settlement['challenger_bond_wei'])} ETH"
         rows["waiting"] = f"{(batches['proposed'] or 0) - (batches['verified'] or 0)} proposals within their window"
-    rows["forced requests"] = _queue_clock(now, clocks)
+    rows["queue"] = _queue_clock(now, clocks)
     if now["frozen"]:
         rows["frozen"] = "[red]proposals have ended for ever; exits are open[/]"
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -93,8 +94,7 @@ def exit_command(
                 return
             if node is not None:
                 raise ConfigError(f"--node: {node}, expected only together with --save")
-            leaving = _leaving(rpc, found, number, data, saved, keys, display)
-            leaving.start = start
+            leaving = replace(_leaving(rpc, found, number, data, saved, keys, display), start=start)
             if start and (sender is None or sender.address != leaving.client.owner_of(number)):
                 raise ConfigError(f"--start: expected together with the --key of the owner of account {number}")
             standing = leaving.advance(sender)

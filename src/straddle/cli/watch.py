@@ -25,11 +25,12 @@ from straddle.cli.layer1 import (
     open_sources,
 )
 from straddle.l1.data import HistoryError
-from straddle.l1.deployment import Deployment, DeploymentError
+from straddle.l1.deployment import Deployment
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
 from straddle.l1.sender import Sender
 from straddle.node.config import ConfigError
+from straddle.node.proving_keys import held_key
 from straddle.node.version import terms_of
 from straddle.primitives.listening import listen
 from straddle.proving.prover import Prover
@@ -122,10 +123,7 @@ def _agent(stack: ExitStack, rpc: Rpc, found: Deployment, watcher: Watcher, send
     if duties.prove:
         tool = Prover(cache=keys)
         circuit = circuit_name(watcher.preset.name, found.config.data)
-        _say(f"proving keys of {circuit}: making them, or reading the cache")
-        own = tool.setup(circuit).id
-        if own != found.vk_id:
-            raise DeploymentError(f"vk_id: 0x{own.hex()} of the keys in {tool.cache}, expected 0x{found.vk_id.hex()}: --keys with those of the rollup's set-up")
+        held_key(tool, circuit, found.vk_id)
         prover = ProvingServer(tool, circuit)
     agent = Agent(watcher, RollupClient(rpc, found), sender, duties, prover=prover, report=_say)
     stack.callback(agent.close)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from straddle.primitives.errors import Actionable
+from straddle.primitives.urls import is_service
 
 DEFAULT_FOLDER = "straddle-member"
 
@@ -42,8 +43,8 @@ class MemberConfig:
             if not isinstance(value, str) or not value:
                 raise MemberConfigError(f"{name}: {value!r}, expected a text that is not empty")
         for name, url in (("l1", self.l1), *(("peers", peer) for peer in self.peers)):
-            if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-                raise MemberConfigError(f"{name}: {url!r}, expected an address that begins with http:// or https://")
+            if not isinstance(url, str) or not is_service(url):
+                raise MemberConfigError(f"{name}: {url!r}, expected an address such as http://127.0.0.1:8545")
         for name, low, high in (("port", 0, 65_535), ("confirmations", 0, 10_000)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

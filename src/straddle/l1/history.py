@@ -117,11 +117,20 @@ def read_history(
     for start in range(deployment.start_block, last + 1, BLOCKS_PER_QUERY):
         for raw in rpc.logs(deployment.log_addresses, start, min(start + BLOCKS_PER_QUERY - 1, last)):
             reader.take(raw)
+    if to_block is None:
+        check_whole(reader.history, RollupClient(rpc, deployment, last))
     return reader.history
 
 
 def check_whole(history: Chronicle[Any, Any], client: RollupClient) -> None:
     """No log was left out, as far as the contract's own counts tell; `client` reads at block `history.to_block`. HistoryError names what is not told."""
+    try:
+        _check_counts(history, client)
+    except ContractError as error:
+        raise HistoryError(f"block {history.to_block}: no rollup answers at {client.deployment.rollup}: {error}") from error
+
+
+def _check_counts(history: Chronicle[Any, Any], client: RollupClient) -> None:
     proposed = client.proposed_batch()
     newest = history.batches[-1].header_hash if history.batches else genesis_header_hash(client.deployment.config.genesis_root)
     facts = (

@@ -68,7 +68,9 @@ class SolvencyClient:
     def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
         """DeploymentError: the record names no Solvency of this version."""
         if deployment.solvency is None:
-            raise DeploymentError(f"solvency: the deployment's record names no Solvency contract of this version for rollup {deployment.rollup}")
+            raise DeploymentError(
+                f"--solvency: missing, expected the address of rollup {deployment.rollup}'s Solvency contract, or --deployment with a record that has it"
+            )
         self.rpc = rpc
         self.statement = deployment.solvency
         self._start_block = deployment.start_block

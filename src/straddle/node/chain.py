@@ -47,7 +47,7 @@ class DevChain:
         self._state = state
         self._anvil = None if url else Anvil(genesis_time_s, port=port)
         self._genesis_time_s = genesis_time_s
-        self._rpc = Rpc(url) if url else None
+        self._rpc = Rpc(url, name="layer1.url (--l1)") if url else None
         self._keeping = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -147,8 +147,8 @@ def open_deployment(
         if deployment.vk_id != circuits.batch.id:
             found, expected = deployment.vk_id.hex(), circuits.batch.id.hex()
             raise ChainMismatch(
-                f"deployment {path}: vk_id 0x{found}, but this machine's key of {settings.preset} is 0x{expected}. Expected the proving keys of the set-up that "
-                "it was deployed with, in this machine's cache"
+                f"deployment {path}: vk_id 0x{found}, but this machine's key of {settings.preset} is 0x{expected}. Expected the proving keys of the set-up "
+                "that it was deployed with, in this machine's cache"
             )
         return deployment
     deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key)), circuits, wanted)
@@ -191,6 +191,8 @@ class Settlement:
     """Bonds that the contract holds, and wei that it owes."""
     owed_wei: int
     """Of it, to the sequencer."""
+    wallet_wei: int
+    """What the sequencer's wallet holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,8 @@ class QueueReader:
         """(number, hash) of the newest block that was read for good."""
         self.entries: list[QueueEntryAdded] = []
         """Confirmed entries, by index."""
+        self._highest = 0
+        """Newest block that was ever read for good."""
         self.readings = 1
         """Counts the times that the queue was read from its beginning."""
 
@@ -243,6 +247,11 @@ class QueueReader:
                 return Observation(block, proposed, final, row, deposits, self._settlement())
         raise ConnectionFailed("layer 1: blocks come faster than they can be read")
 
+    @property
+    def is_behind(self) -> bool:
+        """Layer 1 went back and is not as high again as it was: entries that are missing may still come."""
+        return self._next_block <= self._highest
+
     def _settlement(self) -> Settlement:
         client = self._client
         answered, length = client.queue_answered(), client.queue_length()
@@ -255,6 +264,7 @@ class QueueReader:
             open_challenges=client.open_challenges(),
             reserved_wei=client.reserved_wei(),
             owed_wei=client.wei_owed(client.deployment.config.sequencer),
+            wallet_wei=client.rpc.balance_wei(client.deployment.config.sequencer),
         )
 
     def _take(self, last: int) -> None:
@@ -271,6 +281,7 @@ class QueueReader:
                 raise HistoryError(f"queue entry {entry.index} follows entry {known - 1}: layer 1 left some out. Reading it again")
             self.entries.append(entry)
         self._anchor, self._next_block = anchor, last + 1
+        self._highest = max(self._highest, last)
 
     def _stands(self) -> bool:
         """Whether the blocks that were read are still in the chain."""

@@ -14,8 +14,8 @@ SIGNED = (L2Trade, L2Withdraw, L2Transfer, L2Bid, L2Cancel, L2Protect)
 
 
 class MarketClock:
-    """The recording's time: it goes on from where it stood, `speed` times as fast as the wall clock. The aftermath of the recording is not hurried:
-    layer 1's own clock runs then, too."""
+    """The recording's time: it goes on from where it stood, `speed` times as fast as the wall clock. The aftermath of the recording takes as
+    long as on the wall clock: layer 1's own runs then, too."""
 
     def __init__(self, start_ms: int, speed: float, end_ms: int, now_s: Callable[[], float] = time.monotonic) -> None:
         """`end_ms`: the recording's end. Times are unix milliseconds of the recording."""
@@ -25,7 +25,7 @@ class MarketClock:
     def now_ms(self) -> int:
         """Unix milliseconds of the recording."""
         left_ms, at_ms = (self._now_s() - self._start_s) * 1000, self._start_ms
-        for until_ms, speed in ((self._end_ms, self._speed), (self._end_ms + AFTERMATH_MS, min(1.0, self._speed))):
+        for until_ms, speed in ((self._end_ms, self._speed), (self._end_ms + AFTERMATH_MS, 1.0)):
             span_ms = max(0, until_ms - at_ms)
             if left_ms * speed <= span_ms:
                 return at_ms + int(left_ms * speed)

@@ -41,9 +41,10 @@ STALE_TURNS = 4
 BID_DISCOUNT_BPS = 500
 """What makers want off the value of a portfolio for sale: this part of the maintenance margin that it needs."""
 BID_LIFETIME_MS = 60_000
-PROTECTION = ProtectionLimits(interval_ms=60_000, frozen_ms=1_000, quantity_lots=60_000, delta_micros=700 * 10**6)
-"""The makers': in a minute of market time, a round, 6 BTC fill against them at most, and no more delta than about 1 BTC of the recording. Most rounds
-come near, a few trip it."""
+PROTECTED_FILLS = 72
+"""A batch of so many fills, or fewer, has the protection below; a larger one has as many times more."""
+PROTECTION = ProtectionLimits(interval_ms=60_000, frozen_ms=1_000, quantity_lots=50_000, delta_micros=700 * 10**6)
+"""A maker's, set anew for each round: 5 BTC fill against it at most, and no more delta than about 1 BTC of the recording. A few rounds of a night trip it."""
 
 
 @dataclass(slots=True)
@@ -90,6 +91,8 @@ class Crowd:
     _drawn: dict[int, int] = field(default_factory=dict)
     """Instrument -> rounds in which takers looked at it."""
     _turns: int = 0
+    _protections: int = 0
+    """Times that makers have set their protection."""
 
     def __post_init__(self) -> None:
         self._books = {number: vol_book(record, self.parameters) for number, (_, record) in self.listed.items() if record is not None}
@@ -102,17 +105,19 @@ class Crowd:
     # ---- makers
 
     def protect(self) -> None:
-        """Every maker sets its protection."""
+        """Every maker sets its protection anew: unused, and not frozen."""
+        self._protections += 1
+        parts = max(self.session.exchange.capacity.fills, PROTECTED_FILLS)
+        limits = replace(
+            PROTECTION, quantity_lots=PROTECTION.quantity_lots * parts // PROTECTED_FILLS, delta_micros=PROTECTION.delta_micros * parts // PROTECTED_FILLS
+        )
         for maker in self.makers:
-            self.session.submit(maker.trader.sign_protection(1, PROTECTION))
+            self.session.submit(maker.trader.sign_protection(self._protections, limits))
 
     def quote(self, first: Sequence[int] = ()) -> None:
-        """Every maker's mass quote on the table in force, `first` instruments at the front: few order sets then hold what takers meet. A maker whose protection
-        has just tripped stays away."""
+        """Every maker's mass quote on the table in force, `first` instruments at the front: few order sets then hold what takers meet."""
         session = self.session
         for maker in self.makers:
-            if not session.may_rest(maker.trader.account):
-                continue
             for numbers, width in ((maker.own, maker.profile.width_vol_bps), (maker.shared, maker.profile.width_vol_bps + WIDTH_VOL_BPS)):
                 ordered = sorted((number for number in numbers if number in session.instruments), key=lambda number: (number not in first, number))
                 instruments = [session.instruments[number] for number in ordered]

@@ -157,21 +157,15 @@ class Night:
                 session.submit(command)
             del waiting[: capacity.queue]
             if start and start + capacity.listings < len(instruments):
-                self._protect()
                 self._trade([taker for taker in self._regular if session.may_sign(taker.trader.account)])
         for command in waiting:
             session.submit(command)
         if any(not session.may_sign(trader.account) for trader in self._everybody):
             session.finish_batch()
-        self._protect()
 
     @property
     def _everybody(self) -> tuple[Trader, ...]:
         return (*(maker.trader for maker in self.crowd.makers), *(taker.trader for taker in self.crowd.takers), self.sub_account)
-
-    def _protect(self) -> None:
-        if not self.session.exchange.protections:
-            self.crowd.protect()
 
     # ---- epochs
 
@@ -192,8 +186,9 @@ class Night:
             self._withdraw(max(regular, key=lambda taker: self.session.withdrawable(taker.trader.account)).trader, part=2)
 
     def _trade(self, takers: Sequence[Taker], *, thin: bool = False) -> None:
-        """Quotes, takers, hedges, on the table in force; the thin taker first when it is its turn."""
+        """Protections, quotes, takers, hedges, on the table in force; the thin taker first when it is its turn."""
         self._turn += 1
+        self.crowd.protect()
         hot = self.crowd.hot(self._turn)
         near = [leg.instrument for structure in self.crowd.structures() for leg in structure.legs]
         self.crowd.quote((*hot, *near))

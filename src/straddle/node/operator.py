@@ -113,12 +113,13 @@ class Operator:
             self._notice(text)
         trouble = self._trouble() or self._slots.shortage(shut=not self._has_room)
         self.allowed, by_hand = self.circumstances.look(now, self._lag(), trouble), self.by_hand.look()
-        wanted = strictest(self.allowed.state, by_hand)
-        if wanted is not self.state:
+        wanted, ends = strictest(self.allowed.state, by_hand), not self._over and self.circumstances.is_over(now)
+        if wanted is not self.state or ends:
             why = self.allowed.reason if wanted is self.allowed.state else "chosen by hand"
             self._notice(f"{why + ': ' if why else ''}the market is {wanted.replace('_', '-')}")
+        if wanted is not self.state:
             self._set_state(wanted)
-        if not self._over and self.circumstances.is_over(now):  # the last batch: layer 1 does not take it much longer
+        if ends:  # the last batch: layer 1 does not take it much longer
             self._over = True
             self._writer.call(self._close_anyway).result()
 

@@ -43,8 +43,10 @@ class ProverPool:
         """End the processes at once: proofs in the making, and those that wait for a process, raise ProverError."""
         for server in self._servers:
             server.end()
-        for _ in self._servers:
-            self._free.get().close()
+        idle = [self._free.get() for _ in self._servers]
+        for server in idle:
+            server.close()
+            self._free.put(server)  # whoever closes again, or asks for a proof, does not wait for ever
 
     def prove(self, witness: Witness) -> ProveResult:
         """Prove in the next free process. ProverError: it refuses, or the pool is closed."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 SYNTHETIC = (
     "the minutes inside each recorded hour: seeded, between its low and high, from its open to its close",
-    "quotes of the perpetual and the futures, which the recording does not hold: around the mark",
+    "quotes of the futures and the perpetual, which the recording does not hold: around the mark, and around the index",
     "vols after the snapshot: the recorded smiles, sticky in moneyness",
     "traders and their choices: seeded",
     "the histories of the P&L study: recorded hours drawn with replacement, seeded; vols there follow the realised vol of the last 24 hours, with elasticities "

@@ -40,7 +40,7 @@ from straddle.node.policy import circuit_keys, pace_ms, placing_of, settling_of
 from straddle.node.posting import Posting, ProverPool
 from straddle.node.resuming import BLOBS, JOURNAL, POSTER, SNAPSHOTS, Loss, Resuming, Terms, log_folder, past_of
 from straddle.node.settings import Settings
-from straddle.node.slots import Slots
+from straddle.node.slots import MANY, Slots
 from straddle.node.solvency_thread import HOUR_MS, SolvencyThread
 from straddle.node.terms import MEMBERS
 from straddle.node.upkeep import OperatorError
@@ -51,7 +51,7 @@ from straddle.proving.prover import Prover
 from straddle.proving.vector import circuit_name
 from straddle.sequencer.batch_file import BatchFile
 from straddle.sequencer.journal import Journal
-from straddle.sequencer.poster import BatchRecord, Facts, Poster, PosterError, Status
+from straddle.sequencer.poster import KEPT_BATCHES, BatchRecord, Facts, Poster, PosterError, Status
 from straddle.sequencer.receipts import LogIdentity
 from straddle.sequencer.sequencer import ClosedBatch, Logged, Sequencer
 from straddle.sequencer.snapshots import Restored, SnapshotError, SnapshotStore
@@ -227,7 +227,7 @@ class Node:
         placing = placing_of(deployment, file, chain, params, config.circuit, certifier, patience_s=config.committee.patience_seconds / config.market.speed)
         settling = settling_of(deployment, file, chain, early=config.rollup.prove == "early")
         self._awaited = settling.awaited
-        self.slots = Slots(settling.slots, lambda: self.journal.batches - self.posting.verified, pace_ms(deployment, settling.slots))
+        self.slots = Slots(settling.slots, lambda: self.journal.batches - self.posting.verified, self._bonds, pace_ms(deployment, settling.slots))
         workers = config.prover.workers
         return Poster(file, facts, chain, provers, placing=placing, settling=settling, workers=workers, after_batch=start.position.batches)
 
@@ -285,6 +285,13 @@ class Node:
         """Closed batches that wait for the poster or the prover."""
         return self.journal.batches - self.posting.reached(self._awaited)
 
+    def _bonds(self) -> int:
+        """Closed batches that are not proposed, and more, that the wallet had bonds for when layer 1 was looked at last."""
+        if self.observed is None or not self.deployment.config.optimistic:
+            return MANY
+        waiting = self.journal.batches - self.posting.reached(Status.PROPOSED)
+        return self.observed.settlement.wallet_wei // self.deployment.config.proposer_bond_wei - waiting
+
     def notice(self, text: str) -> None:
         """Something that the operator should see."""
         self.display.progress(text)
@@ -332,22 +339,24 @@ class Node:
     def _check_answered(self) -> None:
         """Nothing that the exchange has answered is gone from layer 1's queue: such a batch could never be proved. ChainMismatch names the first that is."""
         reading, compared = self._compared
-        answered = list(self.answered)
-        for command in answered[compared if reading == self.queue.readings else 0 :]:
+        count = len(self.answered)  # the writer adds to them meanwhile
+        for command in self.answered[compared if reading == self.queue.readings else 0 : count]:
             place = command.queue_index
             found = next(iter(queue_commands(self.queue.entries[place : place + 1])), None)
+            if found is None and self.queue.is_behind:
+                raise HistoryError(f"layer 1 went back: queue entry {place}, which the exchange has answered, is waited for")
             if found != command:
                 raise ChainMismatch(
                     f"queue entry {place}: the exchange has answered {command}, but layer 1 now has {found}. Layer 1 went back further than "
                     f"layer1.confirmations = {self.settings.layer1.confirmations}: no batch since can be proved. Start from a copy of the folder that is older "
                     "than the entry, with more confirmations"
                 )
-        self._compared = (self.queue.readings, len(answered))
+        self._compared = (self.queue.readings, count)
 
     def _batch_closed(self, closed: ClosedBatch) -> None:
         self.pending_withdrawals[closed.batch.number] = leaving_in(closed.batch)
         if self.observed is not None:
-            for number in [number for number in self.pending_withdrawals if number <= self.observed.final]:
+            for number in [number for number in self.pending_withdrawals if number <= self.observed.final - KEPT_BATCHES]:  # layer 1 may go back
                 del self.pending_withdrawals[number]
         self.posting.add(closed)
 

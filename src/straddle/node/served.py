@@ -150,6 +150,7 @@ def node_status(node: Node, check: MoneyCheck) -> dict[str, Any]:
             "verified": seen.final if seen else None,
             "lag": node.lag(),
             "lag_max": node.settings.batches.lag_max,
+            "slots": node.slots.left,
         },
         "money": {"cash": money.cash, "vault_row": money.vault_row, "conservation_error": money.error},
         "settlement": settlement_status(node),

@@ -177,11 +177,6 @@ class MarketSession:
         known, start = self.exchange.accounts.get(account), self.exchange.open_batch.start.get(account)
         return known is not None and known.key_epoch > 0 and (start is None or start.key_epoch == known.key_epoch)
 
-    def may_rest(self, account: int) -> bool:
-        """Whether the account's orders may rest: its protection has not just tripped."""
-        protection = self.exchange.protections.get(account)
-        return protection is None or self.exchange.time_ms >= protection.frozen_until_ms
-
     def withdrawable(self, account: int) -> int:
         """What an account may withdraw now, micro-dollars."""
         return available(self.exchange, account)

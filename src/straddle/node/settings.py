@@ -16,6 +16,7 @@ from straddle.commitments.preset import Preset
 from straddle.node.choice import DATA_PLACES, PATIENCE_S, POLICIES, chosen_policy
 from straddle.node.config import CHAIN_FILE, PRICES_FILE, ConfigError, data_directory
 from straddle.node.terms import CHALLENGE_WINDOW_S, CHALLENGER_BOND_WEI, MEMBER_THRESHOLD, MEMBERS, PROPOSER_BOND_WEI, PROVING_ALLOWANCE_S, PolicyTerms
+from straddle.primitives.urls import is_service
 from straddle.proving.presets import all_presets
 
 TABLE_AGE_S = 900
@@ -60,9 +61,12 @@ class EpochSettings:
 class BatchSettings:
     """When a batch is closed, besides when its preset is full or its epoch ends."""
 
-    seconds: float = _key(30.0, "Seconds of yours after which a batch with something to prove is closed.", 0.1, 3_600.0)
+    seconds: float = _key(
+        30.0, "Seconds of yours after which a batch with something to prove is closed; optimistic: fewer (docs/protocol/policies.md).", 0.1, 3_600.0
+    )
     entries: int = _key(100_000, "Log entries after which a batch is closed.", 1, 2**24 - 10_000)
-    lag_max: int = _key(8, "Closed batches that layer 1 has not verified; from here on the market is cancel-only, until half of them are.", 1, 200)
+    lag_max: int = _key(8, "Closed batches that layer 1 has not verified (optimistic: does not have); from here on the market is cancel-only, until half of "
+                        "them are.", 1, 200)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ class CommitteeSettings:
         found: dict[str, str] = {}
         for text in self.members.split():
             address, at, url = text.partition("@")
-            if not at or not is_address(address) or not url.startswith(("http://", "https://")):
+            if not at or not is_address(address) or not is_service(url):
                 raise ConfigError(f"committee.members: {text!r}, expected ADDRESS@URL, such as 0x...@http://127.0.0.1:9001")
             if to_checksum_address(address) in found:
                 raise ConfigError(f"committee.members: {address} twice, expected each member once")
@@ -178,8 +182,8 @@ class Settings:
                 f"committee.patience_seconds: {self.committee.patience_seconds:g}, expected at most {patience_max}: layer 1 takes a batch until its table "
                 f"is {TABLE_AGE_S} s old, of which epochs.seconds = {self.epochs.seconds} may pass before it is closed, and {POSTING_S} to post it"
             )
-        if self.layer1.url and not self.layer1.url.startswith(("http://", "https://")):
-            raise ConfigError(f"layer1.url: {self.layer1.url!r}, expected an address that begins with http:// or https://")
+        if self.layer1.url and not is_service(self.layer1.url):
+            raise ConfigError(f"layer1.url: {self.layer1.url!r}, expected an address such as http://127.0.0.1:8545")
 
     @property
     def circuit(self) -> Preset:

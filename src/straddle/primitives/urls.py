@@ -16,13 +16,18 @@ def is_url(text: str) -> bool:
     return "://" in text or text.lower().startswith(("http:", "https:"))
 
 
-def checked_url(name: str, text: str) -> str:
-    """The address, without a slash at its end. UrlError begins with `name`, the option or key that it came from."""
+def is_service(text: str) -> bool:
+    """Whether it is the address of an HTTP service: scheme, host, and a port that there can be."""
     try:
         parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable() and not set(text) & set(' <>"{}|\\^`')
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        valid = False
-    if not valid:
+        return False
+    return whole and text.isprintable() and not set(text) & set(' <>"{}|\\^`')
+
+
+def checked_url(name: str, text: str) -> str:
+    """The address, without a slash at its end. UrlError begins with `name`, the option or key that it came from."""
+    if not is_service(text):
         raise UrlError(f"{name}: {text[:200]!r}, expected an address such as http://127.0.0.1:8545")
     return text.rstrip("/")

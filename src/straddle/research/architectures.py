@@ -33,7 +33,7 @@ CHOICES = (
         "zk-blob",
         Proofs.ALWAYS,
         Data.BLOB,
-        f"As zk-calldata, and that somebody kept the blobs, which layer 1 drops after 18 days: {ORACLES}.",
+        f"As zk-calldata, and that somebody kept the blobs, which layer 1 drops after 18 days; {ORACLES}.",
         "As zk-calldata, from whoever kept the blobs: one watcher is enough.",
     ),
     Choice(

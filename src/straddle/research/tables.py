@@ -250,8 +250,8 @@ def _parameters(found: Comparison) -> Table:
 def _quotations(found: Comparison) -> Table:
     means = "A price of the grid, when it was, and where it was read."
     lines = [Line((each.of, f"{each.value:g}", each.date, each.source), means) for each in QUOTATIONS]
-    prices = found.prices
-    if prices != REFERENCE:
-        given = (("gas, gwei", prices.gas_gwei), ("blob gas, gwei", prices.blob_gwei), ("ether, dollars", prices.ether_usd))
-        lines += [Line((of, f"{value:g}", found.made_at[:10], "option of this run"), means) for of, value in given]
+    given = (("gas, gwei", "gas_gwei"), ("blob gas, gwei", "blob_gwei"), ("ether, dollars", "ether_usd"))
+    for of, name in given:
+        if (value := getattr(found.prices, name)) != getattr(REFERENCE, name):
+            lines.append(Line((of, f"{value:g}", found.made_at[:10], "option of this run"), means))
     return Table("Prices, dated", ("of", "price", "date", "source"), lines)

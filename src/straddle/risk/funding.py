@@ -62,7 +62,8 @@ def perpetual_mark(
     """Mark of the perpetual: index plus its premium, averaged with those of earlier epochs and clamped to premium_clamp_bps of the index.
 
     The premium now is the mean of what buying and selling `impact_lots` would cost over `quoted_index_ticks`, the index that the book was quoted on: over
-    the new one, the book's age would count as a premium. A side that is not that deep gives none, and the premium is then 0. `previous_marks` holds (index_ticks, mark_ticks) of the epochs to average with.
+    the new one, the book's age would count as a premium. A side that is not that deep gives none, and the premium is then 0. `previous_marks` holds
+    (index_ticks, mark_ticks) of the epochs to average with.
     """
     buy, sell = _impact_price(asks, impact_lots), _impact_price(bids, impact_lots)
     premiums = [(mark - index) * PARTS // index for index, mark in previous_marks]

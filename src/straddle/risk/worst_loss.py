@@ -7,7 +7,7 @@ there for these; `search` measures what it leaves and `floor_for` what it would 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -24,6 +24,8 @@ from straddle.risk.table import build_table
 
 GRID_STEPS = 33
 """Evenly spaced forwards at expiry, besides the strikes: payoffs bend only there."""
+
+MINUTE_MS = 60_000
 
 Legs = tuple[tuple[int, int], ...]
 """(instrument id, signed lots)."""
@@ -135,6 +137,46 @@ def worst_by_kind(findings: Iterable[Finding]) -> dict[str, Finding]:
         if finding.kind not in worst or finding.ratio > worst[finding.kind].ratio:
             worst[finding.kind] = finding
     return dict(sorted(worst.items(), key=lambda item: -item[1].ratio))
+
+
+@dataclass(frozen=True, slots=True)
+class FloorStudy:
+    """What the short-option floor does for portfolios with one nearest expiry."""
+
+    minutes: int
+    """To that expiry."""
+    floor_bps: int
+    """IM of a short option there, basis points of the index."""
+    worst: Finding
+    """The one with the highest ratio."""
+    ratio_flat: float
+    """The highest ratio with the floor of the first days throughout."""
+    ratio_bare: float
+    """The same without a floor."""
+    needed_bps: float
+    """The floor under which the highest ratio would be 1."""
+
+
+def study_floor(inputs: RiskInputs, instruments: Sequence[Instrument], parameters: RiskParameters = DEFAULT_PARAMETERS) -> tuple[FloorStudy, ...]:
+    """The search with the floor of the parameters, with a flat one and without, by nearest expiry, ascending."""
+    heights, expiries = parameters.short_floor_im_bps, {instrument.id: instrument.expiry_ms for instrument in instruments}
+    table = build_table(inputs, instruments, parameters)
+
+    def by_expiry(*floors: int) -> dict[int, list[Finding]]:
+        found: dict[int, list[Finding]] = {}
+        for finding in search(inputs, instruments, replace(parameters, short_floor_im_bps=floors)):
+            found.setdefault(min(expiries[instrument] for instrument, _ in finding.legs), []).append(finding)
+        return found
+
+    chosen, flat, bare = by_expiry(*heights), by_expiry(*[heights[0]] * len(heights)), by_expiry(*[0] * len(heights))
+    studies = []
+    for expiry in sorted(chosen):
+        floor = min(table[option.id].short_im for option in instruments if not option.linear and option.expiry_ms == expiry)
+        worst, ratio_flat, ratio_bare = (max(found[expiry], key=lambda finding: finding.ratio) for found in (chosen, flat, bare))
+        needed = floor_for(chosen[expiry], 1.0, inputs.index_ticks)
+        minutes = (expiry - inputs.time_ms) // MINUTE_MS
+        studies.append(FloorStudy(minutes, floor * BPS // inputs.index_ticks, worst, ratio_flat.ratio, ratio_bare.ratio, needed))
+    return tuple(studies)
 
 
 def floor_for(findings: Iterable[Finding], ratio: float, index_ticks: int) -> float:

@@ -95,6 +95,8 @@ class WithCommittee:
         self._away_since: float | None = None
         self._copy: tuple[int, bytes] = (-1, b"")
         """(batch, state after it) while the quorum is away."""
+        self._kept_copy = -1
+        """The batch whose state was put into the file last."""
 
     def prepare(self, number: int, rebind: Rebind) -> tuple[bytes, ...]:
         """QuorumAway: too few certificates, and not for long enough."""
@@ -102,8 +104,9 @@ class WithCommittee:
         certificates = self._certifier.certify(number, self._data_of)
         if len(certificates) >= self._threshold:
             self._away_since, self._copy = None, (-1, b"")
-            if number % COPY_EVERY == 0:
+            if number % COPY_EVERY == 0 and self._kept_copy != number - 1:
                 self._file.save_copy(number - 1, dump_state(self.state(number - 1)))
+                self._kept_copy = number - 1
             return certificates[: self._threshold]
         self._away_since = self._now_s() if self._away_since is None else self._away_since
         if number == 1 or self._file.known(number - 1).data != Data.CALLDATA.name.lower():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from support.market import BUY, CALL, PERPETUAL, PUT, SELL, picture
 
+from straddle.api import views
 from straddle.api.app import Api
 from straddle.api.requests import BODY_BYTES_MAX, COMMANDS_MAX
 from straddle.commitments.saved import SavedAccount, save_account
@@ -67,9 +68,22 @@ def test_a_combination_has_a_book_of_its_own(client: TestClient, small: Small) -
 def test_the_reads(client: TestClient, small: Small) -> None:
     listed = client.get("/instruments").json()
     assert [(item["id"], item["kind"]) for item in listed] == [(1, "call"), (2, "put"), (3, "perpetual")]
+    assert client.get("/auctions").json() == []
     assert client.get("/table").json()["rows"][2]["instrument"] == PERPETUAL
     assert client.get("/batches?first=3&limit=2").json() == [{"number": 3}, {"number": 4}]
     assert client.get("/status").json() == {"sequence": small.sequencer.sequence}
+
+
+def test_a_table_is_made_into_json_once(client: TestClient, small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange, made = small.sequencer.exchange, list[object]()
+    real = views.table
+    monkeypatch.setattr(views, "table", lambda table: made.append(table) or real(table))
+    other = dataclasses.replace(exchange.table, epoch=77)
+    for table in (other, exchange.table):
+        with monkeypatch.context() as patch:
+            patch.setattr(exchange, "table", table)
+            assert [client.get("/table").json()["epoch"] for _ in range(3)] == [table.epoch] * 3  # type: ignore[union-attr]
+    assert made == [other, exchange.table]
 
 
 def test_a_saved_account_lies_under_the_newest_closed_batch(client: TestClient, small: Small) -> None:
@@ -195,6 +209,7 @@ def test_huge_integers_are_refused_by_the_engine(client: TestClient, small: Smal
         ("/batches?first=0", 400, "first"),
         ("/receipts/999999", 404, "sequence"),
         ("/status?x=1", 400, "x"),
+        ("/auctions?account=3", 400, "account"),
     ],
 )
 def test_a_bad_read_is_refused_by_field(client: TestClient, path: str, status: int, field: str) -> None:

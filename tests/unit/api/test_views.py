@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.emergencies import BANKRUPT, SOLVENT, bid, epoch, force_close, shorted
 from support.market import BUY, CALL, Market
+from support.reference import REFERENCE, documented
 
 from straddle.api import views
 from straddle.core.commands import InternalLiquidate
@@ -18,7 +18,6 @@ from straddle.core.protection import ProtectionLimits
 from straddle.core.rejections import RejectionCode
 
 SHORT, LONG, BIDDER = 3, 4, 5
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "api.md").read_text()
 
 
 def begun(later_ms: int = 0, rows: Any = SOLVENT) -> Market:
@@ -98,8 +97,7 @@ def test_an_account_shows_the_nonces_that_its_next_messages_need_and_its_protect
 
 
 def test_every_key_of_an_account_and_of_an_auction_is_documented() -> None:
-    rows = [row.split("|")[1] for row in PAGE.split("### An account")[1].split("### ")[0].splitlines() if row.startswith("| `")]
-    assert [name for row in rows for name in re.findall(r"`([^`]+)`", row)] == list(views.account(begun().exchange, SHORT) or {})
-    (row,) = (row for row in PAGE.splitlines() if row.startswith("| `/auctions` |"))
+    assert documented("api.md", "### An account") == list(views.account(begun().exchange, SHORT) or {})
+    (row,) = (row for row in (REFERENCE / "api.md").read_text().splitlines() if row.startswith("| `/auctions` |"))
     found = only(begun())
-    assert {f"`{name}`" for name in (*found, *found["whole"])} <= set(re.findall(r"`[^`]+`", row))
+    assert {*found, *found["whole"]} <= set(re.findall(r"`([^`]+)`", row))

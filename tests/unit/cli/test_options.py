@@ -57,3 +57,29 @@ def test_addresses_of_services() -> None:
     assert checked_url("--l1", "https://[::1]:8545/key/") == "https://[::1]:8545/key"
     with pytest.raises(UrlError, match=r"^--peer: "):
         checked_url("--peer", "http://")
+
+
+def test_helps_say_what_an_option_means() -> None:
+    for command, expected in (
+        (["demo"], "as many as the preset has room for, at most 6"),
+        (["watch"], "a member, a watcher or a beacon node, or a folder of blobs"),
+    ):
+        shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "300"}, terminal_width=300)
+        assert expected in " ".join(shown.output.replace("│", " ").split()), shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["up", "--l1", "http://localhost:port"], "layer1.url: 'http://localhost:port', expected an address"),
+        (["member", "--deployment", "none", "--l1", "http://localhost:port"], "l1: 'http://localhost:port', expected an address"),
+        (["member", "--deployment", "none", "--l1", NOBODY, "--peer", "http://a b"], "peers: 'http://a b', expected an address"),
+    ],
+)
+def test_a_command_that_runs_on_refuses_it_before_it_begins(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2 and message in result.stderr, result.output
+    assert list(tmp_path.iterdir()) == []

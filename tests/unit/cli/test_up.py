@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from support.reference import documented, status_keys
 from typer.testing import CliRunner
 
 from straddle.cli.common import output
@@ -29,7 +30,7 @@ runner = CliRunner()
 def settlement(**changes: Any) -> dict[str, Any]:
     now = {
         "time_s": 1_600_000_000, "frozen": False, "permissionless": False, "unanswered": 0, "oldest_unanswered_s": None, "open_challenges": 0,
-        "reserved_wei": 0, "owed_wei": 0,
+        "reserved_wei": 0, "owed_wei": 0, "wallet_wei": 10**18,
     }  # fmt: skip
     fields: dict[str, Any] = {
         "policy": "ZK rollup, data in calldata", "challenge_window_s": 0, "proposer_bond_wei": 0, "challenger_bond_wei": 0, "members": {},
@@ -174,6 +175,13 @@ def test_what_a_resumption_costs_is_said_and_asked(yes: bool, terminal: bool, an
         assert part in said.get()
 
 
+def test_every_key_of_the_status_is_documented() -> None:
+    """That a node answers with these is looked at in tests/integration/test_node.py."""
+    page = documented("api.md", "### Status")
+    solvency = {"every_hours": 6.0, "batch": None, "time_ms": None}
+    assert len(page) == len(set(page)) and set(page) == status_keys(status(solvency=solvency))
+
+
 def shown(found: dict[str, Any], **changes: Any) -> str:
     with answering(json.dumps(status(settlement=found, **changes)).encode()) as url:
         result = runner.invoke(app, ["status", "--url", url], env={"COLUMNS": "200"})
@@ -193,7 +201,14 @@ def test_the_policy_its_stakes_and_clocks_are_shown() -> None:
     assert "ZK rollup, data in calldata; a batch is final with its proof" in zk and "stakes" not in zk
     assert "every queue entry is answered for good; anyone may propose after 7 days, freeze after 10 days" in zk
     stakes = {"challenge_window_s": 604_800, "proposer_bond_wei": 10**17, "challenger_bond_wei": 5 * 10**16}
-    now = {"open_challenges": 2, "reserved_wei": 4 * 10**17, "owed_wei": 10**17, "unanswered": 3, "oldest_unanswered_s": 1_600_000_000 - 90_061}
+    now = {
+        "open_challenges": 2,
+        "reserved_wei": 4 * 10**17,
+        "owed_wei": 10**17,
+        "wallet_wei": 10**18,
+        "unanswered": 3,
+        "oldest_unanswered_s": 1_600_000_000 - 90_061,
+    }
     optimistic = shown(settlement(policy="optimistic rollup, data in blobs", **stakes, now=now))
     for part in (
         "final 7 days after its proposal",
@@ -236,6 +251,6 @@ def test_what_is_no_node_is_exit_code_2(body: bytes) -> None:
 
 
 def test_nobody_there_is_exit_code_2() -> None:
-    for url in ("http://127.0.0.1:1", "nonsense", "http://[bad"):
+    for url, message in (("http://127.0.0.1:1", "no node answers"), ("nonsense", "expected an address"), ("http://[bad", "expected an address")):
         result = runner.invoke(app, ["status", "--url", url])
-        assert result.exit_code == 2 and "no node answers" in result.stderr
+        assert result.exit_code == 2 and f"--url{':' if 'address' in message else ''} " in result.stderr and message in result.stderr

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from straddle.cli import watch as module
+from straddle.commitments.policy import Data
 from straddle.l1.data import HistoryError
 from straddle.l1.rpc import ConnectionFailed, RpcError
+from straddle.watcher.agent import Duties
 from straddle.watcher.follow import ReadAgain
 from straddle.watcher.watcher import WatchError
 
@@ -69,3 +73,18 @@ def test_a_single_look_reads_again_as_long_as_that_may_help(said: list[str]) -> 
 def test_what_does_not_pass_ends_the_watch(said: list[str]) -> None:
     with pytest.raises(WatchError):
         run(Watcher(WatchError("lost")))
+
+
+def test_the_prover_ends_before_the_agent_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal in the middle of a proof: nobody waits minutes for one that is given up."""
+    ended: list[str] = []
+    deployment: Any = SimpleNamespace(config=SimpleNamespace(data=Data.CALLDATA), vk_id=b"")
+    monkeypatch.setattr(module, "Prover", lambda cache: None)
+    monkeypatch.setattr(module, "held_key", lambda *args: None)
+    monkeypatch.setattr(module, "RollupClient", lambda *args: None)
+    monkeypatch.setattr(module, "ProvingServer", lambda *args: SimpleNamespace(end=lambda: ended.append("prover")))
+    monkeypatch.setattr(module, "Agent", lambda *args, **options: SimpleNamespace(close=lambda: ended.append("agent")))
+    with ExitStack() as stack:
+        watcher: Any = SimpleNamespace(preset=SimpleNamespace(name="nano"))
+        module._agent(stack, None, deployment, watcher, object(), Duties(prove=True), None)  # type: ignore[arg-type]
+    assert ended == ["prover", "agent"]

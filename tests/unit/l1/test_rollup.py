@@ -18,7 +18,19 @@ from straddle.l1.certificates import certificate_digest, sign_digest
 from straddle.l1.contracts import load
 from straddle.l1.deploying import CircuitKeys, StatementKey, created_address, deploy
 from straddle.l1.deployment import Deployment, DeploymentError, constructor_struct, read_deployment
-from straddle.l1.history import BatchesVoided, BatchFinalised, BatchProposed, EpochSubmitted, HistoryError, QueueEntryAdded, SnapshotPosted, read_history
+from straddle.l1.events import EpochRecorded
+from straddle.l1.history import (
+    BatchesVoided,
+    BatchFinalised,
+    BatchProposed,
+    EpochSubmitted,
+    HistoryError,
+    HistoryReader,
+    Outline,
+    QueueEntryAdded,
+    SnapshotPosted,
+    read_history,
+)
 from straddle.l1.rollup import RollupClient, sign_epoch
 from straddle.l1.rpc import Reverted, RpcError
 from straddle.l1.sender import Sender
@@ -123,6 +135,9 @@ class Liar:
     def logs(self, *args):
         return self._change_logs(self._rpc.logs(*args))
 
+    def eth_call(self, *args):
+        return self._rpc.eth_call(*args)
+
     def transaction(self, transaction_hash):
         return self._change_transaction(self._rpc.transaction(transaction_hash))
 
@@ -143,6 +158,8 @@ def without(logs, name, world, which=0):
         ("BatchProposed", 3, "batches 3 to 4 voided, expected the last of 3 to 3"),
         ("BatchesVoided", 0, "batch 3 proposed, expected 5"),
         ("BatchFinalised", 0, "batch 2 final, expected 1"),
+        ("BatchFinalised", -1, "final batches: 1 by the logs, expected 2, the contract's: logs are left out"),
+        ("QueueEntryAdded", -1, "queue entries: [0-9]+ by the logs, expected [0-9]+"),
     ],
 )
 def test_a_missing_log_is_noticed(world, story, name, which, message):
@@ -378,3 +395,13 @@ def test_reading_needs_only_the_rollups_address(world):
     found = read_deployment(world.anvil.rpc, world.deployment.rollup.lower())
     assert found.config.oracles == ()
     assert (found.vault, found.token, found.config.sequencer) == (world.deployment.vault, world.deployment.token, world.sequencer.address)
+
+
+def test_the_newest_epoch_of_a_block_is_the_highest_recorded_before_it():
+    """Epochs may be recorded in any order."""
+    reader = HistoryReader(SimpleNamespace(config=SimpleNamespace(genesis_root=1), rollup="0x1", committee=""), Outline(0))
+    for block, number in ((5, 3), (5, 2), (7, 9), (8, 4)):
+        reader._add(EpochRecorded(block_number=block, log_index=0, transaction_hash="", epoch=number, time_ms=1, risk_root=1, inputs_hash=b""))
+    assert [reader.history.newest_epoch(block) for block in (5, 6, 7, 8, 9)] == [0, 3, 3, 9, 9]
+    reader.undo(6)
+    assert reader.history.newest_epoch(99) == 3

@@ -118,7 +118,7 @@ def test_another_chunk_than_the_logs_is_refused() -> None:
 
 def test_a_rollup_without_the_contracts_is_refused() -> None:
     none = replace(deployment(), solvency=None)
-    with pytest.raises(DeploymentError, match="names no Solvency contract"):
+    with pytest.raises(DeploymentError, match="--solvency: missing, expected the address of rollup"):
         SolvencyClient(cast(Rpc, Chain()), none)
     with pytest.raises(DeploymentError, match="no Exits contract of this version"):
         ExitsClient(cast(Rpc, Chain()), none)

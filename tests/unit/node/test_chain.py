@@ -32,6 +32,7 @@ class Chain:
             logs=self.logs,
             block=lambda number: {"hash": repr(self.blocks[: number + 1])},
             time_s=lambda: GENESIS_S + len(self.blocks),
+            balance_wei={"0x5": 7}.__getitem__,
         )
         self.answered = 2
 
@@ -94,7 +95,7 @@ def test_entries_count_when_they_are_confirmed_and_are_seen_before(chain: Chain)
     chain.blocks += [[0, 1], [], [2]]
     seen = reader.look()
     assert [entry.index for entry in reader.entries] == [0, 1]
-    settlement = Settlement(GENESIS_S + 4, False, True, 1, GENESIS_S + 2, 1, 9, 8)
+    settlement = Settlement(GENESIS_S + 4, False, True, 1, GENESIS_S + 2, 1, 9, 8, 7)
     assert seen == Observation(3, 5, 4, 77, ((0, 1_000), (1, 2_000), (2, 3_000)), settlement)
     chain.answered = 3
     assert (settlement := reader.look().settlement).unanswered == 0 and settlement.oldest_unanswered_s is None
@@ -153,12 +154,18 @@ def test_who_stops_is_not_kept_by_blocks_that_come_faster_than_they_are_read(cha
 
 
 def test_a_shorter_chain_is_read_from_its_beginning(chain: Chain) -> None:
+    """What it lacks may still come, until it is as high as it was."""
     reader = QueueReader(chain, confirmations=0)  # type: ignore[arg-type]
     chain.blocks += [[0], [1], [2]]
     reader.look()
+    assert not reader.is_behind
     del chain.blocks[2:]
-    reader.look()
-    assert [entry.index for entry in reader.entries] == [0]
+    found = []
+    for _ in range(3):
+        reader.look()
+        found.append(([entry.index for entry in reader.entries], reader.is_behind))
+        chain.blocks.append([])
+    assert found == [([0], True), ([0], True), ([0], False)]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ START_MS, END_MS = 1_000_000, 1_600_000
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 60.0])
-def test_the_recording_runs_at_its_speed_and_its_aftermath_no_faster_than_the_wall_clock(speed: float) -> None:
+def test_the_recording_runs_at_its_speed_and_its_aftermath_by_the_wall_clock(speed: float) -> None:
     now = [5.0]
     clock = MarketClock(START_MS, speed, END_MS, lambda: now[0])
     assert clock.now_ms() == START_MS
@@ -27,8 +27,8 @@ def test_the_recording_runs_at_its_speed_and_its_aftermath_no_faster_than_the_wa
     now[0] = ended_s
     assert clock.now_ms() == END_MS
     now[0] = ended_s + 100
-    assert clock.now_ms() == END_MS + int(100_000 * min(1.0, speed))
-    over_s = ended_s + AFTERMATH_MS / 1000 / min(1.0, speed)
+    assert clock.now_ms() == END_MS + 100_000
+    over_s = ended_s + AFTERMATH_MS / 1000
     now[0] = over_s + 10
     assert clock.now_ms() == END_MS + AFTERMATH_MS + int(10_000 * speed)
 

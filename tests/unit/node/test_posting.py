@@ -12,6 +12,7 @@ import pytest
 from straddle.l1.rpc import ConnectionFailed
 from straddle.node import posting as module
 from straddle.node.posting import Posting, ProverPool
+from straddle.proving.prover import ProverError
 from straddle.sequencer.poster import BatchRecord, PosterError, Status
 
 
@@ -143,3 +144,26 @@ def test_each_process_proves_one_batch_at_a_time(monkeypatch: pytest.MonkeyPatch
     with ProverPool(None, "nano", 2) as pool, ThreadPoolExecutor(6) as threads:  # type: ignore[arg-type]
         futures = [threads.submit(pool.prove, number) for number in range(40)]  # type: ignore[arg-type]
         assert [future.result() for number, future in enumerate(futures) if number % 7 != 3] == [number for number in range(40) if number % 7 != 3]
+
+
+def test_a_pool_closes_as_often_as_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo closes it when trading is over, and again when it leaves; who asks for a proof then is told, and does not wait for ever."""
+
+    class Server:
+        def __init__(self, prover: object, preset: str) -> None:
+            self.ended = False
+
+        def end(self) -> None:
+            self.ended = True
+
+        def close(self) -> None:
+            assert self.ended
+
+        def prove(self, witness: object) -> None:
+            raise ProverError("it was ended")
+
+    monkeypatch.setattr(module, "ProvingServer", Server)
+    with ProverPool(None, "nano", 2) as pool:  # type: ignore[arg-type]
+        pool.close()
+        with pytest.raises(ProverError, match="it was ended"):
+            pool.prove(None)  # type: ignore[arg-type]

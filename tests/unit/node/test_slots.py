@@ -52,7 +52,7 @@ def layer1() -> Layer1:
 
 @pytest.fixture
 def world(tmp_path: Path, market: RecordedMarket, layer1: Layer1) -> Iterator[Operated]:
-    world = Operated(tmp_path, market, SETTINGS, Slots(255, layer1.standing, PACE_MS))
+    world = Operated(tmp_path, market, SETTINGS, Slots(255, layer1.standing, pace_ms=PACE_MS))
     layer1.closed = world.closed
     world.operator.open()
     yield world
@@ -130,6 +130,15 @@ def test_what_may_end_a_batch_grows_less_with_the_slots() -> None:
     assert [at(left).may_close() for left in (CLOSING + 1, CLOSING)] == [True, False]
     assert [at(left).may_advance() for left in (LAST + 1, LAST)] == [True, False]
     assert at(-1).shortage(shut=False) == "layer 1 takes 0 more batches before one is final" and at(KEPT).shortage(shut=False) == ""
+
+
+def test_a_wallet_without_ether_for_bonds_shuts_the_market_too() -> None:
+    def at(bonds: int) -> Slots:
+        return Slots(4095, lambda: 3000, lambda: bonds)
+
+    assert at(KEPT).shortage(shut=False) == "" and at(KEPT).shortage(shut=True) != ""
+    assert at(KEPT - 1).shortage(shut=False) == f"the sequencer's wallet has bonds for {KEPT - 1} more batches: send it ether"
+    assert (at(-2).left, at(-2).may_close(), at(-2).may_advance(), at(5000).left) == (-2, False, False, 1095)
 
 
 def cancels(world: Operated, traders: list[Trader]) -> list[Command]:

@@ -192,6 +192,15 @@ def test_failure_1_the_bidder_is_margined_with_its_orders_reserved_and_steps_do_
     BatchAudit(batch, market.exchange.params).run()
 
 
+def test_a_bidder_under_protection_is_margined_with_what_that_lets_fill(market: Market) -> None:
+    begun(market, HALF_HOUR)
+    market.submit(BIDDER, PERPETUAL, SELL, 910_000, 9_960_000)
+    assert market.refused(bid(market, BIDDER, SHORT, 10_000)) is Code.MARGIN
+    market.ok(market.protect(BIDDER, 1_000, 0, 1_000))
+    market.ok(bid(market, BIDDER, SHORT, 10_000))
+    audit(market)
+
+
 def test_an_auction_of_this_batch_takes_no_bid_yet(market: Market) -> None:
     epoch(market, **WEAK)
     market.ok(InternalLiquidate(SHORT))
@@ -351,7 +360,7 @@ def test_what_does_not_fit_a_batch_is_closed_in_the_next(market: Market) -> None
         market.submit(account, CALL, BUY, 20_000, size)
     market.cut()
     begun(market, **WORSE)
-    rank = ranking(market.exchange, SHORT, CALL)
+    rank = ranking(market.exchange, SHORT)[CALL]
     winners: list[int] = []
     while market.exchange.positions_of(SHORT):
         closed = [event.winner for event in market.ok(InternalDeleverage(SHORT)) if isinstance(event, Deleveraged)]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
+from pathlib import Path
 
 import pytest
 
 from straddle.risk.parameters import DEFAULT_PARAMETERS
-from straddle.risk.worst_loss import Finding, floor_for, search, structures, worst_by_kind
+from straddle.risk.worst_loss import Finding, FloorStudy, floor_for, search, structures, study_floor, worst_by_kind
 
 DAY_MS = 86_400_000
 
@@ -32,6 +34,30 @@ def test_the_default_floor_keeps_what_its_reason_says(findings, instruments, inp
     for days, ratio in ((1.5, 1.0), (15, 1.5), (36, 2.0), (300, 4.0)):
         assert 0.9 * ratio < max(finding.ratio for finding in within(findings, instruments, inputs, days)) <= ratio
     assert floor_for(within(findings, instruments, inputs, 1), 1.0, inputs.index_ticks) < DEFAULT_PARAMETERS.short_floor_im_bps[0]
+
+
+def line(study: FloorStudy) -> str:
+    """Its row on the page."""
+    hours = study.minutes / 60
+    time = f"{hours:.0f} hours" if hours < 72 else f"{hours / 24:.0f} days"
+    ratios = " | ".join(f"{ratio:.2f}" for ratio in (study.worst.ratio, study.ratio_flat, study.ratio_bare))
+    return f"| {time} | {study.floor_bps / 100:.2f} % | {ratios} | {study.needed_bps / 100:.2f} % |"
+
+
+def test_the_page_shows_what_the_search_finds(findings, instruments, inputs):
+    studies = study_floor(inputs, instruments)
+    page = (Path(__file__).parents[3] / "docs/reference/risk-table.md").read_text()
+    assert "\n".join(line(study) for study in studies) in page
+    assert f"{len(findings):,} portfolios" in page
+    assert max(study.worst.ratio for study in studies) == max(finding.ratio for finding in findings)
+    assert all(study.ratio_bare > study.ratio_flat >= study.worst.ratio for study in studies)
+    study = studies[-1]
+    enough = search(inputs, instruments, replace(DEFAULT_PARAMETERS, short_floor_im_bps=(ceil(study.needed_bps),) * 4))
+    assert 0.98 < max(finding.ratio for finding in enough if nearest(finding, instruments) == study.minutes * 60_000 + inputs.time_ms) <= 1.0
+
+
+def nearest(finding, instruments):
+    return min(instrument.expiry_ms for instrument in instruments if instrument.id in dict(finding.legs))
 
 
 def test_without_the_floor_narrow_spreads_scan_to_nothing(inputs, instruments, findings):

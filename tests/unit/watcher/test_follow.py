@@ -162,10 +162,10 @@ def test_a_reorg_that_undoes_a_void_restores_what_stood(chain: ToldChain, store:
     assert (counts(told)[2], list(told.history.challenges)) == (2, [2])
 
 
-def posted(told: Follower, *, epoch: int = 1, queue_end: int = 2) -> BatchProposed:
-    """Batch 2 as a transaction would give it."""
-    header = told.history.batches[1]
-    effects = (0, 2, 0, 0, epoch, 0, 0, 0, 0, queue_end << 64)
+def posted(told: Follower, number: int = 2, *, epoch: int = 1, queue_end: int = 2) -> BatchProposed:
+    """A batch as a transaction would give it."""
+    header = told.history.batches[number - 1]
+    effects = (0, number, 0, 0, epoch, 0, 0, 0, 0, queue_end << 64)
     said = {item.name: getattr(header, item.name) for item in fields(header)}
     return BatchProposed(**said, effects=effects, body=(), data_commitment=0, place=IN_CALLDATA, y_body=0, transcript=b"")
 
@@ -209,4 +209,28 @@ def test_another_contracts_log_and_one_that_does_not_decode_are_contradictions(c
             patch.setattr(ToldChain, "logs", lambda *args, real=real, change=change: [{**log, **change} for log in real(*args)])
             with pytest.raises(ReadAgain):
                 follower(chain, store).advance()
+    assert counts(read_anew(chain, store)) == (2, 1, 2, 1)
+
+
+def test_data_are_in_the_store_and_not_in_memory(chain: ToldChain, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the history: what was not asked for lately is read anew, from the store; and of an epoch that is never asked for nothing is read."""
+    monkeypatch.setattr(module, "KEPT_IN_MEMORY", 3)
+    told = read_anew(chain, store)
+    for number in range(3, 20):
+        chain.add(proposed(number))
+    told.advance()
+    reads: list[int] = []
+    monkeypatch.setattr(told._data, "batch", lambda header: reads.append(header.batch_number) or posted(told, header.batch_number))
+    for header in told.history.batches:
+        assert told.batch(header) is told.batch(header)
+    assert reads == list(range(1, 20)) and len(told._recent) == 3
+    assert told.batch(told.history.batches[0]).batch_number == 1 and reads[-1] == 1
+
+
+def test_a_rollup_that_is_younger_than_what_is_read_is_waited_for(chain: ToldChain, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --from-block 0 and confirmations the newest block that counts may be before the deployment."""
+    with monkeypatch.context() as patch:
+        patch.setattr(chain, "eth_call", lambda *args: b"")
+        with pytest.raises(ReadAgain, match="no rollup answers"):
+            follower(chain, store).advance()
     assert counts(read_anew(chain, store)) == (2, 1, 2, 1)
