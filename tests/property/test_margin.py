@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -11,10 +12,12 @@ from support.market import CALL, INSTRUMENTS, PERPETUAL, PUT, table
 from straddle.core.book import RestingOrder
 from straddle.core.exposure import RiskContext, build_exposure, order_terms
 from straddle.core.fees import FeeSchedule, fill_fee
+from straddle.core.kernel import Cap
 from straddle.core.margin import requirement
-from straddle.core.orders import OrderSet, Side, Signature, outright
+from straddle.core.orders import Order, OrderSet, Side, Signature, outright
 from straddle.core.params import BPS, Params
 
+CAP = Cap(Order, RestingOrder)
 PARAMS = Params(20, 12, 10_000, 8_000)
 SKEWED = Params(20, 12, 11_000, 7_500)
 IDS = (CALL, PUT, PERPETUAL)
@@ -62,9 +65,10 @@ orders = st.lists(order, max_size=8)
 
 @given(tables, params, portfolios, orders, st.booleans())
 def test_the_reserved_surplus_bounds_any_fills(table_: Any, params_: Params, positions: dict[int, int], wanted: list[tuple[Any, ...]], taking: bool) -> None:
-    """Any part of any orders, filled at their limits or better with fees: the surplus ends no lower than the reserved one was."""
+    """Any part of any orders, filled at their limits or better with fees: the surplus ends no lower than the reserved one was, nor than that under a cap on the
+    lots that filled."""
     context = RiskContext(table_, params_, FeeSchedule())
-    resting, cash, held = [], 0, dict(positions)
+    resting, cash, held, lots_filled = [], 0, dict(positions), 0
     for nonce, (instrument, side, offset, lots, filled, better) in enumerate(wanted, 1):
         row = table_[instrument]
         limit = max(row.mark + offset, 1)
@@ -75,9 +79,13 @@ def test_the_reserved_surplus_bounds_any_fills(table_: Any, params_: Params, pos
         rate = context.fees.taker_bps if taking else context.fees.maker_bps
         cash -= side.sign * size * (price - row.funding) + fill_fee(rate, context.fees, table_.index_ticks, row, price, size)
         held = add(held, {instrument: side.sign * size})
+        lots_filled += size
     exposure = build_exposure(context, positions, resting)
     assert exposure.reserved_surplus_scaled(0) <= exposure.surplus_scaled(0) == requirement(0, positions, table_, params_).surplus_scaled
     assert exposure.reserved_surplus_scaled(0) <= requirement(cash, held, table_, params_).surplus_scaled
+    for most in (lots_filled, lots_filled + 7):
+        fees_reserved = [replace(open_, unit_fee=order_terms(context, open_.order).fee) for open_ in resting]
+        assert CAP.surplus(exposure, 0, most, fees_reserved, None) <= requirement(cash, held, table_, params_).surplus_scaled
 
 
 @given(tables, params, portfolios, orders)

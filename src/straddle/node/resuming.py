@@ -45,8 +45,6 @@ JOURNAL, POSTER, SNAPSHOTS = "journal.sqlite", "poster.sqlite", "snapshots"
 """What a log is, in its folder."""
 BLOBS = "blobs"
 """In the exchange's folder, where data lie in blobs."""
-MAX_EPOCH = 2**63 - 1
-"""The largest number that SQLite has."""
 _RESUMED = "resumed-"
 
 
@@ -334,9 +332,11 @@ def _shared(journal: Journal, history: History) -> int | None:
 
 
 def _epochs(history: History, ended: BatchFile) -> list[SignedEpoch]:
-    """In order: those that layer 1 has recorded, and those that were only signed. Anybody may still have these recorded, so they stay what they are: oracles
-    sign one table of a number."""
-    signed = {epoch.epoch: epoch for epoch in ended.epochs(0, MAX_EPOCH)} | {number: _signed(epoch) for number, epoch in history.epochs.items()}
+    """In order: those that layer 1 has recorded, and those that the log that ends may have sent there, up to its first batch that was not proposed. Anybody
+    may still have these recorded, so they stay what they are. Those after were sent to nobody."""
+    unproposed = ended.numbers(Status.CLOSED, len(history.final) + 1)
+    sent = {epoch.epoch: epoch for epoch in ended.epochs(0, ended.known(unproposed[0]).epoch)} if unproposed else {}
+    signed = sent | {number: _signed(epoch) for number, epoch in history.epochs.items()}
     return [signed[number] for number in sorted(signed)]
 
 

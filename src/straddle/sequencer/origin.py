@@ -24,7 +24,7 @@ class LogOrigin:
     state_root: int
     """After the batch."""
     epoch: int
-    """Newest risk epoch that the oracles have signed, as far as is known; the next one has a higher number."""
+    """Newest risk epoch that layer 1 has, or may have been sent; the next one has a higher number."""
     time_ms: int
     """Of that epoch's table, unix milliseconds."""
     state: bytes

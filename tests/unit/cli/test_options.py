@@ -76,9 +76,7 @@ def test_helps_say_what_an_option_means() -> None:
         (["member", "--deployment", "none", "--l1", NOBODY, "--peer", "http://a b"], "peers: 'http://a b', expected an address"),
     ],
 )
-def test_a_command_that_runs_on_refuses_it_before_it_begins(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_that_runs_on_refuses_it_before_it_begins(arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2 and message in result.stderr, result.output

@@ -46,7 +46,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "sequence": 1234, "state_root": "0x1", "market_state": "open", "market_time_ms": 1_590_103_200_000, "epoch": 7,
         "market": {"allowed": "open", "reason": "", "by_hand": "open", "recording_ends_ms": 1_603_497_600_000},
         "epoch_age_ms": 1500, "index_ticks": 908_700, "instruments": 3, "accounts": 4, "auctions": 1, "open_orders": 5,
-        "batches": {"open": 9, "open_entries": 3, "closed": 8, "proposed": 8, "proved": 7, "verified": 6, "lag": 2, "lag_max": 8},
+        "batches": {"open": 9, "open_entries": 3, "closed": 8, "proposed": 8, "proved": 7, "verified": 6, "lag": 2, "lag_max": 8, "slots": None},
         "settlement": settlement(), "solvency": None,
         "money": {"cash": 5_000_000, "vault_row": 5_000_000, "conservation_error": 0}, "layer1_block": 12, "groups": 1, "snapshot_seconds": 0.1, "problems": [],
     }  # fmt: skip

@@ -166,20 +166,26 @@ def test_the_posters_file_begins_with_layer_1s_batches(late: World) -> None:
     file.close()
 
 
-def test_tables_that_the_oracles_signed_stay_what_they_are(late: World) -> None:
-    """Layer 1 has not recorded the ended log's last ones, and anybody may still have them recorded: the new log has them before its own."""
-    signed = late.run.exchange.session.epochs
-    last = signed[-1].epoch
-    for number in (last, last - 1):
-        del late.history.epochs[number]
-    late.history.epochs[last - 2] = replace(late.history.epochs[last - 2], risk_root=5)  # recorded comes before signed
+def test_tables_that_may_have_been_sent_to_layer_1_stay_what_they_are(late: World) -> None:
+    """It has not recorded them, and anybody may still have them recorded: the new log has them before its own. Those after were sent to nobody."""
+    last = late.run.exchange.session.epochs[-1]
+    ended = BatchFile(late.folder / POSTER, lambda record: None)
+    signed = [replace(last, epoch=last.epoch + later, risk_root=later) for later in (1, 2, 3)]
+    for epoch in signed:
+        ended.save_epoch(epoch)
+    ended.update(FINAL + 1, epoch=last.epoch + 2)  # the first that was not proposed
+    ended.close()
+    late.now_s = (last.time_ms + AGE_MS) // 1000 + 1
+    recorded = late.history.epochs[last.epoch]
+    late.history.epochs[last.epoch + 1] = replace(recorded, epoch=last.epoch + 1, risk_root=99)
     place = late.resume()
     journal = Journal(place / JOURNAL, LOG)
-    assert journal.origin is not None and (journal.origin.epoch, journal.origin.time_ms) == (last, signed[-1].time_ms)
+    assert journal.origin is not None and (journal.origin.epoch, journal.origin.time_ms) == (last.epoch + 2, last.time_ms)
     journal.close()
     file = BatchFile(place / POSTER, lambda record: None)
-    assert file.epochs(last - 2, last) == signed[-2:] and file.epochs(0, last - 3) == signed[:-3]
-    assert [epoch.risk_root for epoch in file.epochs(last - 3, last - 2)] == [5]
+    assert file.epochs(0, last.epoch) == late.run.exchange.session.epochs
+    first, second = file.epochs(last.epoch, 10**9)
+    assert first.risk_root == 99 and second == signed[1]  # what is recorded comes before what was signed
     file.close()
 
 
