@@ -271,7 +271,7 @@ def prove(effects: Bytes[32 * MAX_EFFECTS], header: Header, proof: uint256[12], 
     @notice Proves a proposal, by anyone: the oldest one; where proofs are needed only when challenged, any. The oldest becomes final.
     @param effects As proposed. Repeated because calldata is cheaper than storing them.
     @param header As proposed; under a committee with the proof's `body_value`.
-    @param beneficiary Address that the proof was made for; a copied proof cannot name another. An open challenge's bond goes to it.
+    @param beneficiary Address that the proof was made for; a copied proof cannot name another. An open challenge pays it what the proof costs.
     """
     self._prove(effects, header, proof, beneficiary)
 

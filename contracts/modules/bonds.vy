@@ -43,8 +43,9 @@ BURNT: constant(address) = 0x000000000000000000000000000000000000dEaD
 # What a prover needs for one batch, however few are challenged.
 ANSWER_TIME_S: constant(uint256) = 24 * 60 * 60
 # What a proof costs: the gas of `prove` with some room, at the block's base fee, and a fixed part for making it, minutes of a few cores.
-# The challenger pays this and no more. A whole bond would pay a proposer for hiding why its valid batch holds, and empty the watchers' wallets.
-PROOF_GAS: constant(uint256) = 500_000
+# The challenger pays this and no more, and has the rest back with the proof: a proposer that hides why its valid batches hold would otherwise empty the
+# watchers' wallets before it proposes a false one.
+PROOF_GAS: constant(uint256) = 400_000
 PROOF_WORK_WEI: constant(uint256) = 5 * 10**14
 # What challenges may add to it. Without a bound, whoever proposes and challenges 4,095 batches of his own puts the end of a false one off for months.
 MAX_ALLOWANCE_S: constant(uint256) = 14 * 24 * 60 * 60
@@ -131,7 +132,7 @@ def _challenge(batch_number: uint256, header_hash: bytes32):
 @internal
 def _settle_proof(batch_number: uint256, beneficiary: address):
     """
-    A batch is proven: an open challenge pays for the proof.
+    A batch is proven: an open challenge pays for the proof, and has what that leaves of its bond.
     """
     stake: Stake = self._stake_of(batch_number)
     if stake.proven:
@@ -142,20 +143,19 @@ def _settle_proof(batch_number: uint256, beneficiary: address):
         # A base fee that overflows this would long have stopped every transaction.
         reward: uint256 = min(CHALLENGER_BOND_WEI, unsafe_add(unsafe_mul(PROOF_GAS, block.basefee), PROOF_WORK_WEI))
         self.answers[batch_number % STAKE_SLOTS] = convert(beneficiary, uint256) | (reward << 160)
+        self.wei_owed[stake.challenger] += unsafe_sub(CHALLENGER_BOND_WEI, reward)
 
 
 @internal
 def _settle_finality(batch_number: uint256):
     """
-    A batch is final: its proposer has his bond back, its challenger what the proof has left of his.
+    A batch is final: its proposer has his bond back, and who answered its challenge the reward.
     """
     stake: Stake = self._stake_of(batch_number)
     self.wei_owed[stake.proposer] += PROPOSER_BOND_WEI
     if stake.challenger != empty(address):
         answer: uint256 = self.answers[batch_number % STAKE_SLOTS]
-        reward: uint256 = answer >> 160
-        self.wei_owed[convert(convert(answer & ADDRESS_MASK, uint160), address)] += reward
-        self.wei_owed[stake.challenger] += unsafe_sub(CHALLENGER_BOND_WEI, reward)
+        self.wei_owed[convert(convert(answer & ADDRESS_MASK, uint160), address)] += answer >> 160
 
 
 @internal
@@ -172,9 +172,12 @@ def _settle_void(batch_number: uint256, fraudulent: bool):
     else:
         self.wei_owed[stake.proposer] += PROPOSER_BOND_WEI
     if stake.challenger != empty(address):
-        if not stake.proven:
+        held: uint256 = CHALLENGER_BOND_WEI
+        if stake.proven:
+            held = self.answers[batch_number % STAKE_SLOTS] >> 160
+        else:
             self.open_challenges -= 1
-        self.wei_owed[stake.challenger] += CHALLENGER_BOND_WEI
+        self.wei_owed[stake.challenger] += held
 
 
 @internal

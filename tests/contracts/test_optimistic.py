@@ -13,9 +13,9 @@ DAY_S = 86_400
 WINDOW_S = 7 * DAY_S
 ALLOWANCE_S = 600
 BOND, STAKE = 10**18, 3 * 10**17
-WON = BOND // 2 + STAKE
 REWARD = 5 * 10**14
 """For a proof, at the base fee of pyrevm, 0; tests/integration/test_bonds.py has others."""
+WON = BOND // 2 + STAKE
 """What the challenger of a wrong batch may collect; the other half of the proposer's bond is burnt."""
 BURNT = "0x000000000000000000000000000000000000dEaD"
 """The proposer's, the challenger's."""
@@ -266,6 +266,49 @@ def test_a_proof_in_time_is_paid_by_the_challenger(x):
     x.prove(batch, PROVER, sender=BOB)
     assert owed(x, x.sequencer, PROVER, EVE, BOB) == [BOND, REWARD, STAKE - REWARD, 0]
     assert (x.read("open_challenges"), claimable(x, ALICE)) == (0, USDC)
+    check_wei(x, 0)
+
+
+def test_baits_proven_within_a_day_leave_a_bond_for_the_false_batch(x):
+    """What a proof leaves of a bond is the challenger's with the proof, not with finality: an honest parent that nobody challenges puts that off by a window,
+    in which a false batch behind the baits would find the watcher's wallet empty."""
+    _, *baits, false = batches = propose(x, 12)
+    x.chain.fund(EVE, len(baits) * STAKE)
+    for batch in baits:
+        x.send(EVE, "challenge", batch.number, x.headers[batch.number], value_wei=STAKE)
+    x.chain.warp(DAY_S)
+    for batch in baits:
+        x.prove(batch, PROVER)
+    assert (x.read("final_batch"), owed(x, EVE, PROVER)) == (0, [len(baits) * (STAKE - REWARD), 0])
+    x.send(EVE, "collect_wei")
+    x.challenge(false, EVE)
+    x.chain.warp(DAY_S + ALLOWANCE_S + 1)
+    x.void(false.number)
+    x.chain.warp(WINDOW_S)
+    for batch in batches[:-1]:
+        x.finalise(batch)
+    assert owed(x, EVE, PROVER) == [WON, len(baits) * REWARD]
+    check_wei(x, 0)
+
+
+def test_a_proven_batch_that_goes_with_its_ancestor_gives_everybody_his_own(x):
+    """Whoever proved, or was to be paid; and the slot's next batch knows nothing of it."""
+    batches = propose(x, 5)
+    for batch in batches:
+        x.challenge(batch, EVE)
+    for batch, beneficiary in zip(batches[1:4], (EVE, x.sequencer, "0x" + "00" * 20), strict=True):
+        x.prove(batch, beneficiary)
+    assert (x.read("open_challenges"), owed(x, EVE)) == (2, [3 * (STAKE - REWARD)])
+    x.chain.warp(DAY_S + 5 * ALLOWANCE_S + 1)
+    x.void(1)
+    assert (x.read("open_challenges"), owed(x, EVE, x.sequencer)) == (0, [4 * STAKE + WON, 4 * BOND])
+    check_wei(x, 0)
+    x.submit_epoch()
+    again = propose(x, 2)
+    x.chain.warp(WINDOW_S + 1)
+    for batch in again:
+        x.finalise(batch)
+    assert owed(x, EVE, x.sequencer) == [4 * STAKE + WON, 6 * BOND]
     check_wei(x, 0)
 
 

@@ -13,9 +13,9 @@ DAY_S = 86_400
 WINDOW_S = 7 * DAY_S
 ANSWER_S = DAY_S + 600
 BOND, STAKE = 10**18, 3 * 10**17
-REWARD = BOND // 2
 PROOF_WEI = 5 * 10**14
 """What a challenger pays for a proof at the base fee of pyrevm, 0."""
+REWARD = BOND // 2
 """Of a challenger whose batch is never proven; the other half of the proposer's bond is burnt."""
 FEE_WEI = 10**12
 R = 21888242871839275222246405745257275088548364400416034343698204186575808495617
@@ -563,12 +563,11 @@ def test_wei_and_tokens_are_conserved_whatever_happens(chain, new_exchange, seed
             case "prove" if s is not None and not (s["proven"]):
                 x.prove(s["batch"], PROVER)
                 s["proven"] = True
-                s["reward"] = PROOF_WEI if s["who"] else 0
+                if s["who"]:
+                    owes[s["who"]] += STAKE - PROOF_WEI
                 if number == final + 1:
                     owes[s["by"]] += BOND
-                    if s["who"]:
-                        owes[PROVER] += s["reward"]
-                        owes[s["who"]] += STAKE - s["reward"]
+                    owes[PROVER] += PROOF_WEI if s["who"] else 0
                     del standing[number]
                 done[kind] += 1
             case "finalise" if s is not None:
@@ -577,9 +576,7 @@ def test_wei_and_tokens_are_conserved_whatever_happens(chain, new_exchange, seed
                     x.finalise(s["batch"])
                     assert right
                     owes[s["by"]] += BOND
-                    if s["who"]:
-                        owes[PROVER] += s["reward"]
-                        owes[s["who"]] += STAKE - s["reward"]
+                    owes[PROVER] += PROOF_WEI if s["who"] else 0
                     del standing[number]
                     done[kind] += 1
                 except Exception as error:
@@ -598,7 +595,7 @@ def test_wei_and_tokens_are_conserved_whatever_happens(chain, new_exchange, seed
                         else:
                             owes[gone["by"]] += BOND
                         if gone["who"]:
-                            owes[gone["who"]] += STAKE
+                            owes[gone["who"]] += PROOF_WEI if gone["proven"] else STAKE
                     done[kind] += 1
                 except Exception as error:
                     assert not right, error
@@ -615,7 +612,7 @@ def test_wei_and_tokens_are_conserved_whatever_happens(chain, new_exchange, seed
                 if owes[who]:
                     x.send(who, "collect_wei")
                     owes[who] = 0
-        held = sum(BOND + (STAKE if s["who"] else 0) for s in standing.values())
+        held = sum(BOND + (0 if not s["who"] else PROOF_WEI if s["proven"] else STAKE) for s in standing.values())
         assert owed(x, *people) == [owes[who] for who in people]
         assert x.read("reserved_wei") == held + sum(owes.values())
         assert wei(x) == x.read("reserved_wei") + fees

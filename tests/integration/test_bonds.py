@@ -11,7 +11,7 @@ from straddle.l1.history import read_history
 from straddle.node.feed import RecordedMarket
 from straddle.node.proposals import StandingBatch
 
-FIXED_WEI, GAS = 5 * 10**14, 500_000
+FIXED_WEI, GAS = 5 * 10**14, 400_000
 DEAREST = 10**12
 """A base fee at which a proof costs more than the bond."""
 

@@ -103,13 +103,14 @@ class Model:
             self.owe(first.proposer, BOND)
             if first.challenger:
                 self.owe(first.prover, REWARD)
-                self.owe(first.challenger, STAKE - REWARD)
         for owner, amount in first.payouts:
             self.row -= amount
             self.claimable[owner] += amount
 
     def prove(self, pending: Pending, prover: str) -> None:
         pending.proven, pending.prover = True, prover
+        if pending.challenger:
+            self.owe(pending.challenger, STAKE - REWARD)
         if pending is self.pending[0]:
             self.settle()
 
@@ -124,7 +125,7 @@ class Model:
                 else:
                     self.owe(pending.proposer, BOND)
                 if pending.challenger:
-                    self.owe(pending.challenger, STAKE)
+                    self.owe(pending.challenger, REWARD if pending.proven else STAKE)
         self.voided = [pending.batch for pending in gone]
         del self.pending[first:]
 
@@ -228,7 +229,7 @@ class Proposals(RuleBasedStateMachine):
     def wei_is_conserved(self):
         """The contract has the fees, the bonds of what stands, and what it owes; and owes each what the model says."""
         x, model = self.x, self.model
-        held = sum(BOND + STAKE * (pending.challenger is not None) for pending in model.pending) if model.optimistic else 0
+        held = sum(BOND + (0 if pending.challenger is None else REWARD if pending.proven else STAKE) for pending in model.pending) if model.optimistic else 0
         reserved = held + sum(model.owed.values())
         assert x.read("reserved_wei") == reserved
         assert x.chain.evm.get_balance(x.rollup.address) == reserved + model.fees

@@ -127,7 +127,7 @@ func ofWitnesses(paths []string) (*fixture, error) {
 			return nil, err
 		}
 		if compiled == nil {
-			if compiled, err = prover.Compile(assignment.Circuit); err != nil {
+			if compiled, err = prover.Compile(assignment.Circuit, nil); err != nil {
 				return nil, err
 			}
 			if keys, err = (prover.Cache{Directory: cache}).Setup(compiled, nil); err != nil {

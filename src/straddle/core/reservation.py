@@ -53,24 +53,23 @@ def readmit(
 ) -> tuple[Exposure, tuple[RestingOrder, ...]]:
     """The exposure of an account whose open orders are admitted anew, oldest first, by the margin condition of entry; and those that are not."""
     known = tuple(orders)
+    # Once for all: each order that is refused asks for all that were kept.
+    valued = [replace(resting, unit_fee=order_terms(context, resting.order).fee) for resting in known]
     whole = build_exposure(context, positions, known)
-    if carried_scaled(whole, cash, most, lambda: _on(context, known)) >= 0:
+    if carried_scaled(whole, cash, most, lambda: valued) >= 0:
         return whole, ()
     exposure, kept, dropped = build_exposure(context, positions, ()), list[RestingOrder](), list[RestingOrder]()
-    for resting in known:
+    for resting, now in zip(known, valued, strict=True):
         terms, units = order_terms(context, resting.order), resting.left_lots
         exposure.reserve(*terms, units)
-        after = carried_scaled(exposure, cash, most, lambda: _on(context, (*kept, resting)))  # noqa: B023 (called at once)
+        kept.append(now)
+        after = carried_scaled(exposure, cash, most, lambda: kept)
         if after < 0:
             exposure.reserve(*terms, -units)
-            if after < carried_scaled(exposure, cash, most, lambda: _on(context, kept)):
+            kept.pop()
+            if after < carried_scaled(exposure, cash, most, lambda: kept):
                 dropped.append(resting)
                 continue
             exposure.reserve(*terms, units)
-        kept.append(resting)
+            kept.append(now)
     return exposure, tuple(dropped)
-
-
-def _on(context: RiskContext, orders: Sequence[RestingOrder]) -> Sequence[RestingOrder]:
-    """Open orders with their worst fees on another table."""
-    return [replace(resting, unit_fee=order_terms(context, resting.order).fee) for resting in orders]

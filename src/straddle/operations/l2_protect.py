@@ -54,12 +54,14 @@ def check(exchange: Exchange, command: L2Protect) -> Plan | Rejection:
 
 
 def _outgrown(exchange: Exchange, account: int, known: Protection | None, protection: Protection) -> tuple[RestingOrder, ...]:
-    """The open orders that the account no longer carries when more lots may fill than so far: admitted anew, oldest first, as at an epoch."""
+    """The open orders that the account does not carry under a cap after another: admitted anew, oldest first, as at an epoch.
+
+    Also when the new one is lower: an interval that began since the last fill gave room that nobody has asked for yet.
+    """
     orders, cash = exchange.open_orders.get(account, {}).values(), exchange.accounts[account].cash
-    before, after = known.lots_left if known else None, protection.lots_left  # of the interval that fills were last counted in: a new one was not asked for yet
-    if not orders or before is None or (after is not None and after <= before):
+    if not orders or known is None or known.lots_left is None:  # without a cap so far all of them are reserved
         return ()
-    return readmit(exchange.context, exchange.positions_of(account), cash, after, orders)[1]
+    return readmit(exchange.context, exchange.positions_of(account), cash, protection.lots_left, orders)[1]
 
 
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:
