@@ -49,7 +49,7 @@ def flat(deltas: list[int] | tuple[int, ...], **changes: int) -> dict[str, Any]:
 
 
 def test_limits_set_anew_ask_for_the_room_of_an_interval_that_nobody_has_asked_for() -> None:
-    """The clock alone begins an interval with more room than is carried; taking then lowers nothing, and lower limits must still turn away what is not carried."""
+    """The clock alone begins an interval with more room than is carried; lower limits must still turn away what is not carried."""
     market = Market(fees=FeeSchedule(0, 0, 0))
     market.join(4, 5, dollars=100_000)
     market.ok(market.deposit(3, 1))
