@@ -73,7 +73,8 @@ class MemoryNode:
     def code(self, address: str) -> bytes:
         return bytes(self.chain.evm.basic(address).code)
 
-    def eth_call(self, to: str, data: bytes) -> bytes:
+    def eth_call(self, to: str, data: bytes, block: int | str = "latest") -> bytes:
+        """As the chain stands: it keeps no past."""
         return bytes(self.chain.evm.message_call("0x" + "00" * 20, to, calldata=data, is_static=True))
 
     def transaction(self, transaction_hash: str) -> dict[str, Any]:
