@@ -19,7 +19,7 @@ func (c Cache) Identity(name string, report Report) (Identity, error) {
 	if _, err := planOf(name); err != nil {
 		return Identity{}, err
 	}
-	if known, ok := c.known(name); ok {
+	if known, ok := c.Known(name); ok {
 		return known, nil
 	}
 	circuit, err := c.Compile(name, report)
@@ -38,8 +38,8 @@ func (c Cache) Compile(name string, report Report) (*Circuit, error) {
 	return circuit, err
 }
 
-// known is false as well of a file that cannot be read or is damaged: it is written anew.
-func (c Cache) known(name string) (Identity, bool) {
+// Known is what this program found when it compiled the circuit of this name; false as well of a file that cannot be read or is damaged: it is written anew.
+func (c Cache) Known(name string) (Identity, bool) {
 	path, err := c.identityFile(name)
 	if err != nil {
 		return Identity{}, false

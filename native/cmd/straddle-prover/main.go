@@ -103,25 +103,26 @@ func (c *command) rows() error {
 }
 
 func (c *command) setup() error {
-	name := *c.options["preset"]
-	circuit, err := c.cache().Identity(name, c.report)
-	if err != nil {
-		return err
-	}
-	key, err := c.cache().LoadVerifying(circuit)
-	if errors.Is(err, prover.ErrNoKeys) {
-		key, err = c.makeKeys(name)
-	}
+	key, err := c.verifying(*c.options["preset"])
 	if err != nil {
 		return err
 	}
 	return c.print(prover.EncodeVerifyingKey(key))
 }
 
-func (c *command) makeKeys(name string) (groth16.VerifyingKey, error) {
+// verifying finds the key of a circuit that this program knows, or compiles it, once, and finds or makes its keys.
+func (c *command) verifying(name string) (groth16.VerifyingKey, error) {
+	if known, ok := c.cache().Known(name); ok {
+		if key, err := c.cache().LoadVerifying(known); !errors.Is(err, prover.ErrNoKeys) {
+			return key, err
+		}
+	}
 	circuit, err := c.cache().Compile(name, c.report)
 	if err != nil {
 		return nil, err
+	}
+	if key, err := c.cache().LoadVerifying(circuit.Identity); !errors.Is(err, prover.ErrNoKeys) {
+		return key, err
 	}
 	keys, err := c.cache().Setup(circuit, c.report)
 	if err != nil {

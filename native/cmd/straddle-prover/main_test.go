@@ -148,8 +148,11 @@ func TestExitFromSetupToProof(t *testing.T) {
 		t.Skip("sets up a circuit of 17,000 constraints")
 	}
 	cache := t.TempDir()
-	if _, _, err := call(t, "setup", "--preset", "nano-exit", "--cache", cache); err != nil {
-		t.Fatal(err)
+	for _, compilations := range []int{1, 0} { // the second time its identity is known
+		_, log, err := call(t, "setup", "--preset", "nano-exit", "--cache", cache)
+		if found := strings.Count(log, `"stage":"compiled"`); err != nil || found != compilations {
+			t.Fatalf("%d compilations, expected %d: %v", found, compilations, err)
+		}
 	}
 	out, _, err := call(t, "prove", "--cache", cache, "--witness", exitFile)
 	if err != nil || !strings.Contains(out, `"public":["0x`) {
