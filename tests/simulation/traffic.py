@@ -8,6 +8,7 @@ from support.market import HOUR_MS, INSTRUMENTS, OPERATOR, TIME_MS, secret
 
 from straddle.core import messages
 from straddle.core.accounts import FEE_ACCOUNT, INSURANCE_ACCOUNT
+from straddle.core.combinations import price_step, size_step
 from straddle.core.commands import (
     Command,
     InternalDeleverage,
@@ -55,6 +56,8 @@ WEIGHTS = {
 }  # fmt: skip
 FLAGS = (0,) * 24 + (1, 1, 1, 2, 4, 4, 8, 8, 9, 12, 3)
 FIRST_LISTING = (*INSTRUMENTS, Instrument(4, Kind.FUTURE, BTC, TIME_MS + 6 * HOUR_MS, 0, 50, 10, 10_000_000))
+TERMS = ((50, 10), (50, 10), (10, 1), (25, 15), (100, 40), (5, 7))
+"""Tick and smallest size of the instruments that are listed later: those of a combination need not be multiples of each other."""
 INSTRUMENTS_WANTED = 6
 OPENING_ENTRIES = 2 * (len(ACCOUNTS) + 1)
 """First deposits and keys on layer 1: nothing goes before them."""
@@ -183,7 +186,8 @@ class Traffic:
         """A new instrument that lasts for some hours."""
         number, kind = exchange.listing_count + 1, self.rng.choice((Kind.CALL, Kind.PUT, Kind.FUTURE))
         expiry_ms = max(exchange.time_ms, exchange.table.time_ms if exchange.table else TIME_MS) + self.rng.randint(1, 12) * HOUR_MS
-        return InternalList((Instrument(number, kind, BTC, expiry_ms, 0 if kind is Kind.FUTURE else 880_000 + 1_000 * number, 50, 10, 10_000_000),))
+        tick, least = self.rng.choice(TERMS)
+        return InternalList((Instrument(number, kind, BTC, expiry_ms, 0 if kind is Kind.FUTURE else 880_000 + 1_000 * number, tick, least, 10_000_000),))
 
     def settle(self, exchange: Exchange) -> InternalSettle:
         """Values of what has expired, retirements of what nobody holds."""
@@ -232,18 +236,27 @@ class Traffic:
             self.nonces[account] = nonce = nonce + 1
         time_ms = max(exchange.time_ms, table.time_ms if table else TIME_MS)
         side = rng.choice((Side.BUY, Side.SELL))
-        limit = mark - mark % 50 + 50 * side.sign * rng.randint(-2, 3)
+        tick, step = TERMS[0]
+        if all(leg.instrument in exchange.instruments for leg in legs):  # a table may still have a retired one
+            tick, step = price_step(exchange.instruments, legs), size_step(exchange.instruments, legs)
+        limit = mark - mark % tick + tick * side.sign * rng.randint(-2, 3)
         return Order(
             nonce=max(1, nonce),
             revision=rng.choice((0, 0, 0, 1, 2)),
             expiry_ms=time_ms + rng.choice((60, 60, 2)) * HOUR_MS // 60,
-            size_lots=10 * rng.choice((1, 1, 3, 3, 10, 10, 10, 30, 30, 60, 60, 200, 200, rng.choice((0, 1_000)))),
-            limit_ticks=limit if len(legs) > 1 else max(50, limit),
+            size_lots=self._size(step),
+            limit_ticks=limit if len(legs) > 1 else max(tick, limit),
             legs=legs,
             side=side,
             fee_cap=(5_000 if rng.random() < 0.97 else 270) * sum(abs(leg.ratio) for leg in legs),
             flags=rng.choice(FLAGS),
         )
+
+    def _size(self, step: int) -> int:
+        """Units, nearly always a multiple of `step`."""
+        rng = self.rng
+        size = 10 * rng.choice((1, 1, 3, 3, 10, 10, 10, 30, 30, 60, 60, 200, 200, rng.choice((0, 1_000))))
+        return size if rng.random() < 0.02 else -(-size // step) * step
 
     def _legs(self, rows: list[RiskRow]) -> tuple[Legs, int]:
         """Legs, and the mark of a unit."""

@@ -9,11 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from support.audit import audit_kept, carried
 from support.market import OPERATOR, picture, secret
 
 from straddle.commitments.ledger import CommittedState
 from straddle.core.accounts import INSURANCE_ACCOUNT
-from straddle.core.commands import Command, InternalEpoch, L1Deposit, L1SetKey
+from straddle.core.commands import Command, InternalDeleverage, InternalEpoch, InternalLiquidate, L1Deposit, L1SetKey, L2Bid
 from straddle.core.events import Event, OrderCancelled, OrderRejected, TakenOver
 from straddle.core.rejections import Rejection
 from straddle.sequencer.journal import JournalError
@@ -39,6 +40,8 @@ GROUPS = (1, 2, 4, 12, 32)
 """Commands of a group."""
 WATCHED_SHARE = 0.03
 """Of the single commands: a refusal is held against a picture of everything."""
+CARRIED_SHARE = 0.2
+"""Of the groups: whoever carried its open orders before must do so after it. Of every group that seizes something, whatever its size."""
 FIRST_DEPOSIT = 300_000_000
 SMALL_SHARE, REBUILD_SHARE = 0.2, 0.1
 """Episodes on the small preset; those whose state is rebuilt from layer 1 and from the whole journal at their end."""
@@ -180,8 +183,12 @@ class Simulation:
         node = self.node
         watch = len(commands) == 1 and self.rng.random() < WATCHED_SHARE
         before, batch = picture(node.sequencer.exchange) if watch else None, node.sequencer.exchange.open_batch.number
+        seizing = any(isinstance(command, InternalLiquidate | InternalDeleverage | L2Bid) for command in commands)
+        left = carried(node.sequencer.exchange) if seizing or self.rng.random() < CARRIED_SHARE else {}
         answers = node.sequencer.submit_many(commands)
         self._acknowledge(commands, answers)
+        if not isinstance(commands[-1], InternalEpoch):  # a table changes what everybody carries
+            audit_kept(node.sequencer.exchange, left)
         if watch and isinstance(answers[0], Rejection) and node.sequencer.exchange.open_batch.number == batch:
             assert picture(node.sequencer.exchange) == before, f"{answers[0].code} changed the state"
 

@@ -101,12 +101,16 @@ def carried(exchange: Exchange) -> dict[int, bool]:
     return left
 
 
-def audit_carried(exchange: Exchange, before: dict[int, bool], taker: int, events: tuple[Event, ...]) -> None:
-    """Trading leaves whom it found carried so, and fills what they promised; those who were paid out in the batch have more to hold to."""
+def audit_kept(exchange: Exchange, before: dict[int, bool]) -> None:
+    """Who carried its open orders still does: nothing but a new table may take that from an account."""
     after = carried(exchange)
     for account, was in before.items():
-        if was:
-            assert after.get(account, True), account
+        assert not was or after.get(account, True), f"account {account} no longer carries its open orders"
+
+
+def audit_carried(exchange: Exchange, before: dict[int, bool], taker: int, events: tuple[Event, ...]) -> None:
+    """Trading leaves whom it found carried so, and fills what they promised; those who were paid out in the batch have more to hold to."""
+    audit_kept(exchange, before)
     for event in events:
         if isinstance(event, OrderCancelled) and event.reason is CancelReason.MARGIN and event.account != taker and before[event.account]:
             assert exchange.usage.covered.get(event.account), event

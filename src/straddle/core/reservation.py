@@ -48,6 +48,15 @@ def reserved_scaled(exchange: Exchange, account: int, exposure: Exposure, cash: 
     return max(surplus, _CAP.surplus(exposure, cash, most, exchange.open_orders.get(account, {}).values(), None))
 
 
+def not_carried(exchange: Exchange, account: int, protection: Protection | None) -> tuple[RestingOrder, ...]:
+    """The open orders that an account does not carry as it stands, under this protection, when they are admitted anew, oldest first."""
+    orders = exchange.open_orders.get(account, {}).values()
+    if not orders:
+        return ()
+    most = lots_left(protection, exchange.time_ms)
+    return readmit(exchange.context, exchange.positions_of(account), exchange.accounts[account].cash, most, orders)[1]
+
+
 def readmit(
     context: RiskContext, positions: Mapping[int, int], cash: int, most: int | None, orders: Iterable[RestingOrder]
 ) -> tuple[Exposure, tuple[RestingOrder, ...]]:

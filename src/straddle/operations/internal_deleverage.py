@@ -12,6 +12,7 @@ from straddle.core.deleveraging import closings
 from straddle.core.events import CancelReason, Deleveraged, Event
 from straddle.core.liquidation import fund_sale, has_changed, old_requirement
 from straddle.core.rejections import Rejection, RejectionCode
+from straddle.core.reservation import not_carried
 from straddle.core.state import Exchange
 from straddle.operations.plan import check_fresh, check_trading_open
 from straddle.operations.reducing import cancel_adding
@@ -65,7 +66,7 @@ def _additions(exchange: Exchange, rows: Sequence[Deleverage]) -> Additions:
 
 
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:
-    """Both positions shrink, at the closing's price; those closed against lose their orders in the instrument."""
+    """Both positions shrink, at the closing's price; those closed against lose their orders in the instrument, then what they no longer carry."""
     orders = exchange.open_orders.get(plan.account, {}).values()
     events: list[Event] = [*cancel_orders(exchange, plan.account, orders, CancelReason.LIQUIDATION)]
     for row in plan.rows:
@@ -77,6 +78,9 @@ def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:
         events.extend(cancel_orders(exchange, row.winner, touching, CancelReason.DELEVERAGED))
         events.extend(cancel_adding(exchange, row.winner))
         exchange.drop_empty_exposure(row.winner)
+    for winner in dict.fromkeys(row.winner for row in plan.rows):
+        left = not_carried(exchange, winner, exchange.protections.get(winner))
+        events.extend(cancel_orders(exchange, winner, left, CancelReason.MARGIN))
     exchange.drop_empty_exposure(plan.account)
     exchange.open_batch.sealed[plan.account] = None
     return tuple(events)

@@ -12,7 +12,7 @@ from straddle.core.events import CancelReason, Event, ProtectionSet
 from straddle.core.messages import MessageKind, protection_payload
 from straddle.core.protection import Protection
 from straddle.core.rejections import Rejection, RejectionCode
-from straddle.core.reservation import readmit
+from straddle.core.reservation import not_carried
 from straddle.core.state import Exchange
 from straddle.operations.plan import check_not_halted
 from straddle.operations.resting import cancel_orders
@@ -58,10 +58,9 @@ def _outgrown(exchange: Exchange, account: int, known: Protection | None, protec
 
     Also when the new one is lower: an interval that began since the last fill gave room that nobody has asked for yet.
     """
-    orders, cash = exchange.open_orders.get(account, {}).values(), exchange.accounts[account].cash
-    if not orders or known is None or known.lots_left is None:  # without a cap so far all of them are reserved
+    if known is None or known.lots_left is None:  # without a cap so far all of them are reserved
         return ()
-    return readmit(exchange.context, exchange.positions_of(account), cash, protection.lots_left, orders)[1]
+    return not_carried(exchange, account, protection)
 
 
 def apply(exchange: Exchange, plan: Plan) -> tuple[Event, ...]:

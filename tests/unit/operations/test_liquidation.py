@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from support.audit import audit_derived, audit_kept, carried
 from support.audit_accounts import BatchAudit, audit_conservation
 from support.emergencies import BANKRUPT, SOLVENT, bid, epoch, force_close, force_withdraw, shorted, transfer
 from support.market import BUY, CALL, DOLLARS, OPERATOR, PERPETUAL, PUT, SELL, TIME_MS, Market, picture, secret
@@ -15,7 +16,7 @@ from straddle.core.accounts import INSURANCE_ACCOUNT, Auction
 from straddle.core.batch import AuctionChange
 from straddle.core.commands import InternalDeleverage, InternalLiquidate, InternalSettle, L1SetKey
 from straddle.core.deleveraging import ranking
-from straddle.core.events import AuctionBegun, AuctionEnded, CancelReason, Deleveraged, OrderCancelled, TakenOver
+from straddle.core.events import AuctionBegun, AuctionEnded, CancelReason, Deleveraged, OrderCancelled, OrderResting, TakenOver
 from straddle.core.instruments import BTC, Settlement
 from straddle.core.market_state import MarketState
 from straddle.core.rejections import RejectionCode as Code
@@ -414,6 +415,27 @@ def test_those_closed_against_lose_their_orders_in_the_instrument(market: Market
     assert [(event.order.instrument, event.reason) for event in events if isinstance(event, OrderCancelled)] == [(CALL, CancelReason.DELEVERAGED)]
     assert [resting.order.instrument for resting in market.exchange.open_orders[LONG].values()] == [PUT]
     audit(market)
+
+
+def test_those_closed_against_lose_what_they_no_longer_carry(market: Market) -> None:
+    """The position that was closed hedged what is still quoted: the younger quote goes, before anybody meets it in vain."""
+    begun(market, **WORSE)
+    market.ok(market.withdraw(LONG, available(market.exchange, LONG)))
+    market.submit(LONG, PUT, BUY, 15_000, 10)
+    sizes = range(300_000, 0, -1_000)
+    assert any(isinstance(market.submit(LONG, PERPETUAL, SELL, 899_000, size)[0], OrderResting) for size in sizes)
+    market.cut()
+    before = carried(market.exchange)
+    assert before[LONG] and len(market.exchange.open_orders[LONG]) == 2
+    events = market.ok(InternalDeleverage(SHORT))
+    cancelled = [(event.account, event.order.instrument, event.reason) for event in events if isinstance(event, OrderCancelled)]
+    assert cancelled == [(LONG, PERPETUAL, CancelReason.MARGIN)]
+    assert [resting.order.instrument for resting in market.exchange.open_orders[LONG].values()] == [PUT]
+    audit_kept(market.exchange, before)
+    audit_derived(market.exchange)
+    market.cut()
+    for batch in market.closed:
+        BatchAudit(batch, market.exchange.params).run()
 
 
 def test_a_deleveraged_row_only_shrinks_to_the_end_of_the_batch(market: Market) -> None:
