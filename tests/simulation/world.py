@@ -174,8 +174,9 @@ class Simulation:
         return commands
 
     def _kept(self, command: Command) -> Command:
-        """An epoch is kept before it is used: a node that dies in between can still post it."""
-        if isinstance(command, InternalEpoch):
+        """The next epoch is kept before it is used: a node that dies in between can still post it. No oracle signs one out of turn."""
+        table = self.node.sequencer.exchange.table
+        if isinstance(command, InternalEpoch) and command.table.epoch == (table.epoch + 1 if table else 1):
             self.node.poster.add_epoch(SignedEpoch(command.table.epoch, command.table.time_ms, 7, b"", ()))
         return command
 

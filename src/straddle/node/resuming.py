@@ -332,11 +332,13 @@ def _shared(journal: Journal, history: History) -> int | None:
 
 
 def _epochs(history: History, ended: BatchFile) -> list[SignedEpoch]:
-    """In order: those that layer 1 has recorded, and those that the log that ends may have sent there, up to its first batch that was not proposed. Anybody
-    may still have these recorded, so they stay what they are. Those after were sent to nobody."""
+    """In order: those that layer 1 has recorded, and those that the log that ends may have sent there: all but its newest, and that one with a batch. Anybody
+    may still have these recorded, so they stay what they are."""
+    known = ended.epochs(0)
     unproposed = ended.numbers(Status.CLOSED, len(history.final) + 1)
-    sent = {epoch.epoch: epoch for epoch in ended.epochs(0, ended.known(unproposed[0]).epoch)} if unproposed else {}
-    signed = sent | {number: _signed(epoch) for number, epoch in history.epochs.items()}
+    used = ended.known(unproposed[0]).epoch if unproposed else 0
+    signed = {epoch.epoch: epoch for epoch in known if epoch.epoch <= used or epoch is not known[-1]}
+    signed |= {number: _signed(epoch) for number, epoch in history.epochs.items()}
     return [signed[number] for number in sorted(signed)]
 
 

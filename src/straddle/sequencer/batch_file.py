@@ -40,7 +40,6 @@ class Status(StrEnum):
         """0 for the first, then 1, ..."""
         return list(Status).index(self)
 
-
 @dataclass(frozen=True, slots=True)
 class SignedEpoch:
     """A risk epoch as layer 1 takes it."""
@@ -274,8 +273,8 @@ class BatchFile:
         with self._writing():
             self._db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?)", (epoch.epoch, json.dumps(signed)))
 
-    def epochs(self, after: int, last: int) -> list[SignedEpoch]:
-        """Signed epochs after one, up to another, in order."""
+    def epochs(self, after: int, last: int = 2**63 - 1) -> list[SignedEpoch]:
+        """Signed epochs after one, up to another (or all), in order."""
         select = "SELECT signed FROM epochs WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
         return [_epoch(json.loads(row[0])) for row in self._rows(select, after, last)]
 

@@ -1,4 +1,4 @@
-"""Takes closed batches to layer 1: data first, so that the table's age never runs out behind a slow prover, then what makes them final.
+"""Takes signed epochs and closed batches to layer 1: data first, so that the table's age never runs out behind a slow prover, then what makes them final.
 
 What depends on the policy is in two strategies: `placing` (where the body goes) and `settling` (whether a proof is made for every batch, several at a
 time, or for those that are challenged). Every step is recorded in SQLite before the next begins, and layer 1 is asked what it already has, so a restart at
@@ -129,6 +129,8 @@ class Poster:
         self._kept = KeptBatches(file, self._bind, genesis_header_hash(facts.genesis_root), after_batch)
         self._final = max(file.numbers(Status.VERIFIED), default=0)
         """Newest final batch when layer 1 was last asked."""
+        self._early = 0
+        """Epochs up to this one were on layer 1 when it was last asked."""
 
     @property
     def kept(self) -> range:
@@ -154,7 +156,8 @@ class Poster:
         return found
 
     def add_epoch(self, epoch: SignedEpoch) -> None:
-        """A signed epoch that batches will use. Kept, so that a restart can still submit it."""
+        """The next signed epoch, the one before it being in the journal. Kept, so that a restart can still submit it; one that did not get as far as the
+        journal is replaced by its like."""
         self._file.save_epoch(epoch)
 
     def epochs(self, after: int, last: int) -> list[SignedEpoch]:
@@ -195,7 +198,7 @@ class Poster:
         return done
 
     def advance(self) -> list[BatchRecord]:
-        """As `post`, but proofs that are being made are left alone; the records of those batches that became final."""
+        """As `post`, but proofs that are being made are left alone; the records of those batches that became final. Epochs go without a batch too."""
         self._collect_proofs()
         final = self._ask_final()
         oldest, newest = self._kept.numbers.start, self._kept.newest
@@ -216,6 +219,7 @@ class Poster:
         self._note_final(final)
         if held_up is not None:
             raise held_up
+        self._submit_early()
         return [self._file.known(number) for number in self._file.numbers(Status.VERIFIED, oldest) if number not in before]
 
     def wait(self, timeout_s: float | None = None) -> None:
@@ -304,19 +308,29 @@ class Poster:
         if found != kept.header_hash:
             raise other_batch(kept.number, found, kept.header_hash)
 
+    def _submit_early(self) -> None:
+        """Every signed epoch but the newest, which a crash may still replace: after hours without a trade the next batch does not wait for a block each."""
+        for signed in self._file.epochs(self._early)[:-1]:
+            self._submit_epoch(signed)
+            self._early = signed.epoch
+
     def _submit_epochs(self, parent_epoch: int, epoch: int) -> None:
         """Every signed epoch after the parent's, up to the batch's: funding accrues over those without a batch too, so watchers need them all."""
         for signed in self._file.epochs(parent_epoch, epoch):
-            recorded = self._layer1.epoch_hash(signed.epoch)
-            if recorded is None:
-                self._layer1.submit_epoch(signed)
-            elif recorded != signed.hash:
-                raise PosterError(
-                    f"epoch {signed.epoch}: layer 1 has another table on record, hash {recorded.hex()}, expected {signed.hash.hex()} of time "
-                    f"{signed.time_ms} ms and risk root {signed.risk_root:#x}: the oracles signed two, and no batch on this one can be proposed"
-                )
+            self._submit_epoch(signed)
         if self._layer1.epoch_hash(epoch) is None:
             raise PosterError(f"epoch {epoch}: neither on layer 1 nor signed here, expected it before its first batch")
+
+    def _submit_epoch(self, signed: SignedEpoch) -> None:
+        """An epoch, unless layer 1 has it."""
+        recorded = self._layer1.epoch_hash(signed.epoch)
+        if recorded is None:
+            self._layer1.submit_epoch(signed)
+        elif recorded != signed.hash:
+            raise PosterError(
+                f"epoch {signed.epoch}: layer 1 has another table on record, hash {recorded.hex()}, expected {signed.hash.hex()} of time "
+                f"{signed.time_ms} ms and risk root {signed.risk_root:#x}: the oracles signed two, and no batch on this one can be proposed"
+            )
 
     def _start_proofs(self, wanted: Sequence[Pending]) -> None:
         """The first of those without a proof, as many as there are workers."""

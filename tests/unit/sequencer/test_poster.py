@@ -12,6 +12,7 @@ import pytest
 
 from straddle.commitments.ledger import CommittedState
 from straddle.commitments.preset import Preset
+from straddle.l1.sender import TransactionFailed
 from straddle.proving.keys import Proof
 from straddle.proving.prover import ProveResult
 from straddle.proving.vector import PostedBatch
@@ -250,6 +251,52 @@ def test_another_table_of_the_same_number_on_layer_1_is_told(path: Path, tmp_pat
     poster.close()
 
 
+def test_epochs_go_without_a_batch_but_for_the_newest(path: Path, tmp_path: Path) -> None:
+    """After hours without a trade a batch's table would be too old behind all of them, a block each. The newest may still be replaced after a crash."""
+    chain = FakeChain()
+    poster = start(tmp_path, chain, FakeProver())
+    assert poster.advance() == [] and chain.epochs == [1, 2, 3]
+    calls = chain.calls
+    poster.advance()
+    poster.add_epoch(dataclasses.replace(epoch(4), risk_root=9))
+    poster.advance()
+    assert chain.calls == calls
+    poster.add_epoch(epoch(5))
+    poster.advance()
+    assert chain.epochs == [1, 2, 3, 4] and chain.tables[4].risk_root == 9
+    poster.add(closed_batches(path)[0])
+    poster.post()
+    assert len(chain.proven) == 1
+    poster.close()
+
+
+def test_epochs_that_went_early_and_were_undone_go_again_with_their_batch(path: Path, tmp_path: Path) -> None:
+    chain = FakeChain()
+    poster = start(tmp_path, chain, FakeProver())
+    poster.advance()
+    chain.epochs.clear()
+    poster.add(closed_batches(path)[0])
+    poster.post()
+    assert chain.epochs[0] == 1 and len(chain.proven) == 1
+    poster.close()
+
+
+def test_epochs_wait_for_a_batch_that_layer_1_does_not_take(path: Path, tmp_path: Path) -> None:
+    """What is on layer 1 behind a batch that is never proposed binds whoever goes on from there."""
+    chain = FakeChain()
+    poster = start(tmp_path, chain, FakeProver())
+    poster.add(closed_batches(path)[0])
+
+    def refused(batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+        raise TransactionFailed("no room")
+
+    chain.propose = refused  # type: ignore[method-assign]
+    with pytest.raises(TransactionFailed):
+        poster.advance()
+    assert chain.epochs == [1]
+    poster.close()
+
+
 def test_epochs_survive_a_restart_as_signed(path: Path, tmp_path: Path) -> None:
     poster = start(tmp_path, FakeChain(), FakeProver())
     poster.close()
@@ -263,7 +310,7 @@ def test_epochs_survive_a_restart_as_signed(path: Path, tmp_path: Path) -> None:
     again = Poster(opened(tmp_path), FACTS, Keeps(), FakeProver())
     again.add(closed_batches(path)[0])
     again.post()
-    assert seen == [epoch(1)]
+    assert seen == [epoch(1), epoch(2), epoch(3)]
     again.close()
 
 
