@@ -13,7 +13,6 @@ from straddle.primitives.merkle import SparseMerkleTree
 
 EMPTY_POSITIONS_DIGEST = ascii_element("straddle.positions")
 CASH_LIMIT = 1 << 63
-NONCE_LIMIT = 1 << 64
 
 POSITION_ITEM = Layout(unsigned("instrument", 32), signed("size", 41))
 SLOT_NONCE = Layout(unsigned("nonce", 64), unsigned("revision", 16))

@@ -29,7 +29,6 @@ CALLDATA_FLOOR_GAS = {"zero": 10, "other": 40}
 """EIP-7623: what a transaction's calldata cost at least, all its execution included."""
 TRANSACTION_GAS = 21_000
 BLOB_GAS = 131_072
-POINT_EVALUATION_GAS = 50_000
 
 
 class BlobMissing(RuntimeError):

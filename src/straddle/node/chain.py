@@ -308,9 +308,4 @@ class QueueReader:
         self.readings += 1
 
 
-def queued_micros(observation: Observation, pointer: int) -> int:
-    """Deposits that the exchange has not taken in."""
-    return sum(amount for index, amount in observation.deposits if index >= pointer)
-
-
-__all__ = ["LAYER1_ERRORS", "ChainMismatch", "DevChain", "Observation", "QueueReader", "open_deployment", "queued_micros"]
+__all__ = ["LAYER1_ERRORS", "ChainMismatch", "DevChain", "Observation", "QueueReader", "open_deployment"]

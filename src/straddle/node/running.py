@@ -65,10 +65,6 @@ CLOCKS = ("PROVING_WINDOW_S", "PERMISSIONLESS_AFTER_S", "FREEZE_AFTER_S")
 """The contract's periods that `straddle status` shows."""
 
 
-class NodeFailed(RuntimeError):
-    """A part of the node ended by itself; a restart goes on from the journal."""
-
-
 class Node:
     """Everything that runs, as a context manager: inside it orders are taken. `failed` is set when it must end."""
 

@@ -11,7 +11,6 @@ from straddle.primitives.hashing import compress
 from straddle.primitives.points import PublicKey, Signature
 
 DEPTH = 6
-MAX_ORDERS = native.MAX_SET_ORDERS
 ORDER_BYTES = 2 * WORD_BYTES
 
 

@@ -69,11 +69,6 @@ class PostedBatch:
     opening: Opening | None = None
     """Of the body's blob at z, where it lies in one."""
 
-    @property
-    def parent_root(self) -> int:
-        """State root that it starts from."""
-        return self.effects.old_state_root
-
 
 def state_parts(witness: Witness, preset: Preset) -> tuple[StateParts, StateParts]:
     """Parts of the old and the new state root. ValueError: a parameter out of range."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from straddle.commitments.policy import Data, Proofs
 
 ORACLES = "the oracle committee's tables (m of n signatures; anybody recomputes them from the published inputs)"
-LAYER_1 = "layer 1"
 
 
 @dataclass(frozen=True, slots=True)

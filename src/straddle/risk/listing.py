@@ -46,32 +46,6 @@ def perpetual_terms(instrument_id: int, index_ticks: int) -> Instrument:
     return terms(instrument_id, Kind.PERPETUAL, NEVER_MS, 0, index_ticks)
 
 
-def choose_options(recording: Recording, count: int, min_expiries: int = 2) -> tuple[RecordedOption, ...]:
-    """At most `count` options for a market with room for no more: quoted ones first, then two-sided ones, then those nearest the money, taken in turn from
-    each expiry so that every expiry is present; in the order of the recording.
-
-    Raises:
-        ValueError: count below min_expiries, or a recording with fewer expiries.
-    """
-    by_expiry: dict[int, list[RecordedOption]] = {}
-    for option in recording.options:
-        by_expiry.setdefault(option.expiry_ms, []).append(option)
-    if count < min_expiries or len(by_expiry) < min_expiries:
-        raise ValueError(f"count = {count} over {len(by_expiry)} recorded expiries: expected at least {min_expiries} of each")
-    ranked = [sorted(options, key=_preference) for options in by_expiry.values()]
-    chosen: set[str] = set()
-    for rank in range(max(len(options) for options in ranked)):
-        for options in ranked:
-            if rank < len(options) and len(chosen) < count:
-                chosen.add(options[rank].name)
-    return tuple(option for option in recording.options if option.name in chosen)
-
-
-def _preference(option: RecordedOption) -> tuple[int, int]:
-    sides = bool(option.bids) + bool(option.asks)
-    return -sides, abs(option.strike_ticks - option.underlying_ticks)
-
-
 Listed = dict[int, tuple[Instrument, RecordedOption | None]]
 
 

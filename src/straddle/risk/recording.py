@@ -64,12 +64,6 @@ class RecordedOption:
     """Best first."""
     asks: tuple[Level, ...]
 
-    @property
-    def intrinsic_ticks(self) -> int:
-        """Intrinsic value at the row's own underlying."""
-        gap = self.underlying_ticks - self.strike_ticks
-        return max(gap if self.kind is Kind.CALL else -gap, 0)
-
 
 @dataclass(frozen=True, slots=True)
 class Recording:

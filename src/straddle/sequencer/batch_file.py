@@ -40,6 +40,7 @@ class Status(StrEnum):
         """0 for the first, then 1, ..."""
         return list(Status).index(self)
 
+
 @dataclass(frozen=True, slots=True)
 class SignedEpoch:
     """A risk epoch as layer 1 takes it."""

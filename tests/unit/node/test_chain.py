@@ -14,7 +14,7 @@ from straddle.l1.history import HistoryError
 from straddle.l1.rpc import ConnectionFailed
 from straddle.l1.sender import Sender
 from straddle.node import chain as module
-from straddle.node.chain import ChainMismatch, DevChain, Observation, QueueReader, Settlement, queued_micros
+from straddle.node.chain import ChainMismatch, DevChain, Observation, QueueReader, Settlement
 from straddle.node.config import ConfigError
 from straddle.node.keys import NodeKeys, warn_of_readers
 
@@ -99,7 +99,6 @@ def test_entries_count_when_they_are_confirmed_and_are_seen_before(chain: Chain)
     assert seen == Observation(3, 5, 4, 77, ((0, 1_000), (1, 2_000), (2, 3_000)), settlement)
     chain.answered = 3
     assert (settlement := reader.look().settlement).unanswered == 0 and settlement.oldest_unanswered_s is None
-    assert queued_micros(seen, 1) == 5_000
     chain.blocks += [[], []]
     reader.look()
     assert [(entry.index, entry.block_number) for entry in reader.entries] == [(0, 1), (1, 1), (2, 3)]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 
 import pytest
 
@@ -9,7 +8,7 @@ from straddle.core.instruments import Kind
 from straddle.risk.candles import Candle, Candles
 from straddle.risk.csv_rows import Report
 from straddle.risk.inputs import encode_inputs
-from straddle.risk.listing import choose_options, list_chain, perpetual_terms, position_cap_lots
+from straddle.risk.listing import list_chain, perpetual_terms, position_cap_lots
 from straddle.risk.market_path import MarketPath, PathError, minute_prices
 from straddle.risk.naming import format_name
 from straddle.risk.parameters import DEFAULT_PARAMETERS
@@ -172,19 +171,6 @@ def test_caps_shrink_with_the_price():
     assert 0 < high < 10_000_000 and high * 64 * 2**29 < EXPOSURE_LIMIT
 
 
-def test_a_part_of_the_chain_is_chosen(recording):
-    chosen = choose_options(recording, 111)
-    assert len(chosen) == 111 and len({option.expiry_ms for option in chosen}) == 7
-    assert sum(bool(option.bids and option.asks) for option in chosen) > 100
-    assert choose_options(recording, 1_000) == recording.options
-    two = choose_options(recording, 2)
-    assert len({option.expiry_ms for option in two}) == 2
-    with pytest.raises(ValueError, match="count = 1"):
-        choose_options(recording, 1)
-    with pytest.raises(ValueError, match="1 recorded expiries"):
-        choose_options(replace(recording, options=tuple(o for o in recording.options if o.expiry_ms == 1_590_134_400_000)), 5)
-
-
 def test_another_recording_through_the_crash_of_march_2020(tmp_path, candles):
     """The record moved 71 days back, its strikes scaled: other expiries, other strikes, the index halves within a day; every epoch has a table."""
     days, day_ms = 71, 86_400_000
@@ -207,12 +193,12 @@ def test_another_recording_through_the_crash_of_march_2020(tmp_path, candles):
     recording = load_chain(moved)
     assert len(recording.options) > 320 and recording.report.refused_rows == []
     path = MarketPath(recording, fit_surface(recording), candles)
-    instruments = [instrument for instrument, _ in list_chain(path.recording, choose_options(path.recording, 111)).values()]
+    instruments = [instrument for instrument, _ in list_chain(path.recording, path.recording.options[::3]).values()]
     indices, scales = [], []
     for epoch in range(1, 40):
         inputs = path.inputs(epoch, path.start_ms + epoch * HOUR, instruments)
         indices.append(inputs.index_ticks)
         scales.append(inputs.scale_ppm)
-        assert len(build_table(inputs, instruments).rows) == 112
+        assert len(build_table(inputs, instruments).rows) == len(instruments) == 110
     assert min(indices) < 0.65 * recording.index_ticks
     assert scales[0] == 1_000_000 and max(scales) == 2_500_000
