@@ -52,7 +52,7 @@ check: setup
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/ruff format --check --quiet . || { echo 'not formatted: run make format'; exit 1; }
 	@$(say) 'mypy'
-	@$(VENV)/bin/mypy --strict --no-error-summary src/straddle
+	@$(VENV)/bin/mypy --strict --no-error-summary src/straddle benchmarks
 	@$(say) 'import layers'
 	@$(VENV)/bin/lint-imports --no-cache > $(STAMPS)/layers.log || { cat $(STAMPS)/layers.log; exit 1; }
 	@$(say) 'gofmt, go vet'

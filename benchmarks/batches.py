@@ -54,7 +54,7 @@ def run_standard(results: Results) -> None:
 
 
 def _run(results: Results, subject: str, preset: str) -> None:
-    """The batch and its data always. The proof and layer 1 where the preset's keys are at hand; keys and the solver's verdict when asked for by name."""
+    """The batch, its data, the solver's verdict; the proof and layer 1 unless keys would have to be made and may not."""
     config = DemoConfig.recorded(preset=preset)
     market = load_market(config)
     with tempfile.TemporaryDirectory() as folder:
@@ -71,12 +71,9 @@ def _run(results: Results, subject: str, preset: str) -> None:
     note = f"of the circuit, over the {len(batch.fills)} fills of this batch"
     constraints = circuit.constraints / len(batch.fills)
     results.fact(subject, "constraints a trade", constraints, "constraints", bar=CONSTRAINTS_PER_TRADE_BARS.get(preset), note=note)
-    asked, keys = subject in results.asked, prover.has_keys(circuit)
-    if asked or keys:
-        verdict = prover.check(posted.witness)
-        results.fact(subject, "the solver accepts the batch", int(verdict.ok), "", note=verdict.error)
-    if not keys and not asked:
-        results.leave_out(subject, "proof and layer 1", f"no keys of this circuit are cached: --only {subject} makes them, in minutes")
+    verdict = prover.check(posted.witness)
+    results.fact(subject, "the solver accepts the batch", int(verdict.ok), "", note=verdict.error)
+    if not prover.has_keys(circuit) and results.keys_missing(subject, preset):
         return
     try:
         binary = find_anvil()
@@ -164,14 +161,14 @@ def _prove(results: Results, subject: str, config: DemoConfig, market: Market, p
             poster.post()
             lag = time.perf_counter() - started
             record = poster.records()[-1]
-            witness = poster.kept[-1].witness
+            witness = poster.posted(batch.number).witness
         finally:
             poster.close()
         fills = len(batch.fills)
         tables = network.tables[earlier:]
         table_gas = sum(table.gas for table in tables)
         gas = record.propose_gas + record.prove_gas + table_gas
-        assert network.client.proven_batch() == batch.number
+        assert network.client.final_batch() == batch.number
         note = (
             f"{record.propose_gas:,} to propose, {record.data_bytes:,} bytes; {record.prove_gas:,} to prove; {table_gas:,} for {len(tables)} risk table, "
             f"{sum(table.data_bytes for table in tables):,} bytes; measured on anvil, a real proof verified"

@@ -106,14 +106,13 @@ class _Paced:
 
 
 def _run(results: Results, subject: str, config: DemoConfig) -> None:
-    """Only where keys are at hand, or when asked for by name."""
+    """Unless keys would have to be made and may not."""
     try:
         prover, binary = Prover(), find_anvil()
     except (ProverError, AnvilError) as error:
         results.leave_out(subject, "all of it", str(error))
         return
-    if subject not in results.asked and not prover.has_keys(prover.circuit(config.preset)):
-        results.leave_out(subject, "all of it", f"no keys of this circuit are cached: --only {subject} makes them, in minutes")
+    if not prover.has_keys(prover.circuit(config.preset)) and results.keys_missing(subject, config.preset):
         return
     market = load_market(config)
     full, _ = _night(config, market, prover, binary, None)

@@ -7,6 +7,7 @@ import importlib
 import importlib.metadata
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -115,6 +116,8 @@ class Results:
     """(subject, what, why)."""
     asked: frozenset[str] = frozenset()
     """Subjects that the command line names: what is dear is done for these only."""
+    cached_keys_only: bool = False
+    """Whether parts are left out whose proving keys are not in the cache yet."""
 
     def time(
         self,
@@ -179,6 +182,14 @@ class Results:
         """Record the ratio of two contenders of one race."""
         ratios = [(ours.operations / mine) / (theirs.operations / other) for mine, other in zip(ours.runs, theirs.runs, strict=True)]
         self.ratios.append(Ratio(name, ours.name, theirs.name, statistics.median(ratios), min(ratios), max(ratios)))
+
+    def keys_missing(self, subject: str, circuit: str) -> bool:
+        """Keys are not cached: says that they are made now, or leaves out what needs them (True)."""
+        if self.cached_keys_only and subject not in self.asked:
+            self.leave_out(subject, "proofs and layer 1", f"no keys of {circuit} are cached")
+            return True
+        print(f"    making the keys of {circuit}, once: minutes, for standard some twenty", file=sys.stderr, flush=True)
+        return False
 
     def leave_out(self, subject: str, what: str, why: str) -> None:
         """Say that something was not measured, and why."""
