@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 import httpx
 import rlp
 from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
 
 from straddle.commitments.blob import BLOB_BYTES, BlobError, blob_hash, cell_proofs, kzg_commitment, versioned_hash
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
@@ -50,6 +51,11 @@ def sign_blob_transaction(account: LocalAccount, fields: dict[str, Any], blobs: 
     proofs = [proof for blob in blobs for proof in cell_proofs(blob)]
     sidecar = [bytes([WRAPPER_VERSION]), list(blobs), commitments, proofs]
     return bytes([BLOB_TRANSACTION]) + bytes(rlp.encode([rlp.decode(signed[1:]), *sidecar]))
+
+
+def blob_transaction_hash(signed: bytes) -> str:
+    """The hash of a blob transaction in that form: blobs, commitments and proofs do not count."""
+    return "0x" + bytes(keccak(signed[:1] + rlp.encode(rlp.decode(signed[1:])[0]))).hex()
 
 
 # ---- sources

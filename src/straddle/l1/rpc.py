@@ -162,6 +162,10 @@ class Rpc:
             raise NotFound("eth_getTransactionByHash", 0, f"no transaction {transaction_hash}")
         return found
 
+    def knows(self, transaction_hash: str) -> bool:
+        """Whether the node has a transaction, mined or waiting."""
+        return self.checked("eth_getTransactionByHash", [transaction_hash], answers.fields_if_any(answers.TRANSACTION)) is not None
+
     def receipt(self, transaction_hash: str) -> dict[str, Any] | None:
         """The receipt of a mined transaction; None when the node has none."""
         return self.checked("eth_getTransactionReceipt", [transaction_hash], answers.fields_if_any(answers.RECEIPT))

@@ -151,7 +151,7 @@ def open_deployment(
                 "that it was deployed with, in this machine's cache"
             )
         return deployment
-    deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key)), circuits, wanted)
+    deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key), alone=True), circuits, wanted)
     chain.keep()
     write_atomically(path, deployment.to_json().encode())
     return deployment

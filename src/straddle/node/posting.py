@@ -66,7 +66,8 @@ class Posting:
         self._on_record = on_record
         self._keep_chain = keep_chain
         self._closed: queue.SimpleQueue[ClosedBatch] = queue.SimpleQueue()
-        self._stopping = threading.Event()
+        self.stopping = threading.Event()
+        """Set: nothing is sent to layer 1 or waited for there any more. What was sent may still be mined; the next start finds it."""
         self._open: dict[int, Status] = {}
         """Of the batches that are not final: the others are as many as the exchange is old."""
         self._newest = self._count = 0
@@ -128,14 +129,14 @@ class Posting:
 
     def stop(self) -> None:
         """End after the step under way; proofs in the making are given up."""
-        self._stopping.set()
+        self.stopping.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
     def _run(self, poster: Poster) -> None:
         pause = LOOK_S
         try:
-            while not self._stopping.wait(pause):
+            while not self.stopping.wait(pause):
                 while not self._closed.empty():
                     poster.add(self._closed.get())
                 try:

@@ -335,8 +335,7 @@ def _epochs(history: History, ended: BatchFile) -> list[SignedEpoch]:
     """In order: those that layer 1 has recorded, and those that the log that ends may have sent there: all but its newest, and that one with a batch. Anybody
     may still have these recorded, so they stay what they are."""
     known = ended.epochs(0)
-    unproposed = ended.numbers(Status.CLOSED, len(history.final) + 1)
-    used = ended.known(unproposed[0]).epoch if unproposed else 0
+    used = max((record.epoch for record in ended.records(len(history.final) + 1)), default=0)
     signed = {epoch.epoch: epoch for epoch in known if epoch.epoch <= used or epoch is not known[-1]}
     signed |= {number: _signed(epoch) for number, epoch in history.epochs.items()}
     return [signed[number] for number in sorted(signed)]

@@ -217,7 +217,8 @@ class Node:
             beneficiary=int(keys.sequencer.address, 16),
         )
         archive = BlobArchive(self.folder / BLOBS) if deployment.config.data is Data.BLOB else None
-        chain = PosterChain(self.client, Sender(self.chain.rpc, bytes(keys.sequencer.key)), self.chain.reach, archive)
+        sender = Sender(self.chain.rpc, bytes(keys.sequencer.key), alone=True, stopping=self.posting.stopping)
+        chain = PosterChain(self.client, sender, self.chain.reach, archive)
         config = self.settings
         certifier = MembersCertifier(deployment, self.committee, keys.sequencer) if self.committee else None
         placing = placing_of(deployment, file, chain, params, config.circuit, certifier, patience_s=config.committee.patience_seconds / config.market.speed)

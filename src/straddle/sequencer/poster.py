@@ -129,8 +129,8 @@ class Poster:
         self._kept = KeptBatches(file, self._bind, genesis_header_hash(facts.genesis_root), after_batch)
         self._final = max(file.numbers(Status.VERIFIED), default=0)
         """Newest final batch when layer 1 was last asked."""
-        self._early = 0
-        """Epochs up to this one were on layer 1 when it was last asked."""
+        self._early = file.known(self._final).epoch if self._final else 0
+        """Epochs up to this one were on layer 1 when it was last asked; those before the newest final batch are not asked for again."""
 
     @property
     def kept(self) -> range:

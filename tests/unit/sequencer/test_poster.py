@@ -270,6 +270,30 @@ def test_epochs_go_without_a_batch_but_for_the_newest(path: Path, tmp_path: Path
     poster.close()
 
 
+def test_a_restart_does_not_ask_for_every_epoch_there_ever_was(path: Path, tmp_path: Path) -> None:
+    """An exchange of a year has half a million, and layer 1 is asked for each by itself."""
+    chain, asked = FakeChain(), list[int]()
+    poster = start(tmp_path, chain, FakeProver())
+    closed = closed_batches(path)
+    for batch in closed:
+        poster.add(batch)
+    poster.post()
+    poster.add_epoch(epoch(5))
+    poster.close()
+    known = chain.epoch_hash
+
+    def epoch_hash(number: int) -> bytes | None:
+        asked.append(number)
+        return known(number)
+
+    chain.epoch_hash = epoch_hash  # type: ignore[method-assign]
+    again = Poster(opened(tmp_path), FACTS, chain, FakeProver(), after_batch=len(closed))
+    again.advance()
+    last = again.records()[-1].epoch
+    assert last > 1 and asked == list(range(last + 1, 5)) and chain.epochs == [1, 2, 3, 4]
+    again.close()
+
+
 def test_epochs_that_went_early_and_were_undone_go_again_with_their_batch(path: Path, tmp_path: Path) -> None:
     chain = FakeChain()
     poster = start(tmp_path, chain, FakeProver())
