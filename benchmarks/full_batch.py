@@ -83,7 +83,7 @@ class FullBatch:
         self.closed: list[ClosedBatch] = []
         self._requests = requests
         self._draw = random.Random(f"straddle.full-batch/{config.seed}")
-        engine, committed = genesis(config.circuit, identity.params, identity.domain, identity.operator)
+        engine, committed = genesis(config.circuit, identity.params, market.parameters.fees, identity.domain, identity.operator)
         oracle = OracleReplay(market.replayed, identity.log, identity.secrets)
         self.session = MarketSession(
             Sequencer(

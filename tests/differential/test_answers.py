@@ -15,6 +15,7 @@ from straddle.commitments.effects import decode_effects
 from straddle.commitments.ledger import CommittedState
 from straddle.core.accounts import NO_KEY
 from straddle.core.commands import L1Deposit, L1ForceClose, L1ForceWithdraw, L1SetKey
+from straddle.core.fees import FeeSchedule
 from straddle.core.orders import Side
 from straddle.core.params import BPS, CASH_MAX
 from straddle.core.risk_table import RiskTable
@@ -68,7 +69,7 @@ def answers(closed: ClosedBatch, waiting: Sequence[QueueEntry]) -> list[Answer]:
     made: list[Answer] = []
     while left := waiting[state.queue_pointer - waiting[0].queue_index :]:
         facts = ChainFacts(CHAIN_ID, ROLLUP, VK_ID, parent, BENEFICIARY)
-        made.append(answer_batch(state, left, priced(closed.batch.table), PRESET, DOMAIN, sequence, facts))
+        made.append(answer_batch(state, left, priced(closed.batch.table), PRESET, FeeSchedule(), DOMAIN, sequence, facts))
         posted = made[-1].posted
         effects, body = decode_effects(posted.effects_words, PRESET), decode_body(padded(posted.body_words, PRESET.body_words), PRESET)
         assert (effects.first_sequence, effects.log_root) == (sequence + 1, 0)
@@ -119,7 +120,7 @@ def test_the_sequencers_own_engine_comes_to_the_same_state(tmp_path: Path) -> No
     entries = [withdraw(long), close(short), set_key(SHORTS[1]), deposit(max(state.accounts) + 1)]
     (engine,) = exchanged.answer(entries)
     facts = ChainFacts(CHAIN_ID, ROLLUP, VK_ID, parent, BENEFICIARY)
-    made = answer_batch(state, engine.batch.queue, priced(exchanged.exchange.context.table), PRESET, DOMAIN, last.batch.last_sequence, facts)
+    made = answer_batch(state, engine.batch.queue, priced(exchanged.exchange.context.table), PRESET, FeeSchedule(), DOMAIN, last.batch.last_sequence, facts)
     assert (made.posted.effects.new_state_root, made.paid) == (engine.change.after.root, engine.batch.forced)
     assert made.posted.body == exchanged.posted()[-1].body
     exchanged.sequencer.close()

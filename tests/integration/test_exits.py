@@ -40,6 +40,7 @@ from straddle.node.steps import Standing
 from straddle.proving.holdings import HoldingsFacts, count_chunk
 from straddle.proving.prover import Progress, ProveResult, WitnessFile
 from straddle.proving.server import ProvingServer
+from straddle.risk.parameters import DEFAULT_PARAMETERS
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +101,7 @@ class Way:
         """Account -> what the final state and the marks make of it: an audit from the rebuilt state alone."""
         history = self.past()
         state = self.state(history)
-        table = recorded_table(history.epochs[self.exits.state().marks_epoch], state.listed)
+        table = recorded_table(history.epochs[self.exits.state().marks_epoch], state.listed, DEFAULT_PARAMETERS)
         assert table is not None
         openings = {id_: save_account(state, id_, 1, 1).opening for id_ in sorted(state.accounts)}
         return {id_: count_chunk(opening, table, self.rollup.domain) for id_, opening in openings.items()}

@@ -61,8 +61,10 @@ def same_place(found: dict[str, Any], first: dict[str, Any], signer: str) -> Non
 
 
 def test_an_exchange_is_run_used_stopped_killed_and_started_again(tmp_path: Path) -> None:
-    folder, config = tmp_path / "exchange", tmp_path / "config.toml"
-    config.write_text('preset = "nano"\n[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n[snapshots]\nbatches = 2\n')
+    folder, config, parameters = tmp_path / "exchange", tmp_path / "config.toml", tmp_path / "parameters.json"
+    parameters.write_text('{"margin": {"k_im_bps": 11000}, "fees": {"taker_bps": 6, "maker_bps": 0}, "risk": {"range_bps": 1700}, "listing": {"weeks": 2}}')
+    market = f'[market]\nparameters = "{parameters}"\n'
+    config.write_text(f'preset = "nano"\n{market}[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n[snapshots]\nbatches = 2\n')
     with up(folder, config) as node:
         maker, taker = join(node, folder, "maker", 100_000), join(node, folder, "taker", 50_000)
         sequencer = json.loads((folder / "deployment.json").read_text())["config"]["sequencer"]
@@ -85,6 +87,8 @@ def test_an_exchange_is_run_used_stopped_killed_and_started_again(tmp_path: Path
                 level[0],
             )
             assert trade["data"]["log_sequence"] == bought[0]["receipt"]["sequence"]
+            assert trade["data"]["maker_fee"] == 0 and trade["data"]["taker_fee"] == -(-6 * node.get("/status")["index_ticks"] * 1_000 // 10_000)
+            assert node.get("/parameters")["fees"] == {"taker_bps": 6, "maker_bps": 0, "option_cap_bps": 1250}
             assert receive(socket, f"account.{taker.account}")["data"] == trade["data"]
             number = node.get("/status")["batches"]["open"]
             verified = wait_for(
@@ -105,8 +109,19 @@ def test_an_exchange_is_run_used_stopped_killed_and_started_again(tmp_path: Path
         verify = ["verify", "--l1", status["layer1_url"], "--deployment", deployment, "--vk-id"]
         assert CliRunner().invoke(app, [*verify, status["vk_id"]]).exit_code == 0
         assert CliRunner().invoke(app, [*verify, "0x" + "11" * 32]).exit_code == 2
+        other = tmp_path / "other.json"
+        other.write_text((folder / "deployment.json").read_text().replace('"range_bps": 1700', '"range_bps": 1600'))
+        for command in (["verify"], ["exit", "--account", "3"], ["answer"], ["watch", "--once", "--folder", str(tmp_path / "watch")]):
+            refused_record = CliRunner().invoke(app, [*command, "--l1", status["layer1_url"], "--deployment", str(other)])
+            assert refused_record.exit_code == 2 and "parameters: their params_hash is 0x" in refused_record.stderr
+        by_address = CliRunner().invoke(app, ["exit", "--account", "3", "--l1", status["layer1_url"], "--rollup", json.loads(other.read_text())["rollup"]])
+        assert by_address.exit_code == 2 and "expected --deployment" in by_address.stderr
         before = node.get("/status")
         assert node.stop() == 0
+    parameters.write_text('{"fees": {"taker_bps": 6, "maker_bps": 1}}')
+    changed = CliRunner().invoke(app, ["up", "--config", str(config), "--data", str(folder), "--port", "0"])
+    assert changed.exit_code == 2 and "fees.maker_bps = 0, not 1" in changed.stderr.replace("\n", " ")
+    config.write_text(config.read_text().replace(market, ""))  # the folder knows its parameters
     with up(folder, config) as node:
         again = node.get("/status")
         assert again["started_from"].startswith("snapshot") and again["sequence"] >= before["sequence"]

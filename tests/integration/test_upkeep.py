@@ -19,6 +19,7 @@ from straddle.node.version import exchange_params
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.checker import check
 from straddle.proving.vector import ChainFacts
+from straddle.risk.market_parameters import DEFAULT_MARKET
 from straddle.risk.settlement import settlement_value
 
 SETTINGS = Settings(preset="nano", epochs=EpochSettings(seconds=900), batches=BatchSettings(seconds=3_600))
@@ -27,7 +28,7 @@ DOLLARS = 10**6
 
 @pytest.fixture(scope="module")
 def market() -> RecordedMarket:
-    return RecordedMarket.load(SETTINGS)
+    return RecordedMarket.load(SETTINGS, DEFAULT_MARKET)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_past_an_expiry_holders_have_their_money_and_the_market_goes_on(operated
     assert exchange.positions_of(buyer.account) == dict.fromkeys(ending, 1_000) and not exchange.settlements
     before = {trader.account: exchange.accounts[trader.account].cash for trader in (buyer, seller)}
     operated.run_until(expiry)
-    price = operated.market.path.settlement_ticks(expiry, operated.market.parameters)
+    price = operated.market.path.settlement_ticks(expiry, operated.market.parameters.risk)
     values = {number: settlement_value(instrument, price) for number, instrument in ending.items()}
     assert sum(values.values()) > price  # a future, and an option in the money
     assert {event.instrument: event.value_ticks for event in operated.events if isinstance(event, Settled)} == values

@@ -21,6 +21,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 from starlette.applications import Starlette
 
+from straddle.commitments.ledger import CommittedState
 from straddle.commitments.policy import Data, Proofs
 from straddle.commitments.risk import risk_root
 from straddle.committee.layer1 import HeadersOnLayer1
@@ -144,7 +145,7 @@ class Deserted:
         optimistic = self.proofs is Proofs.WHEN_CHALLENGED
         stakes = (10**17, 10**17, 3_600, 60) if optimistic else (0, 0, 0, 0)
         members = tuple(wallet.address for wallet in self.members) if self.data is Data.COMMITTEE else ()
-        _, committed = genesis(self.preset, self.params, 0, address_of(self.operator))
+        committed = CommittedState.genesis(self.params, address_of(self.operator))
         return RollupConfig(
             sequencer=self.poster.address,
             operator=self.operator.address,
@@ -166,7 +167,7 @@ class Deserted:
     def _open_exchange(self) -> None:
         identity = LogIdentity(self.deployment.chain_id, self.deployment.rollup_number)
         self.domain = messages.domain(identity.chain_id, identity.rollup)
-        engine, committed = genesis(self.preset, self.params, self.domain, address_of(self.operator))
+        engine, committed = genesis(self.preset, self.params, self.market.parameters.fees, self.domain, address_of(self.operator))
         oracle = OracleReplay(self.market, identity, tuple(bytes(wallet.key) for wallet in self.oracles[:2]))
         self.sequencer = Sequencer(
             engine,
@@ -296,7 +297,7 @@ class Deserted:
             epoch=last.epoch + 1,
             time_ms=time_ms,
             index_ticks=index,
-            scale_ppm=max(last.scale_ppm, target_scale_ppm(last.hours, index, self.market.parameters)),
+            scale_ppm=max(last.scale_ppm, target_scale_ppm(last.hours, index, self.market.parameters.risk)),
             perpetual_mark_ticks=_moved(last.perpetual_mark_ticks, change_bps),
             forwards=tuple((expiry, _moved(ticks, change_bps)) for expiry, ticks in last.forwards),
         )
@@ -306,7 +307,7 @@ class Deserted:
 
     def sign_successor(self) -> SignedEpoch:
         """The oracles' next table by layer 1's clock, as they owe it to the last one; prices stand still."""
-        last, now, parameters = decode_inputs(self.epochs[-1].inputs), 1000 * self.anvil.time_s(), self.market.parameters
+        last, now, parameters = decode_inputs(self.epochs[-1].inputs), 1000 * self.anvil.time_s(), self.market.parameters.risk
         (funding, remainder), (hours, scale) = accrue(last, now, parameters), next_scaling(last, now, last.index_ticks, parameters)
         kept = {"cumulative_funding": funding, "funding_remainder": remainder, "hours": hours, "scale_ppm": scale}
         self.epochs.append(self.signed(replace(last, epoch=last.epoch + 1, time_ms=now, **kept), self.final_listings_root))
@@ -314,7 +315,7 @@ class Deserted:
 
     def signed(self, inputs: RiskInputs, listings_root: int) -> SignedEpoch:
         """What the oracles sign for inputs over the listings of this exchange."""
-        table = build_table(inputs, self.listed, self.market.parameters, {})
+        table = build_table(inputs, self.listed, self.market.parameters.risk, {})
         root, encoded = risk_root(listings_root, table.rows), encode_inputs(inputs)
         it = self.deployment
         message = EpochMessage(it.chain_id, it.rollup_number, inputs.epoch, inputs.time_ms, it.config.params_hash, root, encoded)

@@ -57,7 +57,7 @@ class Operated:
     def __init__(self, folder: Path, market: RecordedMarket, settings: Settings, slots: Slots = MANY_SLOTS) -> None:
         self.market, self.settings = market, settings
         params = exchange_params(settings.circuit, market.parameters)
-        exchange, committed = genesis(settings.circuit, params, DOMAIN, OPERATOR)
+        exchange, committed = genesis(settings.circuit, params, market.parameters.fees, DOMAIN, OPERATOR)
         self.closed: list[ClosedBatch] = []
         self.events: list[Event] = []
         oracle = OracleReplay(market, IDENTITY, SECRETS)

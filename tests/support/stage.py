@@ -39,6 +39,7 @@ from straddle.proving.transcript import encode
 from straddle.proving.vector import ChainFacts, PostedBatch
 from straddle.risk.funding import accrue
 from straddle.risk.inputs import RiskInputs, encode_inputs
+from straddle.risk.market_parameters import DEFAULT_MARKET
 from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.risk.scaling import next_scaling
 from straddle.risk.table import build_table
@@ -99,7 +100,7 @@ class Stage(Scene):
         window_s: int = WINDOW_S,
     ) -> None:
         self.anvil, self.people, self.data = anvil, People(anvil), data
-        self.params = exchange_params(PRESET, DEFAULT_PARAMETERS)
+        self.params = exchange_params(PRESET, DEFAULT_MARKET)
         self.oracles = sorted((keccak(b"oracle %d" % i) for i in range(2)), key=lambda secret: int(Sender(anvil.rpc, secret).address, 16))
         operator = self.people["operator"]
         self.state = CommittedState.genesis(self.params, int(operator.address, 16))

@@ -65,6 +65,7 @@ class Api:
             "/batches": self._batches,
             "/receipts/{sequence}": self._receipt,
             "/table": self._table,
+            "/parameters": self._parameters,
         }
         routes = [Route(path, _answered(answer), methods=["GET"]) for path, answer in reads.items()]
         return Starlette(
@@ -128,6 +129,10 @@ class Api:
         check_names(request.query_params)
         sequence = parse_integer("sequence", request.path_params["sequence"], 1, SEQUENCE_MAX)
         return _found("sequence", sequence, await self._service.receipt(sequence))
+
+    async def _parameters(self, request: Request) -> Any:
+        check_names(request.query_params)
+        return self._service.parameters()
 
     async def _table(self, request: Request) -> Any:
         check_names(request.query_params)

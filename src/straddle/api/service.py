@@ -48,6 +48,9 @@ class Service(Protocol):
     async def status(self) -> Mapping[str, Any]:
         """docs/reference/api.md, GET /status."""
 
+    def parameters(self) -> Mapping[str, Any]:
+        """The market's parameters, docs/reference/parameters.md."""
+
     def trades(self, instrument: int | None, limit: int) -> list[Mapping[str, Any]]:
         """The newest trades, newest first."""
 

@@ -10,9 +10,10 @@ import typer
 from straddle.cli.common import clear_errors, finish, output
 from straddle.cli.display import TerminalDisplay, demo_tables
 from straddle.node.choice import chosen_policy
-from straddle.node.config import TAKERS, DemoConfig
+from straddle.node.config import TAKERS, DemoConfig, read_parameters
 from straddle.node.demo import run_demo
 from straddle.node.terms import PolicyTerms
+from straddle.risk.market_parameters import DEFAULT_MARKET
 
 
 def demo(
@@ -22,6 +23,9 @@ def demo(
     prices: Annotated[Path | None, typer.Option(help="Recorded hourly candles, CSV.", show_default="the recorded BTC-USD candles")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the report to this file (keys: docs/reference/demo.md).")] = None,
     seed: Annotated[int, typer.Option(help="All choices follow from it.")] = DemoConfig.seed,
+    parameters: Annotated[
+        Path | None, typer.Option(help="The market's numbers, JSON (docs/reference/parameters.md): margin, fees, listing.", show_default="the defaults")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Sizes of the batch circuit: demo, or nano for a quick look.")] = DemoConfig.preset,
     rounds: Annotated[int, typer.Option(help="Epochs in which takers trade; each gives one batch or more.")] = DemoConfig.rounds,
     hours: Annotated[int, typer.Option(help="Hours of the recording at most; the first recorded expiry ends the run.")] = DemoConfig.hours,
@@ -51,6 +55,7 @@ def demo(
             paths=paths,
             workers=workers,
             workdir=workdir,
+            parameters=DEFAULT_MARKET if parameters is None else read_parameters("--parameters", parameters),
             terms=PolicyTerms(*chosen_policy(policy, data_in)),
         )
         with TerminalDisplay(output) as display:

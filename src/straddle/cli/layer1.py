@@ -20,6 +20,7 @@ from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 from straddle.node.config import ConfigError
 from straddle.node.keys import is_keys_file, named_key
+from straddle.node.version import terms_of
 from straddle.primitives.files import read_text
 from straddle.primitives.nesting import check_nesting
 from straddle.primitives.urls import checked_url, is_url
@@ -47,6 +48,7 @@ def find_rollup(rpc: Rpc, rollup: str | None, record: Path | None, from_block: i
     if record is not None:
         deployment = Deployment.from_json(read_text("--deployment", record))
         deployment.check(rpc)
+        terms_of(deployment)
         if rollup is not None and to_checksum_address(checked_address("--rollup", rollup)) != deployment.rollup:
             raise ConfigError(f"--rollup: {rollup}, expected {deployment.rollup}, the record's")
     elif rollup is not None:

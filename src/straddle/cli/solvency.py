@@ -157,7 +157,7 @@ class _Command:
         then = replace(history, final=history.final[: newest.batch_number])
         state = final_state(then, self._found, self._preset, self._params)
         epoch = history.epochs[newest.epoch]
-        risk = recorded_table(epoch, state.listed)
+        risk = recorded_table(epoch, state.listed, self._found.parameters.risk)
         if risk is None:
             return Table(), [f"epoch {newest.epoch}: its table does not follow from the published inputs"]
         bits = self._client.statement.chunk_exponent

@@ -28,7 +28,6 @@ from straddle.core.params import Params
 from straddle.l1.certificates import certificate_digest, sign_digest
 from straddle.l1.deployment import Deployment
 from straddle.risk.inputs import RiskInputError, decode_inputs
-from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
 from straddle.risk.table import build_table
 
 COPY_EVERY = 64
@@ -81,12 +80,11 @@ class Member:
         store: MemberStore,
         account: LocalAccount,
         layer1: Layer1View,
-        parameters: RiskParameters = DEFAULT_PARAMETERS,
     ) -> None:
         """StoreError: the batches on disk do not lead to the roots that they name."""
         self.deployment = deployment
         self.account = account
-        self._preset, self._params, self._parameters = preset, params, parameters
+        self._preset, self._params = preset, params
         self._store, self._layer1 = store, layer1
         self._lock = threading.Lock()
         self._state: CommittedState | None = None
@@ -197,7 +195,7 @@ class Member:
     def _check_risk(self, state: CommittedState, effects: Effects, body: Body, inputs: bytes) -> None:
         """The published inputs, over the instruments listed after the batch, give the batch's risk root."""
         decoded, listed = decode_inputs(inputs), state.listed.extended(body.listings)
-        found = risk_root(listed.root, build_table(decoded, listed.tabled, self._parameters, listed.settled).rows)
+        found = risk_root(listed.root, build_table(decoded, listed.tabled, self.deployment.parameters.risk, listed.settled).rows)
         for name, value, expected in (
             ("risk_root", found, effects.risk_root),
             ("epoch", decoded.epoch, effects.epoch),

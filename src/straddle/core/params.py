@@ -25,6 +25,13 @@ POSITION_VALUE_BOUND = 2**52
 MAX_FILLS_PER_ORDER = 64
 """An order meets at most this many makers; what then still crosses the book is cancelled."""
 
+DISCOUNT_BPS = 2_500
+"""A quarter: an account at MM that is sold whole at the end of its auction still keeps three quarters of it, and the insurance fund is needed only after a
+move that ate that much."""
+
+AUCTION_MS = 30 * 60 * 1000
+"""Half an hour is several risk epochs, so that takers see fresh tables, and short against the moves that MM is made for (a day)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Params:
@@ -35,11 +42,10 @@ class Params:
     k_im_bps: int
     k_mm_bps: int
     risk_digest: int = 0
-    discount_bps: int = 2_500
-    """What an auction's discount rises to, as a share of the maintenance margin that the sale frees. A quarter: an account at MM that is sold whole at
-    the end of its auction still keeps three quarters of it, and the insurance fund is needed only after a move that ate that much."""
-    auction_ms: int = 30 * 60 * 1000
-    """How long it rises. Half an hour is several risk epochs, so that takers see fresh tables, and short against the moves that MM is made for (a day)."""
+    discount_bps: int = DISCOUNT_BPS
+    """What an auction's discount rises to, as a share of the maintenance margin that the sale frees."""
+    auction_ms: int = AUCTION_MS
+    """How long it rises."""
 
     def __post_init__(self) -> None:
         for name, high in (("discount_bps", BPS), ("auction_ms", (1 << 32) - 1)):

@@ -14,6 +14,7 @@ from straddle.l1.contracts import load
 from straddle.l1.deployment import Deployment, DeploymentError, RollupConfig, StatementContract, constructor_struct, read_deployment, read_statement
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
+from straddle.risk.market_parameters import DEFAULT_MARKET, MarketParameters
 
 
 class VerifyingKeyWords(Protocol):
@@ -88,10 +89,13 @@ def deploy_token(sender: Sender) -> str:
     return to_checksum_address(receipt.contract_address)
 
 
-def deploy(rpc: Rpc, sender: Sender, keys: CircuitKeys, config: RollupConfig, *, token: str | None = None) -> Deployment:
+def deploy(
+    rpc: Rpc, sender: Sender, keys: CircuitKeys, config: RollupConfig, *, token: str | None = None, parameters: MarketParameters = DEFAULT_MARKET
+) -> Deployment:
     """Deploys everything: vault, verifiers, the committee if there is one, rollup, exits, solvency; and a TestUSDC unless there is a `token`.
 
-    `sender` pays, has no rights afterwards, and must send nothing else meanwhile. PolicyError: choices that do not go together.
+    `sender` pays, has no rights afterwards, and must send nothing else meanwhile. `parameters`: those that `config.params_hash` is of, for the record.
+    PolicyError: choices that do not go together.
     """
     check_policy(config.proofs, config.data)
     start_block = rpc.block_number() + 1
@@ -111,7 +115,8 @@ def deploy(rpc: Rpc, sender: Sender, keys: CircuitKeys, config: RollupConfig, *,
     if keys.solvency:
         sizes = (keys.solvency.chunk_exponent, keys.solvency.body_cells)
         solvency = StatementContract(made.create("Solvency", rollup, verifiers["Solvency"], *sizes), verifiers["Solvency"], b"", *sizes)
-    record = Deployment(rpc.chain_id(), start_block, token, vault, verifier, rollup, b"", config, exits_address, committee, exits, solvency, made.created_by)
+    contracts = (token, vault, verifier, rollup, b"", config, exits_address, committee, exits, solvency)
+    record = Deployment(rpc.chain_id(), start_block, *contracts, made.created_by, parameters)
     return read_deployment(rpc, rollup, record)
 
 

@@ -15,6 +15,7 @@ from straddle.l1.contracts import load
 from straddle.l1.rpc import Rpc
 from straddle.primitives.errors import Actionable
 from straddle.primitives.nesting import check_nesting
+from straddle.risk.market_parameters import DEFAULT_MARKET, MarketParameters
 
 REQUEST_FEE_WEI = 10**12
 NO_ADDRESS = "0x" + "00" * 20
@@ -101,6 +102,8 @@ class Deployment:
     solvency: StatementContract | None = None
     created_by: Mapping[str, str] = field(default_factory=dict)
     """Contract (of `contract_addresses`) -> hash of the transaction that created it."""
+    parameters: MarketParameters = DEFAULT_MARKET
+    """The market's numbers. What says that they are the rollup's is its params_hash (straddle.node.version.terms_of)."""
 
     @property
     def rollup_number(self) -> int:
@@ -148,7 +151,10 @@ class Deployment:
             choices = {"proofs": Proofs(inner["proofs"]), "data": Data(inner["data"])}
             lists = {name: tuple(inner[name]) for name in ("oracles", "members")}
             statements = {name: _statement(name, top[name]) for name in ("exits", "solvency")}
-            return cls(**{**top, **statements, "vk_id": _hex_bytes(top["vk_id"]), "config": RollupConfig(**{**inner, **choices, **lists})})
+            parameters = MarketParameters.from_plain(top["parameters"])
+            return cls(
+                **{**top, **statements, "parameters": parameters, "vk_id": _hex_bytes(top["vk_id"]), "config": RollupConfig(**{**inner, **choices, **lists})}
+            )
         except (TypeError, ValueError, AttributeError) as error:
             raise DeploymentError(f"deployment is malformed: {error}") from error
 
@@ -226,7 +232,8 @@ def read_deployment(rpc: Rpc, rollup: str, record: Deployment | None = None, *, 
     """The deployment as the chain has it: needs nothing but the rollup's address.
 
     What the contracts only count or do not know comes from `record` (or `oracles`, `start_block` without one), and is checked as far as they can tell:
-    oracles, members, the solvency contract, creation transactions.
+    oracles, members, the solvency contract, creation transactions. The market's parameters are the record's, or the defaults: `terms_of` holds them against
+    the rollup's hash.
     """
     if not rpc.code(rollup):
         raise DeploymentError(f"rollup: no contract at {rollup} on chain {rpc.chain_id()}")
@@ -250,6 +257,7 @@ def read_deployment(rpc: Rpc, rollup: str, record: Deployment | None = None, *, 
         exits=read_statement(rpc, "Exits", exits_address, rollup),
         solvency=read_statement(rpc, "Solvency", record.solvency.address, rollup) if record and record.solvency else None,
         created_by=dict(record.created_by) if record else {},
+        parameters=record.parameters if record else DEFAULT_MARKET,
     )
 
 

@@ -43,7 +43,7 @@ class Answer:
     """account -> what its forced withdrawal is paid, micro-dollars."""
 
 
-def resumed(state: CommittedState, preset: Preset, domain: int, last_sequence: int, time_ms: int) -> Exchange:
+def resumed(state: CommittedState, preset: Preset, fees: FeeSchedule, domain: int, last_sequence: int, time_ms: int) -> Exchange:
     """The exchange of a committed state, between two batches: no orders rest, no table is in force. `last_sequence`: the newest batch's."""
     params, tabled = state.params, state.listed.tabled
     capacity = Capacity.of_preset({name: getattr(preset, name) for name in Capacity.__slots__})
@@ -52,7 +52,7 @@ def resumed(state: CommittedState, preset: Preset, domain: int, last_sequence: i
         params,
         Limits(positions=capacity.positions // 2),
         capacity,
-        FeeSchedule(),
+        fees,
         {id_: state.accounts[id_].account.copy() for id_ in sorted(state.accounts)},
         OpenBatch(state.batch_number + 1, None, last_sequence + 1, last_sequence, state.queue_pointer, len(state.listings)),
         instruments={item.id: item for item in tabled},
@@ -66,14 +66,21 @@ def resumed(state: CommittedState, preset: Preset, domain: int, last_sequence: i
 
 
 def answer_batch(
-    state: CommittedState, waiting: Sequence[QueueEntry], priced: BatchTable, preset: Preset, domain: int, last_sequence: int, chain: ChainFacts
+    state: CommittedState,
+    waiting: Sequence[QueueEntry],
+    priced: BatchTable,
+    preset: Preset,
+    fees: FeeSchedule,
+    domain: int,
+    last_sequence: int,
+    chain: ChainFacts,
 ) -> Answer:
     """The batch after `state` that answers as many of the entries that wait, the oldest first, as one batch can; `state` stays as it is.
 
     Its log entries are its commands, one number each: the settlement words if there are any, the epoch, the queue entries; its log root is 0.
     AnswerError: the engine refuses an entry, or the statement the batch: a fault of this program, since layer 1 admits only what can be applied.
     """
-    exchange = resumed(state, preset, domain, last_sequence, priced.table.time_ms)
+    exchange = resumed(state, preset, fees, domain, last_sequence, priced.table.time_ms)
     if priced.words:
         _must(exchange, InternalSettle(priced.words, ()))
     _must(exchange, InternalEpoch(priced.table))

@@ -33,7 +33,6 @@ from straddle.node.steps import Standing, Step, advance, utc
 from straddle.proving.prover import ProveResult
 from straddle.proving.vector import ChainFacts
 from straddle.proving.witness import Witness
-from straddle.risk.parameters import DEFAULT_PARAMETERS
 from straddle.watcher.examine import Examined, Examiner, Verdict
 
 OVERTAKEN_MAX = 3
@@ -156,7 +155,7 @@ class Answering:
         minutes, epochs = self.client.clock("MAX_TABLE_AGE_MS") // 60_000, self._past().epochs
         fresh = [epochs[number] for number in sorted(epochs, reverse=True) if number >= tip.epoch and 1000 * now <= epochs[number].time_ms + 60_000 * minutes]
         for epoch in fresh:
-            priced = batch_table(epoch, tip.state.listed, self.preset.listings)
+            priced = batch_table(epoch, tip.state.listed, self.preset.listings, self.client.deployment.parameters.risk)
             if priced is not None:
                 return priced
         if fresh:
@@ -179,7 +178,7 @@ class Answering:
         waiting = queue_commands(self._past().queue[tip.state.queue_pointer :])
         if not waiting:
             return self._nothing_waits()
-        made = answer_batch(tip.state, waiting, priced, self.preset, self.client.domain(), tip.last_sequence, facts)
+        made = answer_batch(tip.state, waiting, priced, self.preset, deployment.parameters.fees, self.client.domain(), tip.last_sequence, facts)
         try:
             self._post(sender, tip, made)
         except (Reverted, TransactionFailed) as error:
@@ -270,7 +269,7 @@ class Answering:
         return number <= len(history.batches) and history.batches[number - 1].header_hash == header
 
     def _examined(self, history: History, state: CommittedState, posted: BatchProposed) -> Examined:
-        examiner = Examiner(self.client.deployment, self.preset, self.params, DEFAULT_PARAMETERS)
+        examiner = Examiner(self.client.deployment, self.preset, self.params)
         return examiner.examine(state, posted, history, history.epochs)
 
     def _finality(self, now: int, sender: Sender | None) -> Iterator[Step]:
@@ -309,7 +308,7 @@ class Answering:
         """A proof of the own batch, from what layer 1 has of it."""
         history = self._past()
         state, posted, queue = self._final(history), history.batches[number - 1], history.queue
-        examiner = Examiner(self.client.deployment, self.preset, self.params, DEFAULT_PARAMETERS)
+        examiner = Examiner(self.client.deployment, self.preset, self.params)
         state = state.copy()
         for before in history.batches[state.batch_number : number - 1]:
             try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from straddle.commitments.ledger import CommittedState
 from straddle.commitments.params import params_hash
 from straddle.l1.anvil import Anvil
 from straddle.l1.contracts import load
@@ -19,14 +20,13 @@ from straddle.l1.history import BLOCKS_PER_QUERY, HistoryError, QueueEntryAdded
 from straddle.l1.rollup import RollupClient
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
 from straddle.l1.sender import Sender, TransactionFailed
-from straddle.node.config import ConfigError
-from straddle.node.feed import RecordedMarket
+from straddle.node.config import ConfigError, read_parameters
 from straddle.node.keys import NodeKeys
-from straddle.node.market import genesis
 from straddle.node.settings import TABLE_AGE_S, Settings
-from straddle.node.version import exchange_params
+from straddle.node.version import exchange_params, terms_of
 from straddle.primitives.errors import Actionable
 from straddle.primitives.files import write_atomically
+from straddle.risk.market_parameters import DEFAULT_MARKET, MarketParameters
 
 LAYER1_ERRORS = (ConnectionFailed, RpcError, TransactionFailed)
 """What passes: layer 1 does not answer, or refuses for now."""
@@ -125,8 +125,15 @@ class DevChain:
             raise ConfigError(f"layer1.url: {version} answers, expected anvil: a recorded market needs a chain whose clock can be set to the recording's")
 
 
+def chosen_parameters(settings: Settings, record: Path) -> MarketParameters:
+    """The market's parameters: of the file that the settings name; else those of a deployment's record, if there is one; else the defaults."""
+    if settings.market.parameters:
+        return read_parameters("market.parameters", Path(settings.market.parameters))
+    return Deployment.from_json(record.read_text()).parameters if record.exists() else DEFAULT_MARKET
+
+
 def open_deployment(
-    path: Path, chain: DevChain, settings: Settings, market: RecordedMarket, keys: NodeKeys, circuits: CircuitKeys, members: Sequence[str] = ()
+    path: Path, chain: DevChain, settings: Settings, parameters: MarketParameters, keys: NodeKeys, circuits: CircuitKeys, members: Sequence[str] = ()
 ) -> Deployment:
     """The deployment of a record, held against the chain and the settings, or a new one, with these members of its data committee if it has one.
 
@@ -134,10 +141,11 @@ def open_deployment(
     """
     for wallet in (keys.operator, keys.sequencer):
         chain.fund(wallet.address)
-    wanted = _rollup_config(settings, market, keys, members)
+    wanted = _rollup_config(settings, parameters, keys, members)
     if path.exists():
         deployment = Deployment.from_json(path.read_text())
         deployment.check(chain.rpc)
+        _check_parameters(path, deployment, parameters)
         for name in (item.name for item in fields(RollupConfig)):
             found, expected = getattr(deployment.config, name), getattr(wanted, name)
             if found != expected:
@@ -151,15 +159,24 @@ def open_deployment(
                 "that it was deployed with, in this machine's cache"
             )
         return deployment
-    deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key), alone=True), circuits, wanted)
+    deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key), alone=True), circuits, wanted, parameters=parameters)
     chain.keep()
     write_atomically(path, deployment.to_json().encode())
     return deployment
 
 
-def _rollup_config(settings: Settings, market: RecordedMarket, keys: NodeKeys, members: Sequence[str]) -> RollupConfig:
-    preset, params = settings.circuit, exchange_params(settings.circuit, market.parameters)
-    _, committed = genesis(preset, params, 0, int(keys.operator.address, 16))
+def _check_parameters(path: Path, deployment: Deployment, parameters: MarketParameters) -> None:
+    """The record's are the rollup's, and these are they. DeploymentError, ChainMismatch: not so."""
+    terms_of(deployment)
+    if changed := deployment.parameters.differences(parameters):
+        raise ChainMismatch(
+            f"deployment {path}: its market's parameters are fixed: {'; '.join(changed)}. Leave market.parameters out, or start in an empty folder"
+        )
+
+
+def _rollup_config(settings: Settings, parameters: MarketParameters, keys: NodeKeys, members: Sequence[str]) -> RollupConfig:
+    preset, params = settings.circuit, exchange_params(settings.circuit, parameters)
+    committed = CommittedState.genesis(params, int(keys.operator.address, 16))
     return RollupConfig(
         sequencer=keys.sequencer.address,
         operator=keys.operator.address,

@@ -9,7 +9,9 @@ from typing import Any
 from straddle.commitments.preset import Preset
 from straddle.node.terms import ZK_ROLLUP, PolicyTerms
 from straddle.primitives.errors import Actionable
+from straddle.primitives.files import read_text
 from straddle.proving.presets import load_preset
+from straddle.risk.market_parameters import DEFAULT_MARKET, MarketParameters
 
 CHAIN_FILE = "deribit_btc_options_2020-05-21.csv"
 PRICES_FILE = "coinbase_btcusd_1h_2019-09_2020-10.csv"
@@ -20,6 +22,14 @@ TAKERS = 6
 
 class ConfigError(Actionable, ValueError):
     """A setting that cannot be used."""
+
+
+def read_parameters(name: str, path: Path) -> MarketParameters:
+    """The market's parameters in a file. FileError, ConfigError begin with `name`, the option or key that it came from, and the file."""
+    try:
+        return MarketParameters.from_json(read_text(name, path))
+    except ValueError as error:
+        raise ConfigError(f"{name} {path}: {error}") from error
 
 
 def data_directory() -> Path:
@@ -62,6 +72,8 @@ class DemoConfig:
     """Proofs made at a time."""
     terms: PolicyTerms = ZK_ROLLUP
     """When a proof is needed, and where bodies lie."""
+    parameters: MarketParameters = DEFAULT_MARKET
+    """Margin, auctions, fees, the risk table, listing."""
     workdir: Path | None = None
     """Where journal and status go; a temporary directory when None."""
     circuit: Preset = field(init=False, repr=False)

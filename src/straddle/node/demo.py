@@ -280,4 +280,4 @@ class NightRun:
         assert maker.hedge is not None
         policy = HedgePolicy(maker.hedge.band_lots, maker.profile.linear_half_spread_bps, fees.taker_bps)
         end = schedule.expiry_ms or schedule.epochs[-1]
-        return replay(flow, self.market.path, end, policy, paths=self.config.paths, seed=self.config.seed, parameters=self.market.parameters)
+        return replay(flow, self.market.path, end, policy, paths=self.config.paths, seed=self.config.seed, parameters=self.market.parameters.risk)

@@ -100,7 +100,7 @@ class Exchange:
         makers = [self._trader(f"maker-{i + 1}") for i in range(config.makers)]
         takers = [self._trader(f"taker-{i + 1}") for i in range(config.takers)]
         self.sub_account = takers[0].sub_account("taker-1-sub")
-        self.crowd = Crowd(self.session, market.listed, self._makers(makers), self._takers(takers), market.parameters, config.seed)
+        self.crowd = Crowd(self.session, market.listed, self._makers(makers), self._takers(takers), market.parameters.risk, config.seed)
 
     @property
     def traders(self) -> list[Trader]:
@@ -148,7 +148,7 @@ class Exchange:
 
     def _open_sequencer(self, on_batch: Callable[[ClosedBatch], None]) -> Sequencer:
         identity, market_time = self.identity, self.market.path.start_ms
-        engine, committed = genesis(self.config.circuit, identity.params, identity.domain, identity.operator)
+        engine, committed = genesis(self.config.circuit, identity.params, self.market.parameters.fees, identity.domain, identity.operator)
         return Sequencer(
             engine,
             committed,

@@ -23,9 +23,9 @@ from straddle.risk.funding import perpetual_mark
 from straddle.risk.inputs import RiskInputs, decode_inputs, encode_inputs
 from straddle.risk.listing import perpetual_terms
 from straddle.risk.listing_policy import Room, due, expiries
+from straddle.risk.market_parameters import MarketParameters
 from straddle.risk.market_path import MarketPath
 from straddle.risk.oracle import EpochMessage, sign_epoch
-from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
 from straddle.risk.recording import load_chain
 from straddle.risk.surface import SurfaceError, fit_surface
 from straddle.risk.table import build_table
@@ -48,27 +48,27 @@ class RecordedMarket:
     path: MarketPath
     refused: int
     """Rows and quotes of both files that were refused."""
-    parameters: RiskParameters
+    parameters: MarketParameters
 
     @classmethod
-    def load(cls, settings: Settings) -> Self:
+    def load(cls, settings: Settings, parameters: MarketParameters) -> Self:
         """ConfigError when the files hold no market for these settings."""
         chain, prices = settings.recordings
         try:
             recording, candles = load_chain(chain), load_candles(prices)
-            path = MarketPath(recording, fit_surface(recording), candles, settings.market.seed)
+            path = MarketPath(recording, fit_surface(recording, parameters.risk), candles, settings.market.seed)
         except (RecordingError, SurfaceError, ValueError) as error:
             raise ConfigError(f"recorded market: {error}") from error
-        return cls(path, len(recording.report.refusals) + len(candles.report.refusals), DEFAULT_PARAMETERS)
+        return cls(path, len(recording.report.refusals) + len(candles.report.refusals), parameters)
 
     def due(self, time_ms: int, listed: Iterable[Instrument], first_id: int, most: int) -> tuple[Instrument, ...]:
         """What has to be listed now, ids from `first_id`, so that at most `most` are: the perpetual, then what the listing policy wants of the expiries that
         the recording prices. With little room there are fewer expiries, so that each has its future and options. PathError: the moment is not recorded."""
         listed, index = list(listed), self.path.index_ticks(time_ms)
-        recorded = self.path.recording.forwards()
-        near = [expiry for expiry in expiries(time_ms) if expiry in recorded][: max(1, (most - 1) // ROWS_PER_EXPIRY)]
-        first = () if any(instrument.kind is Kind.PERPETUAL for instrument in listed) else (perpetual_terms(first_id, index),)
-        return first + due(time_ms, index, [*listed, *first], first_id + len(first), room=Room(most, tuple(near)))
+        recorded, policy, sizes = self.path.recording.forwards(), self.parameters.listing, self.parameters.instruments
+        near = [expiry for expiry in expiries(time_ms, policy) if expiry in recorded][: max(1, (most - 1) // ROWS_PER_EXPIRY)]
+        first = () if any(instrument.kind is Kind.PERPETUAL for instrument in listed) else (perpetual_terms(first_id, index, sizes),)
+        return first + due(time_ms, index, [*listed, *first], first_id + len(first), policy, Room(most, tuple(near)), sizes)
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class OracleReplay:
         """
         instruments = tuple(exchange.instruments.values())
         inputs = self._inputs(exchange, instruments, [decode_inputs(epoch.inputs) for epoch in past], time_ms)
-        table = build_table(inputs, instruments, self.market.parameters, exchange.settlements)
+        table = build_table(inputs, instruments, self.market.parameters.risk, exchange.settlements)
         root = risk_root(extend_listings_root(committed.listings_root, exchange.open_batch.listings), table.rows)
         encoded = encode_inputs(inputs)
         message = EpochMessage(self.identity.chain_id, self.identity.rollup, table.epoch, table.time_ms, params_hash(committed.params), root, encoded)
@@ -107,7 +107,7 @@ class OracleReplay:
         return table, SignedEpoch(table.epoch, table.time_ms, root, encoded, signatures)
 
     def _inputs(self, exchange: Exchange, instruments: Sequence[Instrument], past: Sequence[RiskInputs], time_ms: int) -> RiskInputs:
-        path, parameters = self.market.path, self.market.parameters
+        path, parameters = self.market.path, self.market.parameters.risk
         previous = past[-1] if past else None
         epoch = 1 + max(exchange.table.epoch if exchange.table else 0, previous.epoch if previous else 0)
         mark = None

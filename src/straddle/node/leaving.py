@@ -123,7 +123,7 @@ class Leaving:
             for epoch in sorted(self._past().epochs.values(), key=lambda item: item.time_ms):
                 if epoch.time_ms < 1000 * state.opened_at or (state.marks_epoch and epoch.time_ms >= state.marks_time_ms):
                     continue
-                table = recorded_table(epoch, listed)
+                table = recorded_table(epoch, listed, self.client.deployment.parameters.risk)
                 if table is not None:
                     yield Step(Stage.MARKS, f"make the table of epoch {epoch.epoch} the marks", now, self._set_marks(epoch, table))
             found = f"the marks are so far the table of epoch {state.marks_epoch}" if state.marks_epoch else "no table has come since the opening"
@@ -234,7 +234,7 @@ class Leaving:
         return self._account
 
     def _table(self, state: ExitsState) -> RiskTable:
-        table = recorded_table(self._past().epochs[state.marks_epoch], self._saved(state).listed)
+        table = recorded_table(self._past().epochs[state.marks_epoch], self._saved(state).listed, self.client.deployment.parameters.risk)
         if table is None:
             raise RecoveryError(f"epoch {state.marks_epoch}: its table does not fit the account's listings, expected the marks")
         return table

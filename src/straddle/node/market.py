@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from straddle.commitments.ledger import CommittedState
 from straddle.commitments.preset import Preset
 from straddle.core.capacity import Capacity
+from straddle.core.fees import FeeSchedule
 from straddle.core.instruments import Instrument
 from straddle.core.params import Params
 from straddle.core.state import Exchange
@@ -15,8 +16,8 @@ from straddle.node.feed import RecordedMarket
 from straddle.risk.candles import load_candles
 from straddle.risk.csv_rows import RecordingError, Refusal
 from straddle.risk.listing import Listed, list_chain
+from straddle.risk.market_parameters import MarketParameters
 from straddle.risk.market_path import MarketPath, PathError
-from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
 from straddle.risk.recording import RecordedOption, Recording, load_chain
 from straddle.risk.surface import SurfaceError, fit_surface
 
@@ -27,7 +28,7 @@ class Market:
 
     path: MarketPath
     listed: Listed
-    parameters: RiskParameters
+    parameters: MarketParameters
     refusals: tuple[tuple[str, Refusal], ...]
     """(file name, row or quote that was refused, with line and reason), of both files."""
 
@@ -51,14 +52,15 @@ def load_market(config: DemoConfig) -> Market:
     """Read both recordings, fit the surface, choose what to list. ConfigError when the files hold no market for this configuration."""
     try:
         recording, candles = load_chain(config.chain), load_candles(config.prices)
-        path = MarketPath(recording, fit_surface(recording), candles, config.seed)
+        path = MarketPath(recording, fit_surface(recording, config.parameters.risk), candles, config.seed)
     except (RecordingError, SurfaceError, PathError, ValueError) as error:
         raise ConfigError(f"recorded market: {error}") from error
     if path.end_ms <= path.start_ms + config.epoch_minutes * 60_000:
         raise ConfigError(f"prices: {config.prices.name} ends at {path.end_ms} ms, expected candles beyond the snapshot's {path.start_ms} ms")
     reports = ((config.chain, recording.report), (config.prices, candles.report))
     refusals = tuple((file.name, refusal) for file, report in reports for refusal in report.refusals)
-    return Market(path, list_chain(path.recording, choose(path.recording, config.room), futures=True), DEFAULT_PARAMETERS, refusals)
+    listed = list_chain(path.recording, choose(path.recording, config.room), futures=True, sizes=config.parameters.instruments)
+    return Market(path, listed, config.parameters, refusals)
 
 
 def choose(recording: Recording, room: int) -> tuple[RecordedOption, ...]:
@@ -74,8 +76,8 @@ def choose(recording: Recording, room: int) -> tuple[RecordedOption, ...]:
     return tuple(option for option in recording.options if option.name in chosen)
 
 
-def genesis(preset: Preset, params: Params, domain: int, operator: int) -> tuple[Exchange, CommittedState]:
+def genesis(preset: Preset, params: Params, fees: FeeSchedule, domain: int, operator: int) -> tuple[Exchange, CommittedState]:
     """Batch 0 of the engine and of the commitments; `operator` is an address as an integer."""
     capacity = Capacity.of_preset({name: getattr(preset, name) for name in Capacity.__slots__})
-    exchange = Exchange.genesis(domain=domain, operator=operator, params=params, capacity=capacity)
+    exchange = Exchange.genesis(domain=domain, operator=operator, params=params, capacity=capacity, fees=fees)
     return exchange, CommittedState.genesis(params, operator)

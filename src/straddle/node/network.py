@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from straddle.commitments.ledger import CommittedState
 from straddle.commitments.params import params_hash
 from straddle.commitments.policy import Data
 from straddle.core import messages
@@ -19,7 +20,7 @@ from straddle.l1.sender import Sender
 from straddle.node.choice import PATIENCE_S
 from straddle.node.config import DemoConfig
 from straddle.node.layer1 import PosterChain
-from straddle.node.market import Market, genesis
+from straddle.node.market import Market
 from straddle.node.policy import placing_of, settling_of
 from straddle.node.terms import MEMBERS
 from straddle.node.traders import Trader, address_of, wallet_of
@@ -72,6 +73,7 @@ class Network:
         self.tables: list[TableCost] = []
         self.operator = wallet_of(config.seed, "operator")
         self.sequencer = wallet_of(config.seed, "sequencer")
+        self._parameters = market.parameters
         self.params = exchange_params(config.circuit, market.parameters)
         oracles = sorted((wallet_of(config.seed, f"oracle-{i}") for i in range(config.oracles)), key=address_of)
         self.secrets = tuple(bytes(wallet.key) for wallet in oracles[: config.threshold])
@@ -138,7 +140,7 @@ class Network:
 
     def _deploy(self, keys: CircuitKeys, oracles: tuple[str, ...]) -> Deployment:
         preset = self.config.circuit
-        _, committed = genesis(preset, self.params, 0, address_of(self.operator))
+        committed = CommittedState.genesis(self.params, address_of(self.operator))
         config = RollupConfig(
             sequencer=self.sequencer.address,
             operator=self.operator.address,
@@ -152,7 +154,7 @@ class Network:
             body_cells=preset.body_words,
             **self.config.terms.fields([wallet.address for wallet in self.members]),
         )
-        return deploy(self.anvil.rpc, Sender(self.anvil.rpc, bytes(self.operator.key)), keys, config)
+        return deploy(self.anvil.rpc, Sender(self.anvil.rpc, bytes(self.operator.key)), keys, config, parameters=self._parameters)
 
 
 def shown(display: Display, what: str) -> Callable[[Progress], None]:

@@ -58,7 +58,7 @@ class Publisher:
         sender: Sender,
         tell: Tell = lambda what, done: None,
     ) -> None:
-        """DeploymentError: the rollup was deployed with other parameters than this version's."""
+        """DeploymentError: the record's parameters are not the rollup's."""
         self._client, self._rollup, self._history, self._prover, self._sender, self._tell = client, rollup, history, prover, sender, tell
         self._deployment = rollup.deployment
         self._preset, self._params = terms_of(rollup.deployment)
@@ -157,7 +157,7 @@ class Publisher:
 
     def _table(self, number: int, state: CommittedState, history: History) -> tuple[EpochSubmitted, RiskTable]:
         epoch = self._epoch(number, history)
-        table = recorded_table(epoch, state.listed)
+        table = recorded_table(epoch, state.listed, self._deployment.parameters.risk)
         if table is None:
             raise RecoveryError(f"epoch {number}: its table does not follow from the published inputs")
         return epoch, table

@@ -23,7 +23,7 @@ from straddle.l1.history import EpochSubmitted, History
 from straddle.l1.queue import queue_commands
 from straddle.primitives.errors import Actionable
 from straddle.risk.inputs import decode_inputs
-from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
+from straddle.risk.parameters import RiskParameters
 from straddle.risk.settlement import settlement_value
 from straddle.watcher.tables import recompute_table
 
@@ -71,7 +71,7 @@ def _start(history: History, deployment: Deployment, params: Params) -> Committe
     )
 
 
-def recorded_table(epoch: EpochSubmitted, listed: Listings, parameters: RiskParameters = DEFAULT_PARAMETERS) -> RiskTable | None:
+def recorded_table(epoch: EpochSubmitted, listed: Listings, parameters: RiskParameters) -> RiskTable | None:
     """The risk table that the oracles signed for an epoch; None when they signed it for other listings than these."""
     try:
         table, root = recompute_table(epoch.inputs, listed, parameters)
@@ -89,7 +89,7 @@ class BatchTable:
     words: tuple[Settlement, ...]
 
 
-def batch_table(epoch: EpochSubmitted, listed: Listings, words_max: int, parameters: RiskParameters = DEFAULT_PARAMETERS) -> BatchTable | None:
+def batch_table(epoch: EpochSubmitted, listed: Listings, words_max: int, parameters: RiskParameters) -> BatchTable | None:
     """An epoch for a batch on these listings, or on these and the settlements that are due, if that is what the oracles signed for; None: neither."""
     for words in ((), _due_settlements(epoch, listed, words_max)):
         table = recorded_table(epoch, listed.extended(words), parameters)

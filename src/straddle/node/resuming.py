@@ -20,6 +20,7 @@ from straddle.commitments.ledger import CommittedState
 from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
 from straddle.commitments.state_copy import StateCopyError, dump_state, load_state
+from straddle.core.fees import FeeSchedule
 from straddle.core.params import Params
 from straddle.l1.blobs import AnvilBlobs, BlobArchive, FirstOf
 from straddle.l1.deployment import Deployment
@@ -94,6 +95,7 @@ class Terms:
 
     preset: Preset
     params: Params
+    fees: FeeSchedule
     domain: int
     operator: int
     """Address as an integer."""
@@ -102,7 +104,7 @@ class Terms:
         """The state before a log's first entry. JournalError: what the log says of it is not of this exchange."""
         origin = journal.origin
         if origin is None:
-            return Restored(*genesis(self.preset, self.params, self.domain, self.operator), journal.beginning)
+            return Restored(*genesis(self.preset, self.params, self.fees, self.domain, self.operator), journal.beginning)
         try:
             state = load_state(origin.state, self.params)
         except StateCopyError as error:
@@ -111,7 +113,7 @@ class Terms:
             raise JournalError(
                 f"journal {journal.path}: begins with state root {state.root:#x}, expected {origin.state_root:#x} of batch {origin.batch_number}"
             )
-        return Restored(resumed(state, self.preset, self.domain, origin.last_sequence, origin.time_ms), state, journal.beginning)
+        return Restored(resumed(state, self.preset, self.fees, self.domain, origin.last_sequence, origin.time_ms), state, journal.beginning)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
 from straddle.node.agreement import check_agreement
-from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, Observation, QueueReader, open_deployment
+from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, Observation, QueueReader, chosen_parameters, open_deployment
 from straddle.node.clock import MarketClock, Timekeeper
 from straddle.node.conservation import leaving_in
 from straddle.node.feed import OracleReplay, RecordedMarket
@@ -120,7 +120,9 @@ class Node:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.by_hand = ByHand(self.folder)
         display.stage("market", "reading the recordings, fitting the surface")
-        self.market = RecordedMarket.load(settings)
+        record = self.folder / "deployment.json"
+        parameters = chosen_parameters(settings, record)
+        self.market = RecordedMarket.load(settings, parameters)
         keys = NodeKeys.open(self.folder / "keys.json", settings.epochs.oracles)
         self._warn(warn_of_readers(self.folder / "keys.json"))
         display.stage("keys", f"proving keys of preset {settings.preset} (made once, then kept)")
@@ -129,9 +131,9 @@ class Node:
         display.stage("layer 1", settings.layer1.url or "an anvil of the node's own")
         genesis_s = self.market.path.start_ms // 1000 - LEAD_S
         self.chain = enter(DevChain(settings.layer1.url, self.folder / "layer1.state", genesis_s, settings.layer1.port))
-        record, members = self.folder / "deployment.json", settings.committee.urls
+        members = settings.committee.urls
         own = enter(DevCommittee(self.folder / "members", MEMBERS)) if terms.data is Data.COMMITTEE and not members else None
-        self.deployment = open_deployment(record, self.chain, settings, self.market, keys, circuits, own.addresses if own else list(members))
+        self.deployment = open_deployment(record, self.chain, settings, parameters, keys, circuits, own.addresses if own else list(members))
         if terms.data is Data.COMMITTEE:
             display.stage("committee", "seven members of the node's own" if own else f"{len(members)} members")
             urls = own.start(record, self.chain.rpc.url) if own else members
@@ -141,8 +143,8 @@ class Node:
         self.identity = LogIdentity(self.deployment.chain_id, self.deployment.rollup_number)
         secrets = tuple(bytes(wallet.key) for wallet in keys.oracles[: settings.epochs.threshold])
         self.oracle = OracleReplay(self.market, self.identity, secrets)
-        params, domain = exchange_params(settings.circuit, self.market.parameters), messages.domain(self.identity.chain_id, self.identity.rollup)
-        self.terms = Terms(settings.circuit, params, domain, int(keys.operator.address, 16))
+        params, domain = exchange_params(settings.circuit, parameters), messages.domain(self.identity.chain_id, self.identity.rollup)
+        self.terms = Terms(settings.circuit, params, parameters.fees, domain, int(keys.operator.address, 16))
         if self._resume is not None:
             self._begin_anew(keys, self._resume)
         display.stage("journal", str(log_folder(self.folder)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -78,6 +79,10 @@ class Served:
         """The node as a whole, docs/reference/api.md."""
         status: Mapping[str, Any] = await self._wait(lambda: self._node.writer.call(lambda: node_status(self._node, self._money)))
         return status
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Those of the deployment's record."""
+        return dataclasses.asdict(self._node.deployment.parameters)
 
     def trades(self, instrument: int | None, limit: int) -> list[Mapping[str, Any]]:
         """From memory: since the start, and what was replayed at it."""

@@ -114,14 +114,14 @@ class MarketSession:
         self.submit(InternalEpoch(table))
         self.submit(InternalMarket(time_ms, MarketState.OPEN))  # the engine's only clock: intervals, and the age of its table
         self.inputs = decode_inputs(signed.inputs)
-        self.maturities = maturities(self.inputs, self.oracle.market.parameters)
+        self.maturities = maturities(self.inputs, self.oracle.market.parameters.risk)
         self.epochs.append(signed)
         return signed
 
     def settle(self, expiry_ms: int) -> tuple[Settlement, ...]:
         """At its expiry: every instrument of it is declared at the settlement price and its holders get their cash, in one batch."""
         self.finish_batch()
-        price = self.oracle.market.path.settlement_ticks(expiry_ms, self.oracle.market.parameters)
+        price = self.oracle.market.path.settlement_ticks(expiry_ms, self.oracle.market.parameters.risk)
         self.submit(InternalMarket(max(expiry_ms, self.exchange.time_ms), MarketState.OPEN))
         expired = [instrument for instrument in self.instruments.values() if instrument.expiry_ms == expiry_ms]
         declared = tuple(Settlement(instrument.id, BTC, settlement_value(instrument, price)) for instrument in expired)

@@ -37,6 +37,8 @@ class MarketSettings:
 
     chain: str = _key("", "Recorded option chain, CSV with the columns of data/README.md; empty: the one that comes with Straddle.")
     prices: str = _key("", "Recorded hourly candles of the underlying, CSV; empty: those that come with Straddle.")
+    parameters: str = _key("", "The market's numbers, a file (docs/reference/parameters.md): margin, auctions, fees, the risk table, listing; empty: the "
+                               "defaults; fixed at deployment, and kept in deployment.json.")  # fmt: skip
     seed: int = _key(1, "The minutes inside each recorded hour follow from it.", 0, 2**63 - 1)
     instruments: int = _key(0, "Instruments listed at a time at most, the perpetual among them; 0: as many as the preset has room for (144 with demo, 256 with "
                             "standard). Some half of them are listed at first, the rest where the index goes.", 0, 10_000)  # fmt: skip

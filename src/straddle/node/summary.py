@@ -125,7 +125,7 @@ def summarise(exchange: Exchange, night: Night, network: Network, figures: Figur
         rebuild=_rebuild(verified, figures.replayed_root),
         settled_instruments=len(happened.settled),
         retired_instruments=happened.retired,
-        settlement_price_usd=exchange.market.path.settlement_ticks(night.schedule.expiry_ms) / TICKS_PER_DOLLAR if night.schedule.expiry_ms else None,
+        settlement_price_usd=_settlement_price_usd(exchange, night),
         withdrawal_paid_on_l1=figures.received == happened.paid > 0,
         withdrawals=_withdrawals(happened),
         received_on_l1_usdc=figures.received / MICROS,
@@ -225,6 +225,11 @@ def _withdrawals(happened: Happenings) -> list[WithdrawalReport]:
         *(report(trader, False, amount, amount) for trader, amount in happened.withdrawals),
         *(report(t, True, asked, paid) for t, asked, paid in happened.forced),
     ]
+
+
+def _settlement_price_usd(exchange: Exchange, night: Night) -> float | None:
+    market, expiry_ms = exchange.market, night.schedule.expiry_ms
+    return market.path.settlement_ticks(expiry_ms, market.parameters.risk) / TICKS_PER_DOLLAR if expiry_ms else None
 
 
 def _rebuild(verified: VerifyReport, replayed_root: int) -> RebuildReport:

@@ -80,7 +80,7 @@ class Upkeep:
         expired = [instrument for instrument in exchange.instruments.values() if instrument.expiry_ms <= time_ms and instrument.id not in exchange.settlements]
         past = self._past() if expired else []
         prices = dict(decode_inputs(past[-1].inputs).settlements) if past else {}  # a price that oracles have published stays
-        prices = {expiry: prices.get(expiry) or market.path.settlement_ticks(expiry, market.parameters) for expiry in {item.expiry_ms for item in expired}}
+        prices = {expiry: prices.get(expiry) or market.path.settlement_ticks(expiry, market.parameters.risk) for expiry in {item.expiry_ms for item in expired}}
         words = [Settlement(instrument.id, instrument.underlying, settlement_value(instrument, prices[instrument.expiry_ms])) for instrument in expired]
         for expiry in sorted(prices):
             count = sum(instrument.expiry_ms == expiry for instrument in expired)

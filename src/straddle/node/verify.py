@@ -24,7 +24,6 @@ from straddle.node.session import positions_sum
 from straddle.node.version import terms_of
 from straddle.risk.inputs import RiskInputError
 from straddle.risk.oracle import OracleError
-from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
 from straddle.watcher.examine import word_faults
 from straddle.watcher.tables import Succession, check_signatures, recompute_table
 
@@ -68,17 +67,16 @@ def verify(
     rpc: Rpc,
     deployment: Deployment,
     progress: Progress = nothing_shown,
-    parameters: RiskParameters = DEFAULT_PARAMETERS,
     *,
     blobs: BlobSource | None = None,
     bodies: BodySource | None = None,
 ) -> VerifyReport:
     """Rebuild up to the newest block. DeploymentError, HistoryError: the record or the node's answers contradict themselves."""
     deployment.check(rpc)
-    preset, params = terms_of(deployment, parameters)
+    preset, params = terms_of(deployment)
     progress("reading layer 1", 0.0)
     history = read_history(rpc, deployment, blobs=blobs, bodies=bodies)
-    rebuild = _Rebuild(deployment, preset, params, parameters, history)
+    rebuild = _Rebuild(deployment, preset, params, history)
     for i, _ in enumerate(history.final):
         progress("rebuilding", i / len(history.final))
         if not rebuild.batch(history.batches[i]):
@@ -89,12 +87,12 @@ def verify(
 
 
 class _Rebuild:
-    def __init__(self, deployment: Deployment, preset: Preset, params: Params, parameters: RiskParameters, history: History) -> None:
-        self.deployment, self.preset, self.params, self.parameters, self.history = deployment, preset, params, parameters, history
+    def __init__(self, deployment: Deployment, preset: Preset, params: Params, history: History) -> None:
+        self.deployment, self.preset, self.params, self.history = deployment, preset, params, history
         self.report = VerifyReport(history.to_block, proposals=len(history.batches) - len(history.final))
         self.state = CommittedState.genesis(params, int(deployment.config.operator, 16))
         self.queue = queue_commands(history.queue)
-        self._succession = Succession(parameters)
+        self._succession = Succession(deployment.parameters.risk)
         self._expect("genesis root", self.state.root, deployment.config.genesis_root)
 
     def batch(self, posted: BatchProposed) -> bool:
@@ -138,7 +136,7 @@ class _Rebuild:
             self.report.mismatches.append(f"{where}: epoch {effects.epoch} was never submitted")
             return
         try:
-            table, root = recompute_table(epoch.inputs, self.state.listed, self.parameters)
+            table, root = recompute_table(epoch.inputs, self.state.listed, self.deployment.parameters.risk)
             self._expect(f"{where} risk root from the inputs of epoch {epoch.epoch}", root, effects.risk_root)
             self._expect(f"{where} risk root of epoch {epoch.epoch}", epoch.risk_root, effects.risk_root)
             self._expect(f"{where} time_ms", effects.time_ms, table.time_ms)

@@ -1,4 +1,4 @@
-"""What this version fixes, and whether a deployment was made with it: the sizes of its presets, the parameters of margin and risk."""
+"""Whether a deployment's record is of its rollup: the sizes of a preset, and the market's parameters by their hash."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from straddle.commitments.preset import Preset
 from straddle.core.params import Params
 from straddle.l1.deployment import Deployment, DeploymentError
 from straddle.proving.presets import all_presets
-from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters, risk_digest
-
-K_IM_BPS = 10_000
-K_MM_BPS = 8_000
+from straddle.risk.market_parameters import MarketParameters
 
 
-def exchange_params(preset: Preset, parameters: RiskParameters) -> Params:
-    """The parameters that the rollup is deployed with."""
-    return Params(preset.account_depth, preset.slot_depth, K_IM_BPS, K_MM_BPS, risk_digest(parameters))
+def exchange_params(preset: Preset, parameters: MarketParameters) -> Params:
+    """What the rollup's params_hash is of: the market's parameters, all of them in the digest, and the preset's depths."""
+    margin, auction = parameters.margin, parameters.auction
+    rates = (margin.k_im_bps, margin.k_mm_bps, parameters.digest, auction.discount_bps, auction.auction_ms)
+    return Params(preset.account_depth, preset.slot_depth, *rates)
 
 
 def preset_of(deployment: Deployment) -> Preset:
@@ -28,10 +27,13 @@ def preset_of(deployment: Deployment) -> Preset:
     raise DeploymentError(f"account_depth, queue_rows, withdrawal_rows, body_cells: {found}, expected those of one of {', '.join(all_presets())}")
 
 
-def terms_of(deployment: Deployment, parameters: RiskParameters = DEFAULT_PARAMETERS) -> tuple[Preset, Params]:
-    """Preset and parameters of a deployment. DeploymentError: it was made with others than this version's."""
+def terms_of(deployment: Deployment) -> tuple[Preset, Params]:
+    """Preset and parameters of a deployment. DeploymentError: the market's parameters in its record are not what the rollup's hash is of."""
     preset = preset_of(deployment)
-    params = exchange_params(preset, parameters)
+    params = exchange_params(preset, deployment.parameters)
     if params_hash(params) != deployment.config.params_hash:
-        raise DeploymentError(f"params_hash: {deployment.config.params_hash:#x}, expected {params_hash(params):#x}: other parameters than this version's")
+        raise DeploymentError(
+            f"parameters: their params_hash is {params_hash(params):#x}, but layer 1 has {deployment.config.params_hash:#x}: expected --deployment with the "
+            'record that the rollup was deployed with, and in it under "parameters" every number as it was then (without a record: the defaults)'
+        )
     return preset, params

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from straddle.bots.pnl import HedgePolicy
 from straddle.commitments.policy import Data, Proofs
-from straddle.core.fees import FeeSchedule
 from straddle.l1.anvil import Anvil
 from straddle.l1.deploying import CircuitKeys
 from straddle.l1.sender import Sender
@@ -62,10 +61,10 @@ def compare(config: CompareConfig, display: Display) -> Comparison:
             found.flow.maker,
             market.path,
             hedged_until(market, found.flow),
-            HedgePolicy(0, HEDGE_HALF_SPREAD_BPS, FeeSchedule().taker_bps),
+            HedgePolicy(0, HEDGE_HALF_SPREAD_BPS, market.parameters.fees.taker_bps),
             histories=config.histories,
             seed=config.night.seed,
-            parameters=market.parameters,
+            parameters=market.parameters.risk,
         )
     return conclude(config, market, found)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from straddle.core.fees import FeeSchedule
 from straddle.core.instruments import Kind
 from straddle.node.config import ConfigError, DemoConfig
 from straddle.research import architectures, capital, hedging, margins, replay
@@ -86,7 +85,7 @@ class CompareConfig:
             Parameter("aversion", self.aversion, "Dollars that a maker wants for a dollar of standard deviation (`--aversion`)."),
             Parameter("histories", self.histories, "Histories of the hedging study (`--histories`)."),
             Parameter("hedge_half_spread_bps", HEDGE_HALF_SPREAD_BPS, "Half spread of the perpetual, as the night's makers quote it; paid by every hedge."),
-            Parameter("hedge_fee_bps", FeeSchedule().taker_bps, "The exchange's fee of a taker, paid by every hedge."),
+            Parameter("hedge_fee_bps", self.night.parameters.fees.taker_bps, "The exchange's fee of a taker, paid by every hedge."),
             Parameter("static_short_option_bps", margins.SHORT_OPTION_BPS, "Static rule: a short option locks this share of the index, less its distance out."),
             Parameter("static_short_call_floor_bps", margins.SHORT_FLOOR_BPS[Kind.CALL], "Static rule: a short call locks at least this share of the index."),
             Parameter("static_short_put_floor_bps", margins.SHORT_FLOOR_BPS[Kind.PUT], "Static rule: a short put locks at least this share of the index."),

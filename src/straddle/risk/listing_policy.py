@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from straddle.core.instruments import Instrument, Kind
-from straddle.risk.listing import nice_number, terms
+from straddle.risk.listing import DEFAULT_SIZES, InstrumentSizes, nice_number, terms
+from straddle.risk.parameter_keys import check_ranges
 from straddle.risk.parameters import BPS
 from straddle.risk.piecewise import check_piecewise, piecewise
 from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_MINUTES, MAX_STRIKE_OVER_FORWARD
@@ -28,7 +29,7 @@ _FRIDAY = 4
 
 @dataclass(frozen=True, slots=True)
 class ListingPolicy:
-    """What is kept listed. Steps and reaches are in basis points of the index, by days to expiry."""
+    """What is kept listed; each number's unit, range and meaning: straddle.risk.parameter_keys."""
 
     days: int = 2
     weeks: int = 3
@@ -36,27 +37,33 @@ class ListingPolicy:
     quarters: int = 4
     term_days: tuple[int, ...] = (1, 7, 30, 90, 365)
     step_bps: tuple[int, ...] = (150, 300, 600, 1_200, 2_400)
-    """A step is the largest nice number (1, 2 or 5 times a power of ten ticks) up to this."""
     down_bps: tuple[int, ...] = (1_500, 2_500, 5_000, 6_500, 7_000)
     up_bps: tuple[int, ...] = (1_500, 3_000, 7_500, 15_000, 30_000)
     max_strikes: int = 60
-    """An expiry; the nearest to the money first."""
     quiet_ms: int = HOUR_MS
-    """Nothing is added to an expiry that is nearer than this."""
 
     def __post_init__(self) -> None:
+        check_ranges("listing", self)
         for name in ("step_bps", "down_bps", "up_bps"):
             check_piecewise("term_days", self.term_days, getattr(self, name))
-            if min(getattr(self, name)) < 1:
-                raise ValueError(f"listing policy: {name} = {getattr(self, name)}: expected positive values")
-        for name, low in (("days", 0), ("weeks", 0), ("months", 0), ("quarters", 0), ("max_strikes", 0), ("quiet_ms", 0)):
-            if getattr(self, name) < low:
-                raise ValueError(f"listing policy: {name} = {getattr(self, name)}: expected at least {low}")
-        if max(self.down_bps) >= BPS:
-            raise ValueError(f"listing policy: down_bps = {self.down_bps}: expected below {BPS}")
+        if not (self.days or self.weeks or self.months or self.quarters):
+            raise ValueError("days, weeks, months, quarters: all 0: expected some expiry")
 
 
 DEFAULT_POLICY = ListingPolicy()
+POLICY_REASONS = {
+    "days": "As Deribit's.",
+    "weeks": "As Deribit's.",
+    "months": "As Deribit's.",
+    "quarters": "As Deribit's.",
+    "term_days": "A day, a week, a month, a quarter, a year.",
+    "step_bps": "$100 a day out, $2,000 a year out at the recording: 21 to 35 strikes cover each expiry.",
+    "down_bps": "Four standard deviations of a day at 75 % volatility, two of a month.",
+    "up_bps": "As far in ln(K/F) as down for a week, further beyond: prices have no upper end.",
+    "max_strikes": "More than the reaches hold at the recording's index.",
+    "quiet_ms": "An hour: what would expire sooner has no time to trade.",
+}
+"""Why each default is what it is."""
 
 
 def expiries(time_ms: int, policy: ListingPolicy = DEFAULT_POLICY) -> tuple[int, ...]:
@@ -91,7 +98,13 @@ def strikes(expiry_ms: int, time_ms: int, index_ticks: int, policy: ListingPolic
 
 
 def due(
-    time_ms: int, index_ticks: int, listed: Iterable[Instrument], first_id: int, policy: ListingPolicy = DEFAULT_POLICY, room: Room | None = None
+    time_ms: int,
+    index_ticks: int,
+    listed: Iterable[Instrument],
+    first_id: int,
+    policy: ListingPolicy = DEFAULT_POLICY,
+    room: Room | None = None,
+    sizes: InstrumentSizes = DEFAULT_SIZES,
 ) -> tuple[Instrument, ...]:
     """What has to be listed now, ids running from `first_id`: futures first, then options by their distance from the money. `listed` are all instruments
     that are listed already, settled ones too; empty when nothing is due. `room`: for whom not everything that the policy wants fits."""
@@ -108,7 +121,7 @@ def due(
     missing = sorted((key for key in wanted if key not in present), key=lambda key: (key[0] is not Kind.FUTURE, abs(key[2] - index_ticks), key[1], key[0]))
     if room is not None:
         missing = missing[: max(0, room.instruments - len(listed))]
-    return tuple(terms(first_id + i, kind, expiry, strike, index_ticks) for i, (kind, expiry, strike) in enumerate(missing))
+    return tuple(terms(first_id + i, kind, expiry, strike, index_ticks, sizes) for i, (kind, expiry, strike) in enumerate(missing))
 
 
 @dataclass(frozen=True, slots=True)

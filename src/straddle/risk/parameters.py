@@ -1,13 +1,10 @@
-"""Every number that the risk table is made with, as integers, each default with its reason (`REASONS`)."""
+"""Every number that the risk table is made with, as integers, each default with its reason (`REASONS`). Ranges: straddle.risk.parameter_keys."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from eth_utils.crypto import keccak
-
+from straddle.risk.parameter_keys import check_ranges
 from straddle.risk.piecewise import check_piecewise
 from straddle.risk.pricing import MAX_VOL_BPS, SHOCKED_VOL_LIMIT_BPS
 
@@ -92,6 +89,8 @@ class RiskParameters:
 
 
 DEFAULT_PARAMETERS = RiskParameters()
+TAIL_MOVES = 13
+"""So many make 48 scenarios with the others."""
 
 PIECEWISE = (
     ("vol_term_days", "vol_term_bps"),
@@ -149,74 +148,32 @@ REASONS = {
 """Why each default is what it is. Changing a default means changing its reason."""
 
 
-def canonical_json(parameters: RiskParameters) -> bytes:
-    """Keys sorted, no spaces, integers only: the preimage of the risk digest."""
-    return json.dumps(asdict(parameters), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
-
-
-def risk_digest(parameters: RiskParameters) -> int:
-    """keccak256 of the canonical JSON, lowest 248 bits: the `risk_digest` of docs/protocol/state.md."""
-    return int.from_bytes(keccak(canonical_json(parameters)), "big") % 2**248
-
-
-def parameters_from_json(data: bytes) -> RiskParameters:
-    """Parameters from JSON with exactly the known keys.
-
-    Raises:
-        ValueError: naming unknown or missing keys and values that are not integers or lists of integers.
-    """
-    raw: Any = json.loads(data)
-    known = asdict(DEFAULT_PARAMETERS)
-    if not isinstance(raw, dict) or set(raw) != set(known):
-        wrong = sorted(set(raw) ^ set(known)) if isinstance(raw, dict) else [type(raw).__name__]
-        raise ValueError(f"risk parameters: unknown or missing keys {wrong}")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-    for key, value in values.items():
-        parts = value if isinstance(value, tuple) else (value,)
-        if isinstance(value, tuple) != isinstance(known[key], tuple) or not all(type(part) is int for part in parts):
-            raise ValueError(f"risk parameters: {key} = {value!r}: expected {'a list of integers' if isinstance(known[key], tuple) else 'an integer'}")
-    parameters = RiskParameters(**values)
-    check_parameters(parameters)
-    return parameters
-
-
 def check_parameters(parameters: RiskParameters) -> None:
     """Refuse parameters that the rules cannot use.
 
     Raises:
         ValueError: naming the parameter, its value and what was expected.
     """
+    check_ranges("risk", parameters)
     for knots, *names in PIECEWISE:
         for name in names:
-            heights = getattr(parameters, name)
-            check_piecewise(knots, getattr(parameters, knots), heights)
-            if name != "profile_bps" and min(heights) < 0:
-                raise ValueError(f"{name} = {heights}: expected no negative value")
-    for name, low, high in (
-        ("settlement_window_minutes", 1, 24 * 60),
-        ("settlement_hold_seconds", 1, 3_600),
-        ("realised_hours", 1, 1_000),
-        ("scaling_decay_bps", 1, 100 * BPS),
-        ("concentration_mm_part_bps", 0, BPS),
-    ):
-        if not low <= getattr(parameters, name) <= high:
-            raise ValueError(f"{name} = {getattr(parameters, name)}: expected {low} to {high}")
-    for name in ("concentration_bps", "short_floor_im_bps", "short_floor_mm_bps"):
-        if max(getattr(parameters, name)) > BPS:
-            raise ValueError(f"{name} = {getattr(parameters, name)}: expected at most {BPS}")
-    if not 0 < parameters.range_bps < BPS:
-        raise ValueError(f"range_bps = {parameters.range_bps}: expected 1 to {BPS - 1}")
-    for move in parameters.tail_moves_bps:
-        if not -9_900 <= move <= 60_000 or move == 0:
-            raise ValueError(f"tail_moves_bps: {move}: expected -9900 to 60000, not 0")
+            check_piecewise(knots, getattr(parameters, knots), getattr(parameters, name))
+    for im, mm in zip(parameters.short_floor_im_bps, parameters.short_floor_mm_bps, strict=True):
+        if mm > im:
+            raise ValueError(f"short_floor_mm_bps = {parameters.short_floor_mm_bps}: expected at most short_floor_im_bps, {parameters.short_floor_im_bps}")
+    for name, least in (("linear_mm_bps", "linear_im_bps"), ("averaging_minutes", "settlement_window_minutes")):
+        if getattr(parameters, name) > getattr(parameters, least):
+            raise ValueError(f"{name} = {getattr(parameters, name)}: expected at most {least}, {getattr(parameters, least)}")
+    if len(parameters.tail_moves_bps) != TAIL_MOVES or 0 in parameters.tail_moves_bps:
+        raise ValueError(f"tail_moves_bps = {parameters.tail_moves_bps}: expected {TAIL_MOVES} moves, none 0")
     _check_scaling(parameters)
 
 
 def _check_scaling(parameters: RiskParameters) -> None:
     """At the cap, the range stays below the whole price and vols below what the pricing takes."""
     cap = max(parameters.scaling_bps)
-    if not BPS // 10 <= min(parameters.scaling_bps) <= cap <= 10 * BPS or parameters.range_bps * cap >= BPS * BPS:
-        raise ValueError(f"scaling_bps = {parameters.scaling_bps}: expected {BPS // 10} to {10 * BPS}, and range_bps times the largest below 100 %")
+    if list(parameters.scaling_bps) != sorted(parameters.scaling_bps) or parameters.range_bps * cap >= BPS * BPS:
+        raise ValueError(f"scaling_bps = {parameters.scaling_bps}: expected no fall, and range_bps times the largest below 100 %")
     highest = MAX_VOL_BPS * (BPS + parameters.vol_up_bps * cap * max(parameters.vol_term_bps) // BPS**2) // BPS
     if highest >= SHOCKED_VOL_LIMIT_BPS:
         raise ValueError(f"vol_up_bps = {parameters.vol_up_bps}: a volatility of {highest} in a scenario, expected below {SHOCKED_VOL_LIMIT_BPS}")

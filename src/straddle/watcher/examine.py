@@ -28,7 +28,6 @@ from straddle.proving.transcript import TranscriptError, decode
 from straddle.proving.vector import circuit_name
 from straddle.proving.witness import PublicInputs, Witness
 from straddle.risk.inputs import RiskInputError
-from straddle.risk.parameters import RiskParameters
 from straddle.watcher.tables import recompute_table
 
 AnyHistory = History | Outline
@@ -76,8 +75,8 @@ class Examined:
 class Examiner:
     """Examines the batches of one rollup."""
 
-    def __init__(self, deployment: Deployment, preset: Preset, params: Params, parameters: RiskParameters) -> None:
-        self.deployment, self.preset, self.params, self.parameters = deployment, preset, params, parameters
+    def __init__(self, deployment: Deployment, preset: Preset, params: Params) -> None:
+        self.deployment, self.preset, self.params = deployment, preset, params
 
     def advance(self, state: CommittedState, posted: BatchProposed, queue: Sequence[QueueEntryAdded]) -> tuple[Effects, Body, Rebuilt]:
         """What the data alone do to `state`, which is advanced. LedgerError, ValueError: they do not decode, or lead elsewhere; it is unchanged then."""
@@ -121,7 +120,7 @@ class Examiner:
         if epoch is None:
             return f"epoch {effects.epoch} was never recorded"
         try:
-            table, root = recompute_table(epoch.inputs, rebuilt.listed, self.parameters)
+            table, root = recompute_table(epoch.inputs, rebuilt.listed, self.deployment.parameters.risk)
         except (RiskInputError, ValueError) as error:
             return f"epoch {effects.epoch}: its published inputs give no table: {error}"
         if root != effects.risk_root:

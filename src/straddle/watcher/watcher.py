@@ -18,7 +18,6 @@ from straddle.l1.history import Outline
 from straddle.primitives.errors import Actionable
 from straddle.proving.witness import Witness
 from straddle.risk.inputs import RiskInputError
-from straddle.risk.parameters import DEFAULT_PARAMETERS, RiskParameters
 from straddle.watcher.examine import Examined, Examiner, Verdict
 from straddle.watcher.follow import Follower
 from straddle.watcher.store import Judged, Store
@@ -47,18 +46,17 @@ class Watcher:
         params: Params,
         store: Store,
         *,
-        parameters: RiskParameters = DEFAULT_PARAMETERS,
         report: Report = lambda line: None,
     ) -> None:
         """`report` hears of each verdict and of what oracles got wrong, a line each. DeploymentError: the rollup's parameters are not these."""
         if params_hash(params) != deployment.config.params_hash:
-            raise DeploymentError(f"params_hash: {deployment.config.params_hash:#x}, expected {params_hash(params):#x}: other parameters than this version's")
+            raise DeploymentError(f"params_hash: {deployment.config.params_hash:#x}, expected {params_hash(params):#x}, that of these parameters")
         self.deployment, self.preset, self.store = deployment, preset, store
-        self.examiner = Examiner(deployment, preset, params, parameters)
-        self._follower, self._params, self._parameters, self._report = follower, params, parameters, report
+        self.examiner = Examiner(deployment, preset, params)
+        self._follower, self._params, self._report = follower, params, report
         self._judged: dict[bytes, Judged] = {}
         """header hash -> verdict, of proposals that stand."""
-        self._succession = Succession(parameters)
+        self._succession = Succession(deployment.parameters.risk)
         self._copied = 0
         self._asked_at = 0.0
         self._final = self._genesis()

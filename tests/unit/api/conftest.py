@@ -85,6 +85,9 @@ class Small:
     async def status(self) -> Mapping[str, Any]:
         return {"sequence": self.sequencer.sequence}
 
+    def parameters(self) -> Mapping[str, Any]:
+        return {"fees": {"taker_bps": 3}}
+
     def trades(self, instrument: int | None, limit: int) -> list[Mapping[str, Any]]:
         return self.tape.trades(instrument, limit)
 

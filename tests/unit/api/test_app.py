@@ -70,6 +70,7 @@ def test_the_reads(client: TestClient, small: Small) -> None:
     assert [(item["id"], item["kind"]) for item in listed] == [(1, "call"), (2, "put"), (3, "perpetual")]
     assert client.get("/auctions").json() == []
     assert client.get("/table").json()["rows"][2]["instrument"] == PERPETUAL
+    assert client.get("/parameters").json() == {"fees": {"taker_bps": 3}}
     assert client.get("/batches?first=3&limit=2").json() == [{"number": 3}, {"number": 4}]
     assert client.get("/status").json() == {"sequence": small.sequencer.sequence}
 

@@ -36,6 +36,7 @@ from straddle.node.version import terms_of
 from straddle.proving import transcript
 from straddle.proving.vector import PostedBatch
 from straddle.proving.witness import PublicInputs
+from straddle.risk.parameters import DEFAULT_PARAMETERS
 
 from .test_verify import PLACE, deployment_of, history_of
 
@@ -446,9 +447,9 @@ def test_settlements_that_the_oracles_signed_go_with_the_batch(whole_night: Run)
     epoch = layer1.history.epochs[decode_effects(layer1.history.batches[number - 1].effects, preset).epoch]
     del layer1.history.batches[number - 1 :], layer1.history.final[number - 1 :]
     before = final_state(layer1.history, deployment, preset, params)
-    priced = batch_table(epoch, before.listed, preset.listings)
+    priced = batch_table(epoch, before.listed, preset.listings, DEFAULT_PARAMETERS)
     assert priced is not None and priced.words == words
-    assert batch_table(replace(epoch, inputs=b"none"), before.listed, preset.listings) is None
+    assert batch_table(replace(epoch, inputs=b"none"), before.listed, preset.listings, DEFAULT_PARAMETERS) is None
 
     layer1.history.epochs = {number: known for number, known in layer1.history.epochs.items() if number <= epoch.epoch}
     del layer1.history.queue[before.queue_pointer :]

@@ -23,6 +23,7 @@ from straddle.node.settings import BatchSettings, EpochSettings, Settings
 from straddle.node.slots import Slots
 from straddle.node.traders import Trader
 from straddle.risk.inputs import decode_inputs
+from straddle.risk.market_parameters import DEFAULT_MARKET
 from straddle.risk.market_path import MarketPath
 from straddle.risk.oracle import EpochMessage, OracleCommittee, address_of, signature_from_bytes
 
@@ -31,7 +32,7 @@ PERPETUAL, DOLLARS, HOUR_MS, AGE_S = 1, 10**6, 3_600_000, 900
 
 @pytest.fixture(scope="module")
 def market() -> RecordedMarket:
-    return RecordedMarket.load(Settings(preset="nano"))
+    return RecordedMarket.load(Settings(preset="nano"), DEFAULT_MARKET)
 
 
 @pytest.fixture

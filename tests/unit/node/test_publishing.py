@@ -104,7 +104,7 @@ def publisher_of(night: Night, monkeypatch: pytest.MonkeyPatch, state: Any, row:
     )
     monkeypatch.setattr(module, "terms_of", lambda deployment: (None, None))
     monkeypatch.setattr(module, "final_state", lambda *facts: state)
-    monkeypatch.setattr(module, "recorded_table", lambda epoch, listed: table())
+    monkeypatch.setattr(module, "recorded_table", lambda epoch, listed, parameters: table())
     monkeypatch.setattr(module, "row_at", lambda *facts: row)
     client = SimpleNamespace(run_of=lambda publisher: None, rpc=None, begin=lambda *run: pytest.fail("a run was begun"))
     prover = SimpleNamespace(preset=few_rows(3))

@@ -16,6 +16,7 @@ from straddle.l1.history import History
 from straddle.node import recovery
 from straddle.node.recovery import RecoveryError, final_state, recorded_table
 from straddle.node.version import terms_of
+from straddle.risk.parameters import DEFAULT_PARAMETERS
 
 from .test_verify import deployment_of, history_of
 
@@ -99,17 +100,17 @@ def test_data_that_contradict_themselves_are_refused(run: Run, history: History)
 def test_a_table_is_taken_for_these_listings_alone(run: Run, history: History) -> None:
     state = recover(run, history)
     epoch = history.epochs[max(history.epochs)]
-    table = recorded_table(epoch, state.listed)
+    table = recorded_table(epoch, state.listed, DEFAULT_PARAMETERS)
     assert table is not None and table.epoch == epoch.epoch
-    assert recorded_table(epoch, dataclasses.replace(state.listed, root=state.listed.root ^ 1)) is None
+    assert recorded_table(epoch, dataclasses.replace(state.listed, root=state.listed.root ^ 1), DEFAULT_PARAMETERS) is None
     fewer = dataclasses.replace(state.listed, instruments=state.listed.instruments[:-1])
-    assert recorded_table(epoch, fewer) is None
-    assert recorded_table(dataclasses.replace(epoch, inputs=b"none"), state.listed) is None
-    assert recorded_table(dataclasses.replace(epoch, risk_root=1), state.listed) is None
-    assert recorded_table(dataclasses.replace(epoch, time_ms=epoch.time_ms + 1), state.listed) is None
+    assert recorded_table(epoch, fewer, DEFAULT_PARAMETERS) is None
+    assert recorded_table(dataclasses.replace(epoch, inputs=b"none"), state.listed, DEFAULT_PARAMETERS) is None
+    assert recorded_table(dataclasses.replace(epoch, risk_root=1), state.listed, DEFAULT_PARAMETERS) is None
+    assert recorded_table(dataclasses.replace(epoch, time_ms=epoch.time_ms + 1), state.listed, DEFAULT_PARAMETERS) is None
 
 
 def test_other_parameters_are_another_exchange(run: Run) -> None:
     deployment = deployment_of(run)
-    with pytest.raises(DeploymentError, match="params_hash: 0x5"):
+    with pytest.raises(DeploymentError, match=r"parameters: their params_hash is 0x[0-9a-f]+, but layer 1 has 0x5"):
         terms_of(dataclasses.replace(deployment, config=dataclasses.replace(deployment.config, params_hash=5)))

@@ -15,6 +15,7 @@ from support.session import DOMAIN, LOG, OPERATOR, ORACLES, Run, post
 from straddle.commitments.challenge import IN_CALLDATA, WITH_COMMITTEE
 from straddle.commitments.policy import Data
 from straddle.commitments.state_copy import dump_state
+from straddle.core.fees import FeeSchedule
 from straddle.core.market_state import MarketState
 from straddle.l1.history import BodySource, History
 from straddle.l1.rollup import RollupClient
@@ -57,7 +58,7 @@ class World:
 
     @property
     def terms(self) -> Terms:
-        return Terms(self.run.config.circuit, self.run.exchange.sequencer.committed.params, DOMAIN, address_of(OPERATOR))
+        return Terms(self.run.config.circuit, self.run.exchange.sequencer.committed.params, FeeSchedule(), DOMAIN, address_of(OPERATOR))
 
     def resuming(self) -> Resuming:
         deployment = deployment_of(self.run)
@@ -244,9 +245,9 @@ def test_the_exchange_goes_on_from_there_and_replays_to_the_same_state(foreign: 
     upkeep.advance(later, MarketState.OPEN, growing=True)
     (first, *more) = file.epochs(newest.epoch, 10**9)
     assert first.epoch == newest.epoch + 1
-    check_successor(decode_inputs(newest.inputs), decode_inputs(first.inputs), market.parameters)
+    check_successor(decode_inputs(newest.inputs), decode_inputs(first.inputs), market.parameters.risk)
     for one, other in zip([first, *more], more, strict=False):
-        check_successor(decode_inputs(one.inputs), decode_inputs(other.inputs), market.parameters)
+        check_successor(decode_inputs(one.inputs), decode_inputs(other.inputs), market.parameters.risk)
     assert closed[0].batch.number == len(foreign.history.final) + 1
     assert closed[0].batch.first_sequence == run.exchange.closed[-1].batch.last_sequence + 1 == journal.beginning.sequence + 1
     assert sequencer.exchange.settlements, "what has expired is settled"
@@ -474,7 +475,7 @@ def test_bodies_come_from_the_own_file_first(tmp_path: Path) -> None:
 
 
 def test_a_beginning_of_another_exchange_is_refused(run: Run, tmp_path: Path) -> None:
-    terms = Terms(run.config.circuit, run.exchange.sequencer.committed.params, DOMAIN, address_of(OPERATOR))
+    terms = Terms(run.config.circuit, run.exchange.sequencer.committed.params, FeeSchedule(), DOMAIN, address_of(OPERATOR))
     for i, (state, message) in enumerate(
         [(b"nonsense", "the state that it begins with: state copy"), (None, "begins with state root 0x[0-9a-f]+, expected 0x7")]
     ):

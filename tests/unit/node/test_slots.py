@@ -20,6 +20,7 @@ from straddle.node.policy import pace_ms
 from straddle.node.settings import BatchSettings, EpochSettings, Settings
 from straddle.node.slots import CLOSING, KEPT, LAST, Slots
 from straddle.node.traders import Trader
+from straddle.risk.market_parameters import DEFAULT_MARKET
 from straddle.sequencer.sequencer import ClosedBatch
 from straddle.sequencer.settling import ProveWhenChallenged
 
@@ -42,7 +43,7 @@ class Layer1:
 
 @pytest.fixture(scope="module")
 def market() -> RecordedMarket:
-    return RecordedMarket.load(Settings(preset="nano"))
+    return RecordedMarket.load(Settings(preset="nano"), DEFAULT_MARKET)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def deployment_of(run: Run) -> Deployment:
         body_cells=preset.body_words,
     )
     zero = "0x" + "0" * 40
-    return Deployment(LOG.chain_id, 1, zero, zero, zero, f"{LOG.rollup:#042x}", b"v" * 32, config, zero)
+    return Deployment(LOG.chain_id, 1, zero, zero, zero, f"{LOG.rollup:#042x}", b"v" * 32, config, zero, parameters=run.market.parameters)
 
 
 def history_of(run: Run) -> History:
@@ -228,7 +228,7 @@ def test_proposals_without_a_proof_do_not_count(world: World, verified: Callable
 def test_other_parameters_are_refused(world: World, verified: Callable[[World], VerifyReport]) -> None:
     config: Any = dataclasses.replace(world.deployment.config, params_hash=1)
     world.deployment = dataclasses.replace(world.deployment, config=config)
-    with pytest.raises(DeploymentError, match=r"params_hash: 0x1, expected 0x[0-9a-f]+: other parameters"):
+    with pytest.raises(DeploymentError, match=r"parameters: their params_hash is 0x[0-9a-f]+, but layer 1 has 0x1: expected --deployment"):
         verified(world)
 
 

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 
 import pytest
 from mpmath import mp, mpf
 
 from straddle.core.risk_table import SCENARIOS
-from straddle.risk.parameters import DEFAULT_PARAMETERS, REASONS, canonical_json, parameters_from_json, risk_digest
+from straddle.risk.parameters import DEFAULT_PARAMETERS, REASONS
 from straddle.risk.scenarios import Kind, Scenario, forward_multiplier, interpolate, moneyness_bps, scenarios, shocked_vol_bps, spot_multiplier
 
 DAY = 1_440
@@ -93,51 +92,6 @@ def test_moneyness():
 def test_every_default_has_a_reason():
     assert set(REASONS) == {field.name for field in fields(DEFAULT_PARAMETERS)}
     assert all(len(reason) > 20 for reason in REASONS.values())
-
-
-def test_digest_covers_every_parameter():
-    base = risk_digest(DEFAULT_PARAMETERS)
-    assert base < 2**248
-    for field in fields(DEFAULT_PARAMETERS):
-        value = getattr(DEFAULT_PARAMETERS, field.name)
-        changed = (*value[:-1], value[-1] + 1) if isinstance(value, tuple) else value + 1
-        assert risk_digest(replace(DEFAULT_PARAMETERS, **{field.name: changed})) != base
-
-
-def test_json_round_trip():
-    assert parameters_from_json(canonical_json(DEFAULT_PARAMETERS)) == DEFAULT_PARAMETERS
-    assert b" " not in canonical_json(DEFAULT_PARAMETERS) and b"." not in canonical_json(DEFAULT_PARAMETERS)
-
-
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ({"range_bps": 16.0}, "range_bps"),
-        ({"range_bps": True}, "range_bps"),
-        ({"range_bps": 0}, "range_bps"),
-        ({"unknown": 1}, "unknown"),
-        ({"tail_moves_bps": 3}, "tail_moves_bps"),
-        ({"tail_moves_bps": [0] * 13}, "tail_moves_bps"),
-        ({"profile_days": [3, 2, 1, 4, 5, 6]}, "profile_days"),
-        ({"vol_term_days": [1]}, "vol_term_days"),
-        ({"short_floor_days": [0, 8, 15, 36]}, "short_floor_days"),
-        ({"short_floor_im_bps": [150, 175, 245, 10_001]}, "short_floor_im_bps"),
-        ({"concentration_bps": [-1, 1_000, 3_000]}, "concentration_bps"),
-        ({"concentration_bps": [0, 1_000, 10_001]}, "concentration_bps"),
-        ({"scaling_bps": [10_000, 17_500, 63_000]}, "scaling_bps"),
-        ({"scaling_bps": [999, 17_500, 25_000]}, "scaling_bps"),
-        ({"vol_up_bps": 6_300}, "vol_up_bps = 6300: a volatility of"),
-        ({"realised_hours": 0}, "realised_hours"),
-        ({"settlement_hold_seconds": 0}, "settlement_hold_seconds"),
-        ({"settlement_window_minutes": 0}, "settlement_window_minutes"),
-        ({"concentration_mm_part_bps": 10_001}, "concentration_mm_part_bps"),
-        ({"scaling_decay_bps": 0}, "scaling_decay_bps"),
-    ],
-)
-def test_bad_parameters_are_refused(change, match):
-    raw = {**asdict(DEFAULT_PARAMETERS), **change}
-    with pytest.raises(ValueError, match=match):
-        parameters_from_json(json.dumps(raw).encode())
 
 
 def test_another_number_of_scenarios_is_refused():
