@@ -13,7 +13,7 @@ from rich.console import Console
 
 from straddle.cli.common import clear_errors, errors, output
 from straddle.cli.display import TerminalDisplay
-from straddle.node.config import CHAIN_FILE, PRICES_FILE, ConfigError, DemoConfig, data_directory
+from straddle.node.config import CHAIN_FILE, PRICES_FILE, ConfigError, DemoConfig, data_directory, read_parameters
 from straddle.proving.presets import load_preset
 from straddle.research import architectures, capital, charts, hedging
 from straddle.research.compare import compare as run_compare
@@ -21,6 +21,7 @@ from straddle.research.comparison import Comparison
 from straddle.research.config import BASELINE, CompareConfig
 from straddle.research.prices import CORE_HOUR, REFERENCE, Prices
 from straddle.research.report import as_json, markdown, show
+from straddle.risk.market_parameters import DEFAULT_MARKET
 
 NAMES = [choice.name for choice in architectures.CHOICES]
 
@@ -44,6 +45,7 @@ def compare(
     aversion: Annotated[float, typer.Option(help="Dollars that a maker wants for a dollar of standard deviation.")] = hedging.AVERSION,
     chain: Annotated[Path | None, typer.Option(help="Recorded option chain.")] = None,
     prices: Annotated[Path | None, typer.Option(help="Recorded hourly candles.")] = None,
+    parameters: Annotated[Path | None, typer.Option(help="The market's numbers, JSON (docs/reference/parameters.md).", show_default="the defaults")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything to this file (docs/reference/compare.md).")] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write a page to this file.")] = None,
     charts_directory: Annotated[Path | None, typer.Option("--charts", help="Write charts to this directory.")] = None,
@@ -64,6 +66,7 @@ def compare(
             makers=makers,
             takers=takers or _takers(preset, makers),
             instruments=instruments or _instruments(preset),
+            parameters=DEFAULT_MARKET if parameters is None else read_parameters("--parameters", parameters),
         )
         config = CompareConfig(
             night,
