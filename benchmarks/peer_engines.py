@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from benchmarks.flow import FlowOrder, Tally
-from benchmarks.measure import Results, import_peer
+from benchmarks.measure import Results, cpu_seconds, import_peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Engine:
     run: Callable[[Any], Tally]
     note: str
     bar_per_second: float | None = None
+    clock: Callable[[], float] = cpu_seconds
 
 
 def available(results: Results, subject: str, only: Collection[str] = ("order-matching", "lightmatchingengine")) -> list[Engine]:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from eth_account import Account
@@ -62,16 +62,18 @@ def run(results: Results) -> None:
     with tempfile.TemporaryDirectory() as root:
         places = iter(Path(root) / f"{i}.sqlite" for i in range(1_000))
         note = f"sets of one order, {GROUP} commands a group: signatures, engine, journal, receipts; no batch is cut"
-        results.time_prepared(SUBJECT, "signed orders accepted", ORDERS, lambda: _orders(next(places), ROOM), _submit_orders, note=note, bar_per_second=10_000)
+        results.time_prepared(
+            SUBJECT, "signed orders accepted", ORDERS, lambda: signed_orders(next(places), ORDERS, ROOM), _submit_orders, note=note, bar_per_second=10_000
+        )
         note = f"the same in batches of `{PRESET}`: at each cut the state trees and the openings that a witness needs"
-        results.time_prepared(SUBJECT, "signed orders accepted, batches cut", ORDERS, lambda: _orders(next(places)), _submit_orders, note=note)
+        results.time_prepared(SUBJECT, "signed orders accepted, batches cut", ORDERS, lambda: signed_orders(next(places), ORDERS), _submit_orders, note=note)
         note = f"sets of 64 amendments, {QUOTE_SETS} sets a group: signatures, engine, journal, receipts"
         results.time_prepared(
             SUBJECT,
             "signed quotes accepted",
             QUOTE_SETS * MAX_ORDERS_PER_SET,
-            lambda: _quotes(next(places), QUOTE_SETS),
-            lambda ready: _submit(ready, QUOTE_SETS),
+            lambda: signed_quotes(next(places), QUOTE_SETS),
+            lambda ready: submit(ready, QUOTE_SETS),
             note=note,
             bar_per_second=60_000,
         )
@@ -79,8 +81,8 @@ def run(results: Results) -> None:
             SUBJECT,
             "signed quotes accepted, interface attached",
             QUOTE_SETS * MAX_ORDERS_PER_SET,
-            lambda: _quotes(next(places), QUOTE_SETS, Tape(Hub()).record),
-            lambda ready: _submit(ready, QUOTE_SETS),
+            lambda: signed_quotes(next(places), QUOTE_SETS, Tape(Hub()).record),
+            lambda ready: submit(ready, QUOTE_SETS),
             note="the same as in a running node: trades kept, every channel counted; nobody has subscribed",
         )
         _latency(results, next(places))
@@ -111,24 +113,24 @@ def _sequencer(market: Market, path: Path, on_logged: OnLogged = _nobody) -> Seq
 
 def _market(*accounts: int, **changes: int) -> Market:
     preset = load_preset(PRESET)
-    capacity = Capacity.of_preset({name: getattr(preset, name) for name in Capacity.__slots__} | changes)
+    capacity = Capacity.of_preset({item.name: getattr(preset, item.name) for item in fields(Capacity)} | changes)
     market = Market(capacity, account_depth=preset.account_depth)
     for start in range(0, len(accounts), preset.queue // 2):
         market.join(*accounts[start : start + preset.queue // 2], dollars=100_000_000)
     return market
 
 
-def _orders(path: Path, changes: Mapping[str, int] = NO_CHANGES) -> Prepared:
+def signed_orders(path: Path, count: int, changes: Mapping[str, int] = NO_CHANGES) -> Prepared:
     """A flow of limit orders on one instrument, 30 % of them crossing; batches of the preset, or with other row counts."""
     market = _market(*range(3, 3 + 2 * TRADERS), **changes)
     commands = []
-    for order in make_flow(ORDERS, SEED, TRADERS):
+    for order in make_flow(count, SEED, TRADERS):
         account = 3 + order.trader
         commands.append(market.trade(account, market.order(account, CALL, Side.BUY if order.buy else Side.SELL, order.price_ticks, order.size_lots)))
     return Prepared(_sequencer(market, path), commands)
 
 
-def _quotes(path: Path, sets: int, on_logged: OnLogged = _nobody) -> Prepared:
+def signed_quotes(path: Path, sets: int, on_logged: OnLogged = _nobody) -> Prepared:
     """Market makers in turn, each set moving all 64 quotes of its maker on three instruments."""
     market = _market(*range(3, 3 + MAKERS))
     mids = {CALL: 20_000, PUT: 15_000, PERPETUAL: 900_000}
@@ -145,10 +147,11 @@ def _quotes(path: Path, sets: int, on_logged: OnLogged = _nobody) -> Prepared:
 
 
 def _submit_orders(ready: Prepared) -> None:
-    _submit(ready, GROUP)
+    submit(ready, GROUP)
 
 
-def _submit(ready: Prepared, group: int) -> None:
+def submit(ready: Prepared, group: int) -> None:
+    """Give a sequencer its commands, `group` at a time; all must be accepted."""
     for start in range(0, len(ready.commands), group):
         _accepted(ready.sequencer, ready.commands[start : start + group])
 
@@ -165,7 +168,7 @@ def _check(answers: Sequence[Accepted | Rejection]) -> None:
 
 def _latency(results: Results, path: Path) -> None:
     """A set of 64 by itself, as the only command of its group."""
-    ready = _quotes(path, LATENCY_SETS)
+    ready = signed_quotes(path, LATENCY_SETS)
     taken = []
     for command in ready.commands:
         begun = time.process_time()

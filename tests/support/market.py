@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -238,15 +238,15 @@ class Market:
 def picture(exchange: Exchange) -> Any:
     """Everything in an exchange as comparable plain values, the order of open orders, levels and rows included; that of positions and slots means nothing."""
     own = ("books", "combination_books", "open_orders", "accounts", "exposures", "open_batch", "table", "_units")
-    fields = {name: getattr(exchange, name) for name in exchange.__slots__ if name not in own}
+    state = {item.name: getattr(exchange, item.name) for item in fields(exchange) if item.name not in own}
     books = {key: _book(book) for key, book in (*exchange.books.items(), *sorted(exchange.combination_books.items()))}
     orders = {account: [(index, _resting(resting)) for index, resting in slots.items()] for account, slots in sorted(exchange.open_orders.items())}
     accounts = [_account(account) for account in exchange.accounts.values()]
     exposures = {account: exposure.state() for account, exposure in sorted(exchange.exposures.items())}
     batch = exchange.open_batch
-    rows = {name: getattr(batch, name) for name in batch.__slots__ if name not in ("start", "table")}
+    rows = {item.name: getattr(batch, item.name) for item in fields(batch) if item.name not in ("start", "table")}
     start = [_account(account) for account in batch.start.values()]
-    return repr((fields, books, orders, accounts, exposures, rows, start, (exchange.table and exchange.table.epoch), (batch.table and batch.table.epoch)))
+    return repr((state, books, orders, accounts, exposures, rows, start, (exchange.table and exchange.table.epoch), (batch.table and batch.table.epoch)))
 
 
 def _account(account: Account) -> Any:
