@@ -87,10 +87,13 @@ def pull() -> uint256:
     """
     @notice Pays the caller's whole claimable balance to the caller.
     @return Units paid.
+    @dev A token that takes more (or less) than that from this contract is refused: more would be others' money.
     """
     amount: uint256 = self.claimable[msg.sender]
     assert amount > 0, "Vault: nothing to pull"
     self.claimable[msg.sender] = 0
     log Pulled(owner=msg.sender, amount=amount)
+    balance_before: uint256 = staticcall TOKEN.balanceOf(self)
     assert extcall TOKEN.transfer(msg.sender, amount, default_return_value=True), "Vault: token transfer failed"
+    assert staticcall TOKEN.balanceOf(self) + amount == balance_before, "Vault: token did not take the exact amount"
     return amount

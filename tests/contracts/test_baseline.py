@@ -10,6 +10,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from support.odd_token import ANSWERS_FALSE
 
 from straddle.l1.contracts import load
 from straddle.research.layer_one import Order, TableRow, baseline_contract
@@ -421,7 +422,7 @@ def test_amounts_and_deployments_out_of_range(market, chain, mock):
     chain.send(PEOPLE[0], poor, "deposit", 2**62 - 1)
     with fails("cash out of range"):
         chain.send(PEOPLE[0], poor, "deposit", 2)
-    chain.send(PEOPLE[0], odd, "configure", 0, False, 0, False, "0x" + "00" * 20)
+    chain.send(PEOPLE[0], odd, "configure", *ANSWERS_FALSE.as_tuples())
     for function, amount in (("deposit", 0), ("withdraw", 1)):
         with fails("token transfer failed"):
             chain.send(PEOPLE[0], poor, function, amount)

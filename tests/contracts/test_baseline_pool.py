@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.odd_token import ANSWERS_FALSE
 
 from straddle.l1.contracts import load
 from straddle.research.layer_one import baseline_contract
@@ -81,7 +82,7 @@ def test_what_it_refuses(chain, pool, mock):
         chain.deploy(contract, token.address, TRADER)
     odd = chain.deploy(mock("OddToken"))
     broken = chain.deploy(contract, token.address, odd.address, sender=PROVIDER)
-    chain.send(PROVIDER, odd, "configure", 0, False, 0, False, "0x" + "00" * 20)
+    chain.send(PROVIDER, odd, "configure", *ANSWERS_FALSE.as_tuples())
     chain.send(PROVIDER, token, "approve", broken.address, 10)
     with fails("token transfer failed"):
         chain.send(PROVIDER, broken, "add", 1, 0)

@@ -46,7 +46,7 @@ def make_machine(chain_type, new_exchange, policy):
             for who in (CALLER, *USERS):
                 chain.fund(who)
             for i, (who, amount) in enumerate(deposits):
-                self._deposit(who, amount)
+                self.pay_in(who, amount)
                 x.send(who, "force_withdraw", 3 + i, amount, value_wei=x.config.request_fee_wei)
                 self.model.times.append(self.now_s)
                 self.model.fees += x.config.request_fee_wei
@@ -54,7 +54,7 @@ def make_machine(chain_type, new_exchange, policy):
             for _ in range(final):
                 self._propose("nothing", USERS[0], at_once=True)
             for who in USERS[:3]:
-                self._deposit(who, 3 * USDC)
+                self.pay_in(who, 3 * USDC)
             wait_s = 17 * DAY_S + WINDOW_S if optimistic else 10 * DAY_S
             chain.warp(wait_s - HOUR_S)
             x.submit_epoch(risk_root=EARLY)
@@ -70,13 +70,6 @@ def make_machine(chain_type, new_exchange, policy):
                 self.open()
                 self.record_table()
                 self.set_marks(0)
-
-        def _deposit(self, who, amount):
-            self.x.deposit(who, amount)
-            self.model.times.append(self.now_s)
-            self.model.accounts += 1
-            self.model.row += amount
-            self.model.deposited += amount
 
         def _propose(self, pays, who, at_once=False):
             """Whether there was a proposal: it answers the next entries, as an overdue queue wants, but never the last. `pays` says whose money."""

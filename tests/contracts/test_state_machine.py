@@ -8,12 +8,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 from support.layer1_life import DAY_S, FEE_WEI, HOUR_S, OVERDUE_S, PROVING_S, TABLE_AGE_S, USDC, USERS, WINDOW_S, Model, Pending, Proposals, refused
+from support.odd_life import OddTokens
 
 EXITS = "0x" + f"{0xE817:040x}"
 
 
-def make_machine(make_exchange, optimistic: bool):
-    class Layer1(Proposals):
+def make_machine(make_exchange, optimistic: bool, is_odd: bool):
+    class Layer1(OddTokens if is_odd else Proposals):
         @initialize()
         def start(self) -> None:
             self.x = make_exchange()
@@ -21,6 +22,8 @@ def make_machine(make_exchange, optimistic: bool):
             for user in USERS:
                 self.x.chain.fund(user)
             self.x.submit_epoch()
+            if is_odd:
+                self.adopt()
 
         # ---- the queue
 
@@ -30,14 +33,10 @@ def make_machine(make_exchange, optimistic: bool):
             account = 0 if pick % 3 == 0 else 1 + pick % (model.accounts - 1)
             if account == 0 and model.accounts == 16:
                 account = 3
-            if model.frozen or amount < USDC:
+            if model.frozen or amount < USDC or not self.kind.is_taken:
                 refused(lambda: self.x.deposit(who, amount, account))
-                return
-            self.x.deposit(who, amount, account)
-            model.accounts += account == 0
-            model.row += amount
-            model.deposited += amount
-            model.times.append(self.now_s)
+            else:
+                self.pay_in(who, amount, account)
 
         @precondition(lambda self: self.model.accounts > 3)
         @rule(
@@ -49,6 +48,8 @@ def make_machine(make_exchange, optimistic: bool):
         def request(self, pick, thief, kind, amount):
             account = 3 + pick % (self.model.accounts - 3)
             owner = self.x.read("owner_of", account)
+            if owner not in USERS:
+                return
             words = ((0, 0), (0, 0)) if kind == "set_key" else (amount,)
             if thief != owner:
                 refused(lambda: self.x.send(thief, kind, account, *words, value_wei=FEE_WEI))
@@ -69,7 +70,7 @@ def make_machine(make_exchange, optimistic: bool):
         @precondition(lambda self: len(self.model.pending) < 6)
         @rule(
             entries=st.integers(0, 4),
-            payouts=st.lists(st.tuples(st.sampled_from(USERS), st.integers(1, 50 * USDC)), max_size=2),
+            payouts=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 50 * USDC)), max_size=2),
             shares=st.lists(st.integers(0, 100), min_size=4, max_size=4),
             at_once=st.booleans(),
             fresh=st.sampled_from([True, True, True, False]),
@@ -103,9 +104,9 @@ def make_machine(make_exchange, optimistic: bool):
             x, model = self.x, self.model
             available = model.row - sum(amount for pending in model.pending[: parent - model.final] for _, amount in pending.payouts)
             withdrawals, forced = [], []
-            for i, (owner, amount) in enumerate(payouts):
+            for i, (who, amount) in enumerate(payouts):
                 if amount <= available:
-                    withdrawals.append((3 + i, owner, amount))
+                    withdrawals.append((3 + i, self.parties[who % len(self.parties)], amount))
                     available -= amount
             kept = x.roots, x.queue_ends, x.last_sequences
             x.roots, x.queue_ends, x.last_sequences = (values[: parent + 1] for values in kept)
@@ -205,13 +206,25 @@ def make_machine(make_exchange, optimistic: bool):
 
 
 @pytest.mark.parametrize(
-    ("policy", "examples"),
-    [({}, 50), ({"data": 3}, 20), ({"policy": 2}, 70), ({"data": 2}, 3), ({"policy": 2, "data": 2}, 3)],
-    ids=["zk", "validium", "optimistic", "zk-blob", "optimistic-blob"],
+    ("policy", "is_odd", "examples"),
+    [
+        ({}, False, 50),
+        ({"data": 3}, False, 20),
+        ({"policy": 2}, False, 70),
+        ({"data": 2}, False, 3),
+        ({"policy": 2, "data": 2}, False, 3),
+        ({}, True, 30),
+        ({"policy": 2}, True, 30),
+    ],
+    ids=["zk", "validium", "optimistic", "zk-blob", "optimistic-blob", "zk on odd tokens", "optimistic on odd tokens"],
 )
-def test_layer_1_lives(chain, new_exchange, policy, examples):
-    chain_type = type(chain)
+def test_layer_1_lives(chain, new_exchange, mock, policy, is_odd, examples):
+    def make_exchange():
+        fresh = type(chain)()
+        token = {"token": fresh.deploy(mock("OddToken"))} if is_odd else {}
+        return new_exchange(fresh, account_depth=4, **policy, **token)
+
     run_state_machine_as_test(
-        make_machine(lambda: new_exchange(chain_type(), account_depth=4, **policy), policy.get("policy") == 2),
+        make_machine(make_exchange, policy.get("policy") == 2, is_odd),
         settings=settings(max_examples=examples, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from support.odd_token import GOOD, KINDS, NO_CALL, planned
 
 from straddle.l1.contracts import load
 
 ALICE, BOB, EVE = ("0x" + f"{n:040x}" for n in (0xA1, 0xB0, 0xE7))
 USDC = 1_000_000
+REFUSALS = dict.fromkeys(["answers false", "answers false and moves nothing"], "^Vault: token transfer failed$")
 
 
 def fails(reason: str):
@@ -109,47 +111,58 @@ def test_a_proved_withdrawal_above_the_row_reverts(exchange):
     assert exchange.read("final_batch") == 0
 
 
-def test_a_token_that_takes_a_fee_is_refused(odd):
-    odd.chain.send(ALICE, odd.token, "configure", 1, True, 0, False, odd.rollup.address)
-    with fails("Vault: token did not deliver the exact amount"):
-        odd_deposit(odd)
-
-
-def test_a_token_that_answers_false_is_refused(odd):
-    odd.chain.send(ALICE, odd.token, "configure", 0, False, 0, False, odd.rollup.address)
-    with fails("Vault: token transfer failed"):
-        odd_deposit(odd)
-
-
-def test_a_failed_payout_keeps_the_claim(odd):
+@pytest.mark.parametrize("name", KINDS)
+def test_deposits_and_payouts_of_odd_tokens(odd, name):
+    """Refused, or exact to the unit for the vault; a claim that is not paid out stays."""
+    kind, books = KINDS[name], lambda: [odd.chain.call(odd.vault, "rows", odd.rollup.address), odd.chain.call(odd.vault, "claimable", BOB)]
     odd_deposit(odd)
     odd.queue.append((1, 3, ALICE, 5 * USDC, 0))
     withdraw(odd, BOB, 2 * USDC)
-    odd.chain.send(ALICE, odd.token, "configure", 0, False, 0, True, odd.rollup.address)
-    with fails("Vault: token transfer failed"):
+    odd.chain.send(ALICE, odd.token, "configure", *kind.as_tuples())
+    odd.chain.send(ALICE, odd.token, "mint", ALICE, 10)
+    if kind.is_taken:
+        odd_deposit(odd)
+    else:
+        with pytest.raises(Exception, match=REFUSALS.get(name, "Vault: token did not deliver the exact amount|^$")):
+            odd_deposit(odd)
+    assert books() == [(8 if kind.is_taken else 3) * USDC, 2 * USDC]
+    assert odd.chain.call(odd.token, "balanceOf", odd.vault.address) == sum(books())
+    if kind.is_paid:
         odd.chain.send(BOB, odd.vault, "pull")
-    assert odd.chain.call(odd.vault, "claimable", BOB) == 2 * USDC
-    odd.chain.send(ALICE, odd.token, "configure", 0, True, 0, True, odd.rollup.address)
-    odd.chain.send(BOB, odd.vault, "pull")
-    assert odd.chain.call(odd.token, "balanceOf", BOB) == 2 * USDC
+        assert odd.chain.call(odd.token, "balanceOf", BOB) == 2 * USDC + kind.leaving.bonus - kind.leaving.fee
+    else:
+        with pytest.raises(Exception, match=REFUSALS.get(name, "Vault: token did not take the exact amount|^$")):
+            odd.chain.send(BOB, odd.vault, "pull")
+    assert books()[1] == (0 if kind.is_paid else 2 * USDC)
+    assert odd.chain.call(odd.token, "balanceOf", odd.vault.address) == sum(books())
+    if not kind.is_paid:
+        odd.chain.send(ALICE, odd.token, "configure", *GOOD.as_tuples())
+        odd.chain.send(BOB, odd.vault, "pull")
+        assert odd.chain.call(odd.token, "balanceOf", BOB) == 2 * USDC
 
 
-@pytest.mark.parametrize("reentry", [1, 2, 3])
-@pytest.mark.parametrize("on_transfer_out", [False, True])
-def test_a_token_that_calls_back_is_refused(odd, reentry, on_transfer_out):
+@pytest.mark.parametrize("call", ["pull", "credit", "deposit"])
+@pytest.mark.parametrize("is_leaving", [False, True])
+def test_a_token_that_calls_the_vault_back_is_refused(odd, call, is_leaving):
+    """By the lock: each of the calls goes through by itself."""
     odd_deposit(odd)
     odd.queue.append((1, 3, ALICE, 5 * USDC, 0))
-    withdraw(odd, BOB, 2 * USDC)
-    odd.chain.send(ALICE, odd.token, "configure", 0, True, reentry, on_transfer_out, odd.rollup.address)
+    odd.submit_epoch()
+    odd.propose_and_prove(odd.batch(withdrawals=[(3, BOB, 2 * USDC), (3, odd.token.address, USDC)]))
+    odd.chain.send(ALICE, odd.token, "mint", odd.token.address, USDC)
+    args = {"pull": (), "credit": (EVE, 0), "deposit": (odd.rollup.address, 0, EVE, USDC)}[call]
+    calls = [planned(odd.vault, call, args, 0, False), NO_CALL]
+    odd.chain.send(ALICE, odd.token, "call_back", *(reversed(calls) if is_leaving else calls))
     before = odd.chain.call(odd.token, "balanceOf", odd.vault.address)
-    # Vyper's lock reverts without a reason.
-    with pytest.raises(Exception, match=r"^$"):
-        if on_transfer_out:
+    with fails("OddToken: call back refused"):
+        if is_leaving:
             odd.chain.send(BOB, odd.vault, "pull")
         else:
             odd_deposit(odd)
     assert odd.chain.call(odd.token, "balanceOf", odd.vault.address) == before
     assert odd.chain.call(odd.vault, "claimable", BOB) == 2 * USDC
+    odd.chain.send(ALICE, odd.token, "call_back", NO_CALL, NO_CALL)
+    odd.chain.send(ALICE, odd.token, "act", odd.vault.address, odd.vault.contract.encode_call(call, *args), 0)
 
 
 def test_tokens_sent_without_a_deposit_change_no_balance(exchange):

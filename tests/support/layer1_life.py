@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from support.odd_token import GOOD, Kind
+
 USERS = ["0x" + f"{0xA0 + i:040x}" for i in range(4)]
 USDC = 1_000_000
 FEE_WEI = 10**12
@@ -57,6 +59,8 @@ class Model:
     claimable: dict[str, int] = field(default_factory=lambda: dict.fromkeys(USERS, 0))
     paid: int = 0
     deposited: int = 0
+    given: int = 0
+    """Tokens that came to the vault without a deposit."""
     fees: int = 0
     owed: dict[str, int] = field(default_factory=dict)
     accounts: int = 3
@@ -130,17 +134,26 @@ class Model:
         del self.pending[first:]
 
 
-def refused(action) -> None:
+def is_refused(action) -> bool:
     try:
         action()
     except Exception as error:
         assert type(error).__name__ == "Reverted", error
-        return
-    raise AssertionError("this must revert")
+        return True
+    return False
+
+
+def refused(action) -> None:
+    assert is_refused(action), "this must revert"
 
 
 class Proposals(RuleBasedStateMachine):
     """Needs `x`, an exchange on a mock verifier, and its `model`."""
+
+    parties = USERS
+    """Who is paid."""
+    kind: Kind = GOOD
+    """How the token behaves."""
 
     @property
     def now_s(self) -> int:
@@ -197,14 +210,37 @@ class Proposals(RuleBasedStateMachine):
         self.x.void(model.final + 1 + which)
         model.drop(which, fraudulent=overdue)
 
-    @rule(who=st.sampled_from(USERS))
-    def pull(self, who):
-        if self.model.claimable[who]:
-            self.x.chain.send(who, self.x.vault, "pull")
-            self.model.paid += self.model.claimable[who]
-            self.model.claimable[who] = 0
-        else:
-            refused(lambda: self.x.chain.send(who, self.x.vault, "pull"))
+    @precondition(lambda self: self.model.final_batch)
+    @rule(prover=st.sampled_from(USERS))
+    def replay(self, prover):
+        """What is final is final once."""
+        batch = self.model.final_batch
+        refused(lambda: self.x.prove(batch, prover))
+        refused(lambda: self.x.finalise(batch))
+        refused(lambda: self.x.propose(batch))
+
+    def pay_in(self, who: str, amount: int, account: int = 0, owner: str = "") -> None:
+        """A deposit that is taken."""
+        self.x.deposit(who, amount, account, owner)
+        self.model.accounts += account == 0
+        self.model.row += amount
+        self.model.deposited += amount
+        self.model.times.append(self.now_s)
+
+    @rule(pick=st.integers(0, 4))
+    def pull(self, pick):
+        x, model, token = self.x, self.model, self.x.token
+        who = self.parties[pick % len(self.parties)]
+        calldata = x.vault.contract.encode_call("pull")
+        pull = lambda: x.chain.send(who, x.vault, "pull") if who != token.address else x.chain.send(USERS[0], token, "act", x.vault.address, calldata, 0)  # noqa: E731
+        if not model.claimable[who] or not self.kind.is_paid:
+            refused(pull)
+            return
+        before = x.chain.call(token, "balanceOf", who)
+        pull()
+        assert x.chain.call(token, "balanceOf", who) == before + model.claimable[who] + self.kind.leaving.bonus - self.kind.leaving.fee
+        model.paid += model.claimable[who]
+        model.claimable[who] = 0
 
     @rule(pick=st.integers(0, 4))
     def collect_wei(self, pick):
@@ -220,8 +256,8 @@ class Proposals(RuleBasedStateMachine):
     def tokens_are_conserved(self):
         x, model = self.x, self.model
         row = x.chain.call(x.vault, "rows", x.rollup.address)
-        claimable = {user: x.chain.call(x.vault, "claimable", user) for user in USERS}
-        assert x.chain.call(x.token, "balanceOf", x.vault.address) == row + sum(claimable.values())
+        claimable = {who: x.chain.call(x.vault, "claimable", who) for who in self.parties}
+        assert x.chain.call(x.token, "balanceOf", x.vault.address) == row + sum(claimable.values()) + model.given
         assert (row, claimable) == (model.row, model.claimable)
         assert model.deposited == row + sum(claimable.values()) + model.paid
 
