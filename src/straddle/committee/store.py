@@ -95,7 +95,7 @@ class MemberStore(StoreReader):
                 self._db.execute("INSERT INTO identity VALUES (?, ?)", (str(chain_id), rollup))
             elif found != (str(chain_id), rollup):
                 raise StoreError(f"{path}: holds batches of rollup {found[1]} on chain {found[0]}, expected {rollup} on {chain_id}. Use another folder")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._db.close()
             raise StoreError(f"{path}: cannot be used: {error}. Close the process that has it open, or restore the file") from error
         except StoreError:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from straddle.commitments.challenge import Place
 from straddle.commitments.policy import Data
@@ -19,6 +19,8 @@ from straddle.primitives.errors import Actionable
 from straddle.primitives.hashing import keccak256
 from straddle.proving.keys import Proof
 from straddle.proving.witness import Witness
+
+T = TypeVar("T")
 
 
 class PosterError(Actionable):
@@ -117,28 +119,30 @@ class BatchFile:
 
     def __init__(self, path: Path, report: Callable[[BatchRecord], None]) -> None:
         """`report` is told of every record that is saved. PosterError: the file cannot be used."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._report = report
         self._lock = threading.RLock()
         """Held for every statement: the connection is one for all threads, and so is a transaction that is open on it."""
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise self._unusable(error) from error
         try:
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._db.close()
-            raise PosterError(
-                f"poster {path}: cannot be used: {error}. Close the process that has it open, or restore the file; the journal is not affected"
-            ) from error
+            raise self._unusable(error) from error
 
     def record(self, number: int) -> BatchRecord | None:
         """What is known of a batch, or None."""
-        rows = self._rows("SELECT record FROM batches WHERE number = ?", number)
-        return _record(json.loads(rows[0][0])) if rows else None
+        found = self._decoded(_record, "SELECT record FROM batches WHERE number = ?", number)
+        return found[0] if found else None
 
     def records(self, first: int = 1, limit: int = -1) -> list[BatchRecord]:
         """Batches from `first` on, in order, at most `limit` (-1: all)."""
         select = "SELECT record FROM batches WHERE number >= ? ORDER BY number LIMIT ?"
-        return [_record(json.loads(row[0])) for row in self._rows(select, first, limit)]
+        return self._decoded(_record, select, first, limit)
 
     def numbers(self, status: Status, first: int = 1) -> list[int]:
         """The batches from `first` on that are so far, in order."""
@@ -176,13 +180,10 @@ class BatchFile:
 
     def stored(self, number: int) -> StoredBatch:
         """The data of a batch. PosterError when they were not kept."""
-        rows = self._rows("SELECT batch FROM stored WHERE number = ?", number)
-        if not rows:
+        found = self._decoded(_stored, "SELECT batch FROM stored WHERE number = ?", number)
+        if not found:
             raise PosterError(f"batch {number}: its data are not in the poster's file. {_FROM_JOURNAL}")
-        raw = json.loads(rows[0][0])
-        effects, body = (tuple(int(word, 16) for word in raw[name]) for name in ("effects", "body"))
-        parent, header = (bytes.fromhex(raw[name]) for name in ("parent_header_hash", "header_hash"))
-        return StoredBatch(raw["number"], parent, header, Place(Data(raw["data"])), effects, body, int(raw["c"], 16), raw["epoch"])
+        return found[0]
 
     def save_copy(self, number: int, state: bytes) -> None:
         """Keep the copy of the state after a batch (straddle.commitments.state_copy), and one from before."""
@@ -216,8 +217,8 @@ class BatchFile:
 
     def proof(self, number: int) -> Proof | None:
         """The batch's proof, once it was made."""
-        ((kept,),) = self._rows("SELECT proof FROM batches WHERE number = ?", number)
-        return Proof(**{name: tuple(int(word, 16) for word in words) for name, words in json.loads(kept).items()}) if kept else None
+        found = self._decoded(_proof, "SELECT proof FROM batches WHERE number = ? AND proof <> ''", number)
+        return found[0] if found else None
 
     def save_proof(self, number: int, proof: Proof) -> None:
         """Keep the proof of a known batch."""
@@ -277,7 +278,7 @@ class BatchFile:
     def epochs(self, after: int, last: int = 2**63 - 1) -> list[SignedEpoch]:
         """Signed epochs after one, up to another (or all), in order."""
         select = "SELECT signed FROM epochs WHERE epoch > ? AND epoch <= ? ORDER BY epoch"
-        return [_epoch(json.loads(row[0])) for row in self._rows(select, after, last)]
+        return self._decoded(_epoch, select, after, last)
 
     def fill(self, records: Sequence[BatchRecord], epochs: Sequence[SignedEpoch], stored: Sequence[StoredBatch]) -> None:
         """What a new file begins with: all or nothing, and nobody is told."""
@@ -296,7 +297,23 @@ class BatchFile:
 
     def _rows(self, select: str, *values: Any) -> list[Any]:
         with self._lock:
-            return self._db.execute(select, values).fetchall()
+            try:
+                return self._db.execute(select, values).fetchall()
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                raise self._unusable(error) from error
+
+    def _decoded(self, decode: Callable[[dict[str, Any]], T], select: str, *values: Any) -> list[T]:
+        """What rows of JSON hold."""
+        rows = self._rows(select, *values)
+        try:
+            return [decode(json.loads(row[0])) for row in rows]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> PosterError:
+        return PosterError(
+            f"poster {self._path}: cannot be used: {error}. Close the process that has it open, or restore the file; the journal is not affected"
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -308,6 +325,16 @@ class BatchFile:
             with self._db:  # commits, or rolls back
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
+
+
+def _stored(raw: dict[str, Any]) -> StoredBatch:
+    effects, body = (tuple(int(word, 16) for word in raw[name]) for name in ("effects", "body"))
+    parent, header = (bytes.fromhex(raw[name]) for name in ("parent_header_hash", "header_hash"))
+    return StoredBatch(raw["number"], parent, header, Place(Data(raw["data"])), effects, body, int(raw["c"], 16), raw["epoch"])
+
+
+def _proof(raw: dict[str, Any]) -> Proof:
+    return Proof(**{name: tuple(int(word, 16) for word in words) for name, words in raw.items()})
 
 
 def _record(raw: dict[str, Any]) -> BatchRecord:

@@ -24,6 +24,8 @@ from straddle.sequencer.receipts import LogIdentity, LogPlace
 
 SCHEMA_VERSION = 1
 MAX_GROUP = 4096
+UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError, TypeError)
+"""What reading a damaged file raises: its message may quote bytes that are no text, and a row or a value may not be there."""
 """Entries of one append at most."""
 
 _SCHEMA = """
@@ -146,7 +148,7 @@ class Journal:
         try:
             self._prepare()
             self._head_file = self._open_head_file()
-        except (OSError, sqlite3.DatabaseError) as error:
+        except (OSError, *UNREADABLE) as error:
             self._db.close()
             raise JournalError(_explain(path, error)) from error
         except BaseException:
@@ -209,7 +211,7 @@ class Journal:
                 if marks and marks[-1][1] == sequence:
                     batches += 1
                     yield self._checked_mark(marks.pop(), batches, head)
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             raise JournalError(_explain(self.path, error)) from error
         if (sequence, head) != (self.sequence, self.head):
             raise JournalError(f"journal {self.path}: ends at entry {sequence}, expected entry {self.sequence}: its tail is missing. {_RESTORE}")

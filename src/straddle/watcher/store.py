@@ -58,7 +58,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             raise StoreError(f"--folder {folder}: the store cannot be used: {error}") from error
         for key, value in (("chain_id", str(chain_id)), ("rollup", rollup.lower())):
             self._run("INSERT OR IGNORE INTO meta VALUES (?, ?)", key, value)
