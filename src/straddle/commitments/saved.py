@@ -16,7 +16,7 @@ from straddle.commitments.layout import DataError
 from straddle.commitments.ledger import CommittedState, StateParts
 from straddle.commitments.listings import Listings, decode_listing, listing_word
 from straddle.core.params import Params
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 
 FORMAT = "straddle.saved-account.1"
 
@@ -83,8 +83,7 @@ class SavedAccount:
     def from_json(cls, text: str) -> SavedAccount:
         """The inverse of `to_json`; DataError names a missing or malformed field. `check` is what makes it trustworthy."""
         try:
-            check_nesting(text.encode())  # it may come from a stranger
-            raw = json.loads(text)
+            raw = decode_json(text)
         except ValueError as error:
             raise DataError(f"saved account: not JSON ({error})") from None
         names = {"format", "chain_id", "rollup", "account", "params", "state", "leaf", "positions", "path", "listings"}

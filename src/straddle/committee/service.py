@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from straddle.committee.member import Behind, Member, Refused
 from straddle.committee.offer import Offer, OfferError
 from straddle.committee.store import Held, StoreError
 from straddle.l1.rpc import ConnectionFailed, RpcError
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 
 BODY_BYTES_MAX = 2 << 20
 BATCHES_MAX = 100
@@ -168,8 +167,7 @@ async def _offer(request: Request) -> Offer:
         parts.append(part)
     text = b"".join(parts)
     try:
-        check_nesting(text)
-        raw = json.loads(text)
+        raw = decode_json(text)
     except ValueError as error:
         raise _BadRequest(f"body: not JSON ({error})") from error
     return Offer.from_plain(raw)

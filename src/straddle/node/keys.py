@@ -16,7 +16,7 @@ from eth_account.signers.local import LocalAccount
 from straddle.node.config import ConfigError
 from straddle.primitives.files import write_atomically
 from straddle.primitives.keys import SecretKey
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class NodeKeys:
             names = ("operator", "sequencer", *(f"oracle_{i}" for i in range(oracles)))
             write_atomically(path, json.dumps({name: "0x" + secrets.token_hex(32) for name in names}, indent=2).encode() + b"\n", mode=0o600)
         try:
-            raw = _decoded(path.read_text())
+            raw = decode_json(path.read_text())
             keys = {name: _account(path, name, raw) for name in raw}
             operator, sequencer = keys.pop("operator"), keys.pop("sequencer")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -48,7 +48,7 @@ class NodeKeys:
 def is_keys_file(text: str) -> bool:
     """Whether a file's text is that of a node's keys, and not one key's."""
     try:
-        raw = _decoded(text)
+        raw = decode_json(text)
     except ValueError:
         return False
     return isinstance(raw, dict) and {"operator", "sequencer"} <= raw.keys()
@@ -57,7 +57,7 @@ def is_keys_file(text: str) -> bool:
 def named_key(path: Path, name: str) -> LocalAccount:
     """One key of a node's file. ConfigError: it has none of that name, or what it has is no key."""
     try:
-        raw = _decoded(path.read_text())
+        raw = decode_json(path.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"keys {path}: {error}, expected a JSON object of named keys") from error
     if not isinstance(raw, dict):
@@ -77,12 +77,6 @@ def open_trading_key(path: Path) -> SecretKey:
         return SecretKey(int(path.read_text().strip(), 16))
     except (OSError, ValueError):
         raise ConfigError(f"{path}: no trading key, expected a secret of 32 bytes in hex") from None  # what is there may still be somebody's secret
-
-
-def _decoded(text: str) -> Any:
-    """JSON. ValueError: it is none, or nested as nobody writes it: a dependency raises Python's recursion limit, and the decoder would crash the process."""
-    check_nesting(text.encode())
-    return json.loads(text)
 
 
 def _account(path: Path, name: str, raw: Mapping[str, Any]) -> LocalAccount:
