@@ -28,13 +28,13 @@ func chunkOf(t testing.TB, name string) *Assignment {
 	return assignment
 }
 
-// TestProveSolvency makes real keys and proofs of the exit and the solvency circuit. A changed claim gets no proof, other public inputs do not verify,
+// TestProveSolvency takes real keys, made when there are none, and makes proofs of the exit and the solvency circuit. A changed claim gets no proof, other public inputs do not verify,
 // nor does the other circuit's key.
 func TestProveSolvency(t *testing.T) {
 	if testing.Short() {
-		t.Skip("sets up circuits of 17,000 and 38,000 constraints: 25 CPU seconds")
+		t.Skip("proves circuits of 17,000 and 38,000 constraints, and takes 25 CPU seconds for keys when there are none")
 	}
-	cache, public := Cache{t.TempDir()}, map[string]bool{}
+	cache, public := sharedCache(t), map[string]bool{}
 	for _, name := range []string{"nano-exit", "nano-solvency"} {
 		assignment := chunkOf(t, name)
 		if assignment.Circuit != name {

@@ -111,7 +111,7 @@ def test_a_stranger_answers_the_queue_of_a_zk_rollup(
 ) -> None:
     """Also past a proposal that the operator never proved."""
     with deserted(market, tmp_path / "operator", keys, proofs=Proofs.ALWAYS, data=data, batches=circuits[circuit_name("nano", data)]) as rollup:
-        begun(rollup, 3)
+        begun(rollup, 3, few_batches=True)
         rollup.prove = False
         rollup.trade(rollup.traders[0], rollup.traders[1], rollup.options[0], 1)
         queue = Queue(rollup)
@@ -134,7 +134,7 @@ def test_a_stranger_answers_the_queue_of_a_validium(
 ) -> None:
     """In calldata, behind a copy of the state, made of one honest member's data. From then on nobody's data are needed."""
     with deserted(market, tmp_path / "operator", keys, proofs=Proofs.ALWAYS, data=Data.COMMITTEE, batches=circuits["nano"]) as rollup:
-        begun(rollup, 3)
+        begun(rollup, 3, few_batches=True)
         rollup.prove = False
         rollup.trade(rollup.traders[0], rollup.traders[1], rollup.options[0], 1)
         queue = Queue(rollup)

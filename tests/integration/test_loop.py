@@ -29,6 +29,7 @@ from straddle.node.verify import verify
 from straddle.primitives.field import MODULUS
 from straddle.proving.keys import Proof
 from straddle.proving.prover import Prover, ProverError
+from straddle.proving.server import ProvingServer
 from straddle.proving.vector import PostedBatch
 from straddle.sequencer.poster import Status
 
@@ -103,9 +104,9 @@ def loop(prover: Prover, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     config = DemoConfig.recorded(preset="nano", makers=2, takers=2)
     market = load_market(config)
     folder = tmp_path_factory.mktemp("loop")
-    with Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S) as anvil:
+    with Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S) as anvil, ProvingServer(prover, "nano") as server:
         network = Network(config, market, anvil, circuit_keys(prover, "nano", config.terms.data))
-        poster = network.poster(folder / "poster.sqlite", prover, lambda record: None)
+        poster = network.poster(folder / "poster.sqlite", server, lambda record: None)
         identity = Identity(network.identity, network.domain, network.params, address_of(network.operator), network.sequencer, network.secrets)
         exchange = Exchange(config, market, identity, folder, poster.add, poster.add_epoch)
         (maker, _), (taker, _) = exchange.crowd.makers, exchange.crowd.takers
@@ -123,7 +124,7 @@ def loop(prover: Prover, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         assert session.matches
         session.finish_batch()
         batches = [poster.posted(number) for number in (1, 2)]
-        proofs = [prover.prove(batch.witness).proof for batch in batches]
+        proofs = [server.prove(batch.witness).proof for batch in batches]
         loop = Loop(anvil, network, exchange, Sender(anvil.rpc, bytes(network.sequencer.key)), batches, proofs)
         anvil.set_time_at_least(-(-epoch.time_ms // 1000) + 1)
         network.client.submit_epoch(loop.sender, epoch.epoch, epoch.time_ms, epoch.risk_root, epoch.inputs, epoch.signatures)

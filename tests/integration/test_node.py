@@ -200,14 +200,14 @@ def test_a_lost_chain_shuts_the_market_and_one_that_goes_back_ends_the_node(tmp_
 def test_an_optimistic_exchange_goes_on_in_the_middle_of_its_window_and_makes_batches_final_by_time(tmp_path: Path) -> None:
     """After a kill, from a snapshot that is not final: what was proposed before is proved when it is challenged, and final when its window is over."""
     folder, config = tmp_path / "exchange", tmp_path / "config.toml"
-    policy = '[rollup]\npolicy = "optimistic"\nchallenge_seconds = 7200\n[market]\nspeed = 120.0\n[epochs]\nseconds = 600\n'
+    policy = '[rollup]\npolicy = "optimistic"\nchallenge_seconds = 7200\n[epochs]\nseconds = 600\n'
     config.write_text(f'preset = "nano"\n{policy}[batches]\nseconds = 1.0\n[layer1]\npoll_seconds = 0.2\n[snapshots]\nbatches = 1\n')
     with up(folder, config) as node:
         for i, name in enumerate(("trader", "other"), start=1):
             join(node, folder, name, 1_000)
             wait_for(lambda i=i: node.get("/status")["batches"]["proposed"] >= i, PROOF_S, config)  # type: ignore[misc]
         assert node.get("/status")["batches"]["verified"] == 0 and node.stop(signal.SIGKILL) == -signal.SIGKILL
-    with up(folder, config) as node:
+    with up(folder, config, "--speed", "360") as node:  # the window ends after 20 seconds, the time for a proof after four minutes
         assert re.search(r"replayed from snapshot at entry [1-9]", node.log.read_text())
         challenge(node, folder, 1)
         wait_for(lambda: node.get("/batches?first=1&limit=1")[0]["prove_transaction"], PROOF_S, config)

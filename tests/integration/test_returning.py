@@ -38,7 +38,7 @@ from straddle.risk.table import build_table
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nano_keys")]
 
 DAY_S = 86_400
-POLICIES = {"zk": "", "validium": "[committee]\npatience_seconds = 2.0\n"}
+POLICIES = {"zk": "", "validium": "[committee]\nown = 2\nthreshold = 2\npatience_seconds = 2.0\n"}
 """Policy -> what it needs besides, so that batches are final soon. An optimistic rollup takes the ZK rollup's way: its own batches are proved first."""
 ASKED = 7_000_000
 LATER_S = 1_590_120_000

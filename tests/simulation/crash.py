@@ -1,4 +1,4 @@
-"""Processes that trade until they are killed, and what they had acknowledged by then. They are forked from a server that has imported everything."""
+"""Processes that trade until they are killed, and what they had acknowledged by then. They are forked from a server that has imported the exchange."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from .traffic import ACCOUNTS, Traffic
 from .world import open_accounts
 
 NEVER = 10**9
+PRELOADED = ["straddle.proving.checker", "straddle.sequencer.poster", "straddle.sequencer.snapshots"]
+"""Not the simulation's own modules: the server does not find them (and does not say so), and they call the Go library, after which nobody may fork."""
 
 
 def open_node(folder: Path, *, snapshots: bool = False) -> tuple[Node, ReorgingLayer1]:
@@ -56,7 +58,7 @@ class Victim:
 
     def __init__(self, folder: Path, seed: str, first_nonce: int = 0, file_bytes_max: int | None = None, *, snapshots: bool = False) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        context.set_forkserver_preload(PRELOADED)
         self._answers, theirs = context.Pipe(duplex=False)
         self.process = context.Process(target=trade_until_killed, args=(folder, seed, first_nonce, theirs, file_bytes_max, snapshots))
         self.process.start()

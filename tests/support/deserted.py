@@ -366,18 +366,24 @@ def trade_all(rollup: Deserted) -> None:
         rollup.trade(trader, other, rollup.linear[i % 2], 3)
 
 
-def begun(rollup: Deserted, accounts: int, dollars: int = 2_000) -> None:
-    """Traders with positions, the last of them thin: it has bet nearly all it has on a rise; the insurance fund has money."""
+def begun(rollup: Deserted, accounts: int, dollars: int = 2_000, *, few_batches: bool = False) -> None:
+    """Traders with positions, the last of them thin: it has bet nearly all it has on a rise; the insurance fund has money.
+
+    `few_batches`: two, where each is proved; only the last and the first of the traders have positions.
+    """
     rollup.insure(100)
     for _ in range(accounts - 1):
         rollup.join(dollars)
     thin, rich = rollup.join(600), rollup.traders[0]
     rollup.open()
     rollup.answer()
-    trade_all(rollup)
+    if few_batches:
+        rollup.trade(thin, rich, rollup.options[0], 2)
+    else:
+        trade_all(rollup)
     lots = 0
     while rollup.session.free_margin(thin.account) > 100 * DOLLARS and lots < 40:
-        rollup.trade(thin, rich, rollup.linear[1], 5)
+        rollup.trade(thin, rich, rollup.linear[1], 12 if few_batches else 5)
         lots += 1
     assert lots
     rollup.session.finish_batch()

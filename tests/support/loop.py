@@ -22,6 +22,8 @@ from straddle.node.policy import circuit_keys
 from straddle.node.terms import ZK_ROLLUP, PolicyTerms
 from straddle.node.traders import Trader, address_of
 from straddle.proving.prover import Prover
+from straddle.proving.server import ProvingServer
+from straddle.proving.vector import circuit_name
 from straddle.sequencer.placing import Certifier
 from straddle.sequencer.poster import BatchProver, BatchRecord, Poster
 
@@ -87,13 +89,14 @@ def open_loop(
     """Deployed, deposited, the first batch (deposits, keys, listings) closed. `patience_s`: with a committee whose quorum is away."""
     config = DemoConfig.recorded(preset="nano", makers=2, takers=2, terms=terms)
     market = load_market(config)
-    with Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S) as anvil:
+    with Anvil(market.path.start_ms // 1000 - CHAIN_LEAD_S) as anvil, ProvingServer(prover, circuit_name("nano", terms.data)) as server:
+        proving = proving or server
         network = Network(config, market, anvil, circuit_keys(prover, "nano", terms.data))
         way = certifier(network) if certifier else None
         steps: list[BatchRecord] = []
 
         def make_poster() -> Poster:
-            return network.poster(folder / "poster.sqlite", proving or prover, steps.append, certifier=way, patience_s=patience_s)
+            return network.poster(folder / "poster.sqlite", proving, steps.append, certifier=way, patience_s=patience_s)
 
         poster = make_poster()
         identity = Identity(network.identity, network.domain, network.params, address_of(network.operator), network.sequencer, network.secrets)
@@ -106,7 +109,7 @@ def open_loop(
             [],
             steps,
             folder,
-            proving or prover,
+            proving,
             make_poster,
         )
         session, exchange = loop.exchange.session, loop.exchange

@@ -137,7 +137,11 @@ def replay(
     drawn = [path.candles if recorded else resample(path.candles, start, hours, each) for each in seeds]
     histories = [MarketPath(path.recording, path.surface, candles, each) for candles, each in zip(drawn, seeds, strict=True)]
     index = np.array([[history.index_ticks(moment) for moment in grid] for history in histories], dtype=np.int64)
-    forwards = {expiry: np.array([[history.forward_ticks(expiry, moment) for moment in grid] for history in histories], dtype=np.int64) for expiry in expiries}
+
+    def forwards_of(expiry: int) -> list[list[int]]:
+        return [[history.forward_ticks(expiry, moment, parameters) for moment in grid] for history in histories]
+
+    forwards = {expiry: np.array(forwards_of(expiry), dtype=np.int64) for expiry in expiries}
     ratios = realised_ratios(path.candles, drawn[:1] if recorded else drawn, grid)
     book = _Book(path, instruments, grid, index, forwards, ratios, parameters)
     return PnlStudy(*_run(flow, instruments, grid, index, book, policy), seed, step_minutes)

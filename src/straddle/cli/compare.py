@@ -21,7 +21,6 @@ from straddle.research.comparison import Comparison
 from straddle.research.config import BASELINE, CompareConfig
 from straddle.research.prices import CORE_HOUR, REFERENCE, Prices
 from straddle.research.report import as_json, markdown, show
-from straddle.risk.market_parameters import DEFAULT_MARKET
 
 NAMES = [choice.name for choice in architectures.CHOICES]
 
@@ -66,7 +65,7 @@ def compare(
             makers=makers,
             takers=takers or _takers(preset, makers),
             instruments=instruments or _instruments(preset),
-            parameters=DEFAULT_MARKET if parameters is None else read_parameters("--parameters", parameters),
+            parameters=read_parameters("--parameters", parameters),
         )
         config = CompareConfig(
             night,
@@ -122,13 +121,13 @@ def _wide(console: Console) -> Console:
 def _write(found: Comparison, json_file: Path | None, markdown_file: Path | None, directory: Path | None, ending: str) -> None:
     if json_file:
         json_file.write_text(json.dumps(as_json(found), indent=2) + "\n")
-        errors.print(f"report written to {json_file}", highlight=False)
+        errors.print(f"report written to {json_file}", highlight=False, markup=False)
     if markdown_file:
         markdown_file.write_text(markdown(found) + "\n")
-        errors.print(f"page written to {markdown_file}", highlight=False)
+        errors.print(f"page written to {markdown_file}", highlight=False, markup=False)
     if directory:
         _draw(found, directory, ending)
-        errors.print(f"charts written to {directory}", highlight=False)
+        errors.print(f"charts written to {directory}", highlight=False, markup=False)
 
 
 def _draw(found: Comparison, directory: Path, ending: str) -> None:

@@ -13,7 +13,6 @@ from straddle.node.choice import chosen_policy
 from straddle.node.config import TAKERS, DemoConfig, read_parameters
 from straddle.node.demo import run_demo
 from straddle.node.terms import PolicyTerms
-from straddle.risk.market_parameters import DEFAULT_MARKET
 
 
 def demo(
@@ -55,7 +54,7 @@ def demo(
             paths=paths,
             workers=workers,
             workdir=workdir,
-            parameters=DEFAULT_MARKET if parameters is None else read_parameters("--parameters", parameters),
+            parameters=read_parameters("--parameters", parameters),
             terms=PolicyTerms(*chosen_policy(policy, data_in)),
         )
         with TerminalDisplay(output) as display:
@@ -63,5 +62,5 @@ def demo(
         output.print(*demo_tables(report), sep="\n")
         if json is not None:
             json.write_text(report.to_json())
-            output.print(f"report written to {json}")
+            output.print(f"report written to {json}", markup=False)
     finish(report.problems)

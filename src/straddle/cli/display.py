@@ -30,7 +30,7 @@ class TerminalDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = console.is_terminal
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TaskProgressColumn(), TimeElapsedColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), TaskProgressColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, console=console, transient=True, disable=not self._live)
         self._task = self._progress.add_task("", total=None)
         self._started = self._shown = time.monotonic()
@@ -45,7 +45,7 @@ class TerminalDisplay:
 
     def stage(self, name: str, detail: str = "") -> None:
         """A new stage begins."""
-        self._console.print(f"[bold]{name}[/bold]  {detail}", highlight=False, soft_wrap=True)
+        self._console.print(f"[bold]{escape(name)}[/bold]  {escape(detail)}", highlight=False, soft_wrap=True)
         self._progress.reset(self._task, description=name, total=None)
         self._shown = self._started = time.monotonic()
 
@@ -55,7 +55,7 @@ class TerminalDisplay:
             self._progress.update(self._task, description=detail, total=None if done is None else 1.0, completed=done or 0.0)
         elif detail != self._last or time.monotonic() - self._shown > PLAIN_SECONDS:
             share = f" {done:.0%}" if done is not None else ""
-            self._console.print(f"  {detail}{share} ({time.monotonic() - self._started:.0f} s)", highlight=False)
+            self._console.print(f"  {detail}{share} ({time.monotonic() - self._started:.0f} s)", highlight=False, markup=False)
             self._shown, self._last = time.monotonic(), detail
 
     def ask(self, question: str) -> bool:

@@ -90,7 +90,7 @@ def exit_command(
                 kept = _save(rpc, found, number, node, data, display)
                 write_atomically(save, kept.to_json().encode())
                 text = f"account {number} at batch {kept.batch_number} is in {save}: checked against layer 1, good for an exit while that batch is the newest"
-                output.print(text, highlight=False, soft_wrap=True)
+                output.print(text, highlight=False, markup=False, soft_wrap=True)
                 return
             if node is not None:
                 raise ConfigError(f"--node: {node}, expected only together with --save")

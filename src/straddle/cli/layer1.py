@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +21,7 @@ from straddle.node.config import ConfigError
 from straddle.node.keys import is_keys_file, named_key
 from straddle.node.version import terms_of
 from straddle.primitives.files import read_text
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 from straddle.primitives.urls import checked_url, is_url
 from straddle.watcher.peer import Peer, PeerError
 
@@ -73,11 +72,10 @@ def open_sender(rpc: Rpc, key: Path | None) -> Sender | None:
         path = key.with_name(file)
     text = read_text("--key", path).strip()
     try:
-        check_nesting(text.encode())
         if is_keys_file(text):
             return Sender(rpc, bytes(named_key(path, name).key))
         if text.startswith("{"):
-            return Sender(rpc, bytes(Account.decrypt(json.loads(text), typer.prompt(f"Password of {key}", hide_input=True))))
+            return Sender(rpc, bytes(Account.decrypt(decode_json(text), typer.prompt(f"Password of {key}", hide_input=True))))
         return Sender(rpc, bytes(Account.from_key(text).key))
     except (typer.Abort, ConfigError):
         raise

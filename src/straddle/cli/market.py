@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from straddle.cli.common import clear_errors, finish, output
-from straddle.cli.remote import fetch_status
+from straddle.cli.remote import as_documented, fetch_status
 from straddle.core.market_state import MarketState
 from straddle.l1.deployment import Deployment
 from straddle.node.config import ConfigError
@@ -74,9 +74,11 @@ def _wait(url: str, wanted: MarketState) -> list[str]:
     until = time.monotonic() + HEARD_S
     while True:
         status = fetch_status(url)
-        if status["market"]["by_hand"] == wanted:
-            output.print(f"the market is {_words(MarketState(status['market_state']))}", highlight=False)
+        with as_documented(url):
+            heard, state = MarketState(status["market"]["by_hand"]), MarketState(status["market_state"])
+        if heard == wanted:
+            output.print(f"the market is {_words(state)}", highlight=False)
             return []
         if time.monotonic() > until:
-            return [f"the node at {url} says {status['market']['by_hand']} by hand after {HEARD_S:.0f} s, expected {wanted}"]
+            return [f"the node at {url} says {heard} by hand after {HEARD_S:.0f} s, expected {wanted}"]
         time.sleep(0.1)

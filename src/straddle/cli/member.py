@@ -52,7 +52,8 @@ def member(
 def _run(settings: MemberConfig) -> None:
     place = Path(settings.folder)
     account = open_key(place)
-    record = await_deployment(Path(settings.deployment), lambda: output.print(f"{account.address} waits for {settings.deployment}", highlight=False))
+    waiting = f"{account.address} waits for {settings.deployment}"
+    record = await_deployment(Path(settings.deployment), lambda: output.print(waiting, highlight=False, markup=False))
     if account.address not in record.config.members:
         raise DeploymentError(
             f"members: {account.address} (the key in {place}) is none of the deployment's, {', '.join(record.config.members) or 'it has none'}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from rich.errors import MarkupError
 
+from straddle import __version__
 from straddle.primitives.errors import Actionable
 from straddle.primitives.nesting import check_nesting
 from straddle.primitives.urls import checked_url
@@ -30,6 +34,16 @@ def fetch_status(url: str) -> dict[str, Any]:
     if not isinstance(found, dict) or not {"sequence", "batches", "money", "problems"} <= found.keys():
         raise NodeUnreachable(f"--url {url}: answered {str(found)[:200]}, expected the status of a node of `straddle up`")
     return found
+
+
+@contextmanager
+def as_documented(url: str) -> Iterator[None]:
+    """What is done with a status in here may find that it is none: NodeUnreachable then, since whoever answers is no node of this version."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MarkupError) as error:
+        expected = f"expected that of a node of version {__version__}"
+        raise NodeUnreachable(f"--url {url}: a status that cannot be shown ({type(error).__name__}: {str(error)[:100]}), {expected}") from error
 
 
 def fetch_saved(url: str, account: int) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from straddle.cli.common import clear_errors, finish, output
 from straddle.cli.display import status_table
-from straddle.cli.remote import fetch_status
+from straddle.cli.remote import as_documented, fetch_status
 
 
 def status(
@@ -17,5 +17,7 @@ def status(
     """Show how a running node stands: log, market, batches, prover lag, money. Exit code 1 when something is wrong with it."""
     with clear_errors():
         found = fetch_status(url)
-        output.print(status_table(found))
-    finish([str(problem) for problem in found["problems"]])
+        with as_documented(url):
+            problems = [str(problem) for problem in found["problems"]]
+            output.print(status_table(found))
+    finish(problems)

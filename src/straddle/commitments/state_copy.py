@@ -22,7 +22,7 @@ from straddle.commitments.listings import Listings, decode_listing, listing_word
 from straddle.core.accounts import EMPTY_SLOT, Account, Auction, PublicKey, Slot
 from straddle.core.params import Params
 from straddle.primitives.merkle import SparseMerkleTree
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 
 FORMAT = "straddle.state.1"
 BYTES_MAX = 1 << 30
@@ -88,8 +88,7 @@ def _content(data: bytes) -> dict[str, Any]:
     unpacker = zlib.decompressobj()
     try:
         text = unpacker.decompress(data, BYTES_MAX + 1)
-        check_nesting(text)
-        content = json.loads(text) if len(text) <= BYTES_MAX and unpacker.eof else None
+        content = decode_json(text) if len(text) <= BYTES_MAX and unpacker.eof else None
     except (zlib.error, ValueError) as error:
         raise StateCopyError(f"state copy: {error}") from None
     if not isinstance(content, dict) or content.keys() != _KEYS or content["format"] != FORMAT:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from straddle.primitives.errors import Actionable
+from straddle.primitives.files import read_toml
 from straddle.primitives.urls import is_service
 
 DEFAULT_FOLDER = "straddle-member"
@@ -55,12 +55,7 @@ class MemberConfig:
     @classmethod
     def load(cls, path: Path | None, changes: Mapping[str, Any]) -> MemberConfig:
         """From a TOML file (None: defaults); `changes` come before the file's values, None leaves them."""
-        raw: dict[str, Any] = {}
-        if path is not None:
-            try:
-                raw = tomllib.loads(path.read_text())
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-                raise MemberConfigError(f"configuration {path}: {error}") from error
+        raw = {} if path is None else read_toml("--config", path)
         raw |= {name: value for name, value in changes.items() if value is not None}
         known = {item.name for item in fields(cls)}
         for name in sorted(raw.keys() - known):

@@ -21,7 +21,7 @@ from straddle.commitments.ledger import CommittedState, LedgerError
 from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
 from straddle.commitments.risk import risk_root
-from straddle.commitments.state_copy import dump_state, load_state
+from straddle.commitments.state_copy import StateCopyError, dump_state, load_state
 from straddle.committee.offer import Offer, OfferError
 from straddle.committee.store import Held, MemberStore, StoreError, StoreReader
 from straddle.core.params import Params
@@ -211,16 +211,24 @@ class Member:
 
     def _rebuilt(self, store: StoreReader, number: int) -> CommittedState:
         """The state after a batch of the chain, from the disk. StoreError: what is there does not lead to it."""
-        done, state = 0, CommittedState.genesis(self._params, int(self.deployment.config.operator, 16))
-        kept = store.copy(number)
-        if kept is not None:
-            done, state = kept[0], load_state(kept[1], self._params)
-        for offer in (held.offer for held in store.held(done + 1, number)):
-            effects = decode_effects(offer.effects, self._preset)
+        state = self._copied(store, number)
+        for offer in (held.offer for held in store.held(state.batch_number + 1, number)):
             try:
+                effects = decode_effects(offer.effects, self._preset)
                 state.apply_data(effects, decode_body(offer.body, self._preset), effects.queue)
-            except LedgerError as error:
+            except (LedgerError, DataError) as error:
                 raise StoreError(f"batch {offer.number} on disk: {error}. Start with an empty folder: the other members have the batches") from error
         if state.batch_number != number:
             raise StoreError(f"batch {state.batch_number + 1} is missing on disk, expected all up to {number}. Start with an empty folder")
         return state
+
+    def _copied(self, store: StoreReader, last: int) -> CommittedState:
+        """The newest state up to a batch whose copy on disk can be read, or the first one."""
+        for number, copy in store.copies(last):
+            try:
+                state = load_state(copy, self._params)
+            except StateCopyError:  # an older one leads to the same state
+                continue
+            if state.batch_number == number:
+                return state
+        return CommittedState.genesis(self._params, int(self.deployment.config.operator, 16))

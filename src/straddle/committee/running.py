@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -73,7 +72,7 @@ class CatchUp:
         self._thread.join()
 
     def step(self) -> int:
-        """One round; the number of batches taken. StoreError, sqlite3.Error: the member's disk."""
+        """One round; the number of batches taken. StoreError: the member's disk."""
         taken = 0
         for peer in self._peers:
             try:
@@ -93,7 +92,7 @@ class CatchUp:
             problem = ""
             try:
                 self.step()
-            except (StoreError, sqlite3.Error) as error:  # a full disk is made room on, and the next round goes on
+            except StoreError as error:  # a full disk is made room on, and the next round goes on
                 problem = str(error)
             if problem != self._problem:
                 self._problem = problem

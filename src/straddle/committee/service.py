@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -138,7 +137,7 @@ def _answered(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
             return _error(422, "refused", str(error))
         except (ConnectionFailed, RpcError) as error:
             return _error(503, "layer_1", str(error))
-        except (StoreError, sqlite3.Error) as error:
+        except StoreError as error:
             return _error(503, "store", f"the member's disk: {error}")
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it

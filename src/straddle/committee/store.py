@@ -2,6 +2,7 @@
 
 Every call is durable when it returns (write-ahead log, synchronous FULL). Nothing is ever deleted: a batch that layer 1 voided may be asked for, too.
 Who only reads has a connection of his own and sees the file as it was when he began, so that nobody who asks keeps the one who writes waiting.
+Each row has a checksum, so that one that the disk spoilt is neither given to anybody nor taken for the memory of what was signed.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from straddle.committee.offer import Offer
 from straddle.primitives.errors import Actionable
+from straddle.primitives.sqlite import UNREADABLE, add_row_sum
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (chain_id TEXT NOT NULL, rollup TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS batches (header_hash BLOB PRIMARY KEY, number INTEGER NOT NULL, offer TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS chain (number INTEGER PRIMARY KEY, header_hash BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS signed (number INTEGER NOT NULL, header_hash BLOB NOT NULL, PRIMARY KEY (number, header_hash));
-CREATE TABLE IF NOT EXISTS copies (header_hash BLOB PRIMARY KEY, number INTEGER NOT NULL, copy BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (header_hash BLOB PRIMARY KEY, number INTEGER NOT NULL, offer TEXT NOT NULL, sum BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS chain (number INTEGER PRIMARY KEY, header_hash BLOB NOT NULL, sum BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS signed (number INTEGER, header_hash BLOB, sum BLOB NOT NULL, PRIMARY KEY (number, header_hash)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS copies (header_hash BLOB PRIMARY KEY, number INTEGER NOT NULL, copy BLOB NOT NULL, sum BLOB NOT NULL);
 """
+_INTACT = "c.sum IS row_sum(c.number, c.header_hash) AND b.sum IS row_sum(b.header_hash, b.number, b.offer)"
 
 
 class StoreError(Actionable):
@@ -39,90 +43,137 @@ class Held:
 
     @property
     def offer(self) -> Offer:
-        """The offer, read anew."""
+        """The offer, read anew: its checksum held, so it is what was written."""
         return Offer.from_plain(json.loads(self.text))
 
 
 class StoreReader:
-    """What can be read of the file over one connection, by one thread at a time."""
+    """What can be read of the file over one connection, by one thread at a time. StoreError: the file is damaged."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._path, self._db = path, db
+        add_row_sum(db)
 
     @property
     def tip(self) -> int:
         """Number of the chain's newest batch, 0 when there is none."""
-        return int(self._db.execute("SELECT COALESCE(MAX(number), 0) FROM chain").fetchone()[0])
+        return int(self._rows("SELECT COALESCE(MAX(number), 0) FROM chain")[0][0])
 
     def header(self, number: int) -> bytes | None:
         """Header hash of a batch of the chain."""
-        row = self._db.execute("SELECT header_hash FROM chain WHERE number = ?", (number,)).fetchone()
-        return None if row is None else bytes(row[0])
+        rows = self._rows("SELECT header_hash, sum IS row_sum(number, header_hash), number FROM chain WHERE number = ?", number)
+        return bytes(self._intact(rows[0])[0]) if rows else None
 
     def held(self, first: int, last: int) -> list[Held]:
         """Batches first..last of the chain, those that are there, in order."""
-        select = "SELECT b.header_hash, b.offer FROM chain c JOIN batches b USING (header_hash) WHERE c.number BETWEEN ? AND ? ORDER BY c.number"
-        return [Held(bytes(row[0]), str(row[1])) for row in self._db.execute(select, (first, last)).fetchall()]
+        select = (
+            f"SELECT b.header_hash, {_INTACT}, c.number, b.offer FROM chain c JOIN batches b USING (header_hash) WHERE c.number BETWEEN ? AND ? "
+            "ORDER BY c.number"
+        )
+        return [Held(bytes(row[0]), str(row[3])) for row in map(self._intact, self._rows(select, first, last))]
 
     def batch(self, header_hash: bytes) -> Held | None:
         """Any batch ever taken, by its header."""
-        row = self._db.execute("SELECT offer FROM batches WHERE header_hash = ?", (header_hash,)).fetchone()
-        return None if row is None else Held(header_hash, str(row[0]))
+        rows = self._rows("SELECT header_hash, sum IS row_sum(header_hash, number, offer), number, offer FROM batches WHERE header_hash = ?", header_hash)
+        return Held(header_hash, str(self._intact(rows[0])[3])) if rows else None
 
     def signed(self, number: int) -> list[bytes]:
         """Headers that were certified as this batch."""
-        return [bytes(row[0]) for row in self._db.execute("SELECT header_hash FROM signed WHERE number = ?", (number,))]
+        rows = self._rows("SELECT header_hash, sum IS row_sum(number, header_hash), number FROM signed WHERE number = ?", number)
+        return [bytes(self._intact(row)[0]) for row in rows]
 
-    def copy(self, last: int) -> tuple[int, bytes] | None:
-        """The newest copy of a state of the chain, at most after batch `last`: (batch, copy)."""
-        select = "SELECT p.number, p.copy FROM copies p JOIN chain c USING (header_hash) WHERE c.number <= ? ORDER BY c.number DESC LIMIT 1"
-        row = self._db.execute(select, (last,)).fetchone()
-        return None if row is None else (int(row[0]), bytes(row[1]))
+    def copies(self, last: int) -> Iterator[tuple[int, bytes]]:
+        """Copies of states of the chain, at most after batch `last`, the newest first: (batch, copy). Those that are damaged are left out."""
+        numbers = "SELECT p.number FROM copies p JOIN chain c USING (header_hash) WHERE c.number <= ? AND p.number = c.number ORDER BY c.number DESC"
+        select = "SELECT p.copy FROM copies p JOIN chain c USING (header_hash) WHERE p.number = ? AND p.sum IS row_sum(p.header_hash, p.number, p.copy)"
+        for (number,) in self._rows(numbers, last):
+            for (copy,) in self._rows(select, number):
+                yield number, bytes(copy)
+
+    def _rows(self, select: str, *values: Any) -> list[Any]:
+        try:
+            return self._db.execute(select, values).fetchall()
+        except UNREADABLE as error:
+            raise self._unusable(error) from error
+
+    def _intact(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The row, whose second value says whether its checksum holds, and the third which batch it is of."""
+        if not row[1]:
+            raise self._unusable(f"what it holds of batch {row[2]} is not as it was written")
+        return row
+
+    def _unusable(self, why: object) -> StoreError:
+        return StoreError(f"{self._path}: cannot be used: {why}. Close the process that has it open, or restore the file; other members have the batches")
 
 
 class MemberStore(StoreReader):
-    """The file. One thread at a time; `reading` is for any other."""
+    """The file. One thread at a time; `reading` is for any other. StoreError: the disk refuses; nothing of that call was kept."""
 
     def __init__(self, path: Path, chain_id: int, rollup: str) -> None:
-        """StoreError: not a member's file, or another rollup's."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        super().__init__(sqlite3.connect(path, isolation_level=None, check_same_thread=False))
+        """StoreError: not a member's file, or another rollup's, or what it has signed cannot be told from it any more."""
         try:
-            self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
-            found = self._db.execute("SELECT chain_id, rollup FROM identity").fetchone()
-            if found is None:
-                self._db.execute("INSERT INTO identity VALUES (?, ?)", (str(chain_id), rollup))
-            elif found != (str(chain_id), rollup):
-                raise StoreError(f"{path}: holds batches of rollup {found[1]} on chain {found[0]}, expected {rollup} on {chain_id}. Use another folder")
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            super().__init__(path, sqlite3.connect(path, isolation_level=None, check_same_thread=False))
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{path}: cannot be opened: {error}. Expected a file in a folder that this user may write") from error
+        try:
+            self._open(str(chain_id), rollup)
+        except BaseException as error:
             self._db.close()
-            raise StoreError(f"{path}: cannot be used: {error}. Close the process that has it open, or restore the file") from error
-        except StoreError:
-            self._db.close()
+            if isinstance(error, UNREADABLE):
+                raise self._unusable(error) from error
             raise
+
+    def _open(self, chain_id: str, rollup: str) -> None:
+        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
+        found = self._db.execute("SELECT chain_id, rollup FROM identity").fetchone()
+        if found is None:
+            self._db.execute("INSERT INTO identity VALUES (?, ?)", (chain_id, rollup))
+        elif found != (chain_id, rollup):
+            raise StoreError(f"{self._path}: holds batches of rollup {found[1]} on chain {found[0]}, expected {rollup} on {chain_id}. Use another folder")
+        # A number that the disk changed would not be found when its batch is offered again: all of them are looked at.
+        for row in self._rows("SELECT header_hash, 0, number FROM signed WHERE sum IS NOT row_sum(number, header_hash) LIMIT 1"):
+            self._intact(row)
 
     @contextmanager
     def reading(self) -> Iterator[StoreReader]:
         """The file as it is now, whatever is written meanwhile; for any thread."""
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
-            db.execute("PRAGMA query_only = TRUE")
-            db.execute("BEGIN")
-            yield StoreReader(db)
+        try:
+            db = sqlite3.connect(self._path, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+        with closing(db):
+            reader = StoreReader(self._path, db)
+            reader._rows("PRAGMA query_only = TRUE")
+            reader._rows("BEGIN")
+            yield reader
 
     def extend(self, header_hash: bytes, offer: Offer, copy: bytes | None = None) -> None:
         """The chain's next batch, in place of what stood from its number on; with a copy of the state after it, now and then."""
-        with self._db:
-            self._db.execute("BEGIN")
-            self._db.execute("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", (header_hash, offer.number, json.dumps(offer.plain)))
+        with self._writing():
+            text = json.dumps(offer.plain)
+            self._db.execute("INSERT OR REPLACE INTO batches VALUES (?1, ?2, ?3, row_sum(?1, ?2, ?3))", (header_hash, offer.number, text))
             self._db.execute("DELETE FROM chain WHERE number >= ?", (offer.number,))
-            self._db.execute("INSERT INTO chain VALUES (?, ?)", (offer.number, header_hash))
+            self._db.execute("INSERT INTO chain VALUES (?1, ?2, row_sum(?1, ?2))", (offer.number, header_hash))
             if copy is not None:
-                self._db.execute("INSERT OR REPLACE INTO copies VALUES (?, ?, ?)", (header_hash, offer.number, copy))
+                self._db.execute("INSERT OR REPLACE INTO copies VALUES (?1, ?2, ?3, row_sum(?1, ?2, ?3))", (header_hash, offer.number, copy))
 
     def sign(self, number: int, header_hash: bytes) -> None:
         """Note, before a signature leaves, that it will."""
-        self._db.execute("INSERT OR IGNORE INTO signed VALUES (?, ?)", (number, header_hash))
+        with self._writing():
+            self._db.execute("INSERT OR IGNORE INTO signed VALUES (?1, ?2, row_sum(?1, ?2))", (number, header_hash))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, all or nothing."""
+        try:
+            with self._db:
+                self._db.execute("BEGIN")
+                yield
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self._path}: cannot be written: {error}. Make room on the disk and see that it works; nothing of this step was kept") from error
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -23,6 +23,13 @@ def quantity(value: Any) -> int:
     return int(value, 16)
 
 
+def count(value: Any) -> int:
+    """A number below 2^64, as an account's transactions have (EIP-2681)."""
+    if (found := quantity(value)) >> 64:
+        raise Malformed(f"{shown(value)}, expected less than 2^64")
+    return found
+
+
 def data(value: Any) -> bytes:
     """Bytes, in hex."""
     if not isinstance(value, str) or not _DATA.fullmatch(value):

@@ -134,7 +134,7 @@ class BeaconBlobs:
         found = self._get("/eth/v1/beacon/genesis", name)
         try:
             return int(found["genesis_time"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BlobMissing(f"blob {name}: the beacon node answered {found!r}, expected genesis_time in seconds") from error
 
     def _get(self, path: str, name: str) -> Any:
@@ -142,7 +142,7 @@ class BeaconBlobs:
             response = self._client.get(self._url + path)
             check_nesting(response.content)
             answer = response.json()
-        except (httpx.TransportError, ValueError) as error:
+        except (httpx.RequestError, ValueError) as error:
             raise BlobMissing(f"blob {name}: no answer from the beacon node: {type(error).__name__} {error}") from error
         if response.status_code != httpx.codes.OK or not isinstance(answer, dict) or "data" not in answer:
             raise BlobMissing(f"blob {name}: the beacon node answered with status {response.status_code}")

@@ -19,11 +19,12 @@ from eth_abi.grammar import ABIType, TupleType, parse
 from eth_utils.crypto import keccak
 
 from straddle.primitives.errors import Actionable
-from straddle.primitives.files import write_atomically
+from straddle.primitives.files import read_sealed, write_sealed
 
 NAMES = ("Committee", "Exits", "Groth16Verifier", "Rollup", "Solvency", "TestUSDC", "Vault")
 """Contracts of the exchange. Tests compile others by path."""
 
+_WORD_BYTES = 32
 MAX_ARGUMENT_BYTES = 1 << 16
 """No contract here takes a longer dynamic argument."""
 
@@ -102,9 +103,10 @@ class Contract:
             return None
         indexed = [field for field in item["inputs"] if field["indexed"]]
         plain = [field for field in item["inputs"] if not field["indexed"]]
-        fields = self._decode(f"event {item['name']}", plain, data)
-        for field, topic in zip(indexed, topics[1:], strict=True):
-            fields[field["name"]] = decode([_type(field)], topic)[0]
+        if [len(topic) for topic in topics[1:]] != [_WORD_BYTES] * len(indexed):
+            raise ContractError(f"{self.name}: cannot decode event {item['name']}: expected {len(indexed)} topics of {_WORD_BYTES} bytes behind the first")
+        what = f"event {item['name']}"
+        fields = self._decode(what, plain, data) | self._decode(what, indexed, b"".join(topics[1:]))
         return Log(item["name"], {field["name"]: fields[field["name"]] for field in item["inputs"]})
 
     def event_topic(self, name: str) -> bytes:
@@ -217,19 +219,17 @@ def load_path(path: Path, cache_directory: Path | None = None) -> Contract:
         raise ContractError(f"no contract source {path}")
     directory = cache_directory or platformdirs.user_cache_path("straddle") / "contracts"
     cached = directory / f"{path.stem}-{_digest(path)}.json"
-    if cached.is_file():
-        try:
-            return _from_json(cached.read_text())
-        except (ValueError, KeyError, TypeError):
-            cached.unlink(missing_ok=True)  # a damaged entry is worth no more than a missing one
+    kept = read_sealed(cached)
+    if kept is not None:
+        return _decoded(kept)
     compiled = _compile(path)
-    kept = {"name": compiled.name, "abi": compiled.abi, "bytecode": compiled.bytecode.hex(), "runtime": compiled.runtime.hex()}
-    write_atomically(cached, json.dumps(kept).encode())
+    record = {"name": compiled.name, "abi": compiled.abi, "bytecode": compiled.bytecode.hex(), "runtime": compiled.runtime.hex()}
+    write_sealed(cached, json.dumps(record).encode())
     return compiled
 
 
-def _from_json(text: str) -> Contract:
-    record = json.loads(text)
+def _decoded(text: bytes) -> Contract:
+    record = json.loads(text)  # as it was written: its seal held
     return Contract(record["name"], tuple(record["abi"]), bytes.fromhex(record["bytecode"]), bytes.fromhex(record["runtime"]))
 
 

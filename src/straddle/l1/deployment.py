@@ -14,7 +14,7 @@ from straddle.commitments.policy import Data, Proofs, policy_name
 from straddle.l1.contracts import load
 from straddle.l1.rpc import Rpc
 from straddle.primitives.errors import Actionable
-from straddle.primitives.nesting import decode_json
+from straddle.primitives.nesting import decode_record
 from straddle.risk.market_parameters import DEFAULT_MARKET, MarketParameters
 
 REQUEST_FEE_WEI = 10**12
@@ -134,7 +134,7 @@ class Deployment:
     def from_json(cls, text: str) -> Deployment:
         """From `to_json`'s text; DeploymentError names a missing or malformed field."""
         try:
-            raw = decode_json(text)
+            raw = decode_record(text)
         except ValueError as error:
             raise DeploymentError(f"deployment is not JSON: {error}") from error
         top = _fields(cls, "deployment", raw)

@@ -77,7 +77,7 @@ class Rpc:
         for delay in (*delays, None):
             try:
                 return self._call_once(method, params)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 if delay is None:
                     raise ConnectionFailed(f"{method}: no answer from {self.url}: {type(error).__name__} {error}") from error
                 time.sleep(delay)
@@ -148,7 +148,7 @@ class Rpc:
 
     def nonce(self, address: str, tag: str = "latest") -> int:
         """Transactions that an address has sent; with those that wait, when `tag` is 'pending'."""
-        return self.quantity("eth_getTransactionCount", address, tag)
+        return self.checked("eth_getTransactionCount", [address, tag], answers.count)
 
     def eth_call(self, to: str, data: bytes, block: int | str = "latest") -> bytes:
         """Result of a call that changes nothing."""

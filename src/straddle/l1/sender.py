@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from eth_account import Account
@@ -19,14 +19,14 @@ from eth_utils.address import to_checksum_address
 
 from straddle.commitments.blob import blob_hash
 from straddle.l1 import answers
-from straddle.l1.blobs import blob_transaction_hash, sign_blob_transaction
 from straddle.l1.contracts import Contract
-from straddle.l1.fees import Fees, Market
-from straddle.l1.rpc import Reverted, Rpc, RpcError
+from straddle.l1.fees import GWEI, MOST, Fees, Market
+from straddle.l1.offers import Offer, Offers
+from straddle.l1.rpc import ConnectionFailed, Reverted, Rpc, RpcError
 from straddle.primitives.errors import Actionable
 
 GAS_MARGIN = 1.25
-GWEI = 10**9
+TRANSACTION_GAS_MAX = 1 << 24
 RECEIPT_SECONDS = 120.0
 OFFER_S = 30.0
 """A transaction that waits for so long is looked after: whether it pays what the market asks by now."""
@@ -34,8 +34,11 @@ RECEIPT_LAG_S = 20.0
 """A node may know that a transaction is mined so long before it has the receipt."""
 PAUSES_S = (0.005, 1.0)
 """Between two looks for a receipt: the first, and the longest."""
+VIEW_LAG_S, VIEW_PAUSE_S = 3.0, 0.2
+"""A node may be so long behind what another at the same address has told; later it is believed: layer 1 went back."""
 
 
+Ended = TypeVar("Ended")
 Sent_co = TypeVar("Sent_co", covariant=True)
 
 
@@ -67,29 +70,6 @@ class Receipt:
         return self.gas_used
 
 
-@dataclass(slots=True)
-class _Offer:
-    """What is offered as the wallet's transaction of one number."""
-
-    nonce: int
-    call: dict[str, Any]
-    gas: int
-    blobs: Sequence[bytes]
-    fees: Fees
-    deadline_s: float
-    """Until when it is waited for, as `time.monotonic` counts."""
-    is_open: bool = True
-    """Somebody waits for it, or will."""
-    hashes: list[str] = field(default_factory=list)
-    """Of the transactions that the node has taken: the same call with other fees."""
-    refused: str = ""
-    """Why the node takes none in place of what waits at this number."""
-
-    def does(self, call: dict[str, Any], gas: int) -> bool:
-        """Whether it is this call, with gas enough."""
-        return self.gas >= gas and all(self.call.get(key) == call.get(key) for key in ("to", "data", "value", "blobVersionedHashes"))
-
-
 class Wallet(Protocol[Sent_co]):
     """Who signs and pays; what a transaction gives: a Receipt, or what comes to be one."""
 
@@ -105,19 +85,22 @@ class Wallet(Protocol[Sent_co]):
 
 
 class Sender:
-    """An Ethereum account that sends transactions and waits for each; with `begin`, several at a time, which one block may hold."""
+    """An Ethereum account that sends transactions and waits for each; with `begin`, several at a time, which one block may hold. For any thread."""
 
-    def __init__(self, rpc: Rpc, private_key: bytes | int | str, *, alone: bool = False, stopping: threading.Event | None = None) -> None:
+    def __init__(self, rpc: Rpc, private_key: bytes | int | str, *, alone: bool = False, stopping: threading.Event | None = None, most: Fees = MOST) -> None:
         """`alone`: nobody else sends from the wallet, so that what waits at the beginning is of an earlier run and may be replaced; otherwise nothing is sent
-        then. When `stopping` is set, nothing is sent or waited for any more."""
+        then. When `stopping` is set, nothing is sent or waited for any more. `most`: what is offered at most for a unit of gas."""
         key = private_key.to_bytes(32, "big") if isinstance(private_key, int) else private_key
         self._account: LocalAccount = Account.from_key(key)
         self._rpc = rpc
         self._alone = alone
         self._stopping = stopping or threading.Event()
-        self._chain_id: int | None = None
-        self._offers: dict[int, _Offer] = {}
-        """Those of this process that were not mined when it was last looked, by number."""
+        self._most = most
+        self._chain_id = 0
+        """0: not known yet."""
+        self._offers = Offers()
+        self._choosing = threading.RLock()
+        """Held while a number is chosen, and while offers are raised."""
 
     @property
     def address(self) -> str:
@@ -147,122 +130,191 @@ class Sender:
 
     # ---- offers
 
-    def _begin(self, call: dict[str, Any], gas: int | None, blobs: Sequence[bytes], deadline_s: float) -> _Offer:
-        if self._stopping.is_set():
-            raise TransactionFailed(f"nothing is sent from wallet {self.address} any more: the process ends")
-        market = Market.look(self._rpc, blobs=bool(blobs))
-        if blobs:
-            call |= {"maxFeePerBlobGas": hex(market.offer.blob_gas)}
-        # The estimate runs the transaction: a refusal shows here, with its reason and for free.
-        estimate = self._rpc.quantity("eth_estimateGas", call)
-        gas = int(estimate * GAS_MARGIN) if gas is None else gas
-        offer = self._offer_at(self._free_number(), call, gas, blobs, market)
-        offer.deadline_s, offer.is_open = deadline_s, True
-        self._put(offer)
+    def _begin(self, call: dict[str, Any], gas: int | None, blobs: Sequence[bytes], deadline_s: float) -> Offer:
+        with self._choosing:
+            if self._stopping.is_set():
+                raise TransactionFailed(f"nothing is sent from wallet {self.address} any more: the process ends")
+            if not self._chain_id:
+                self._chain_id = self._rpc.chain_id()
+            mined = self._mined_count()
+            self._offers.forget(mined)
+            offer = self._offers.again(call)
+            if offer is None or offer.nonce >= mined:
+                offer = self._offered(offer, call, gas, blobs, mined, deadline_s)
+            offer.is_open = True
+            return offer
+
+    def _mined_count(self) -> int:
+        """Of the wallet's transactions. A node that is behind what was seen is given a moment: it may be one of several at this address."""
+        end_s = time.monotonic() + VIEW_LAG_S
+        while (number := self._rpc.nonce(self.address)) < self._offers.told and time.monotonic() < end_s and not self._stopping.wait(VIEW_PAUSE_S):
+            pass
+        return number
+
+    def _offered(self, offer: Offer | None, call: dict[str, Any], gas: int | None, blobs: Sequence[bytes], mined: int, deadline_s: float) -> Offer:
+        """The call at a number that is not mined: `offer` again, if there is one. RpcError: the contract refuses it, or the node, for itself."""
+        if offer is None:
+            self._check_others(mined)
+        self._clear_the_way(bool(blobs), mined, deadline_s)
+        market = Market.look(self._rpc, blobs=bool(blobs), most=self._most)
+        if market.too_dear:
+            raise TransactionFailed(f"nothing is sent from wallet {self.address}: {market.too_dear}")
+        if offer is None or not offer.may_wait:
+            number = self._offers.free(max(mined, self._rpc.nonce(self.address))) if offer is None else offer.nonce
+            last = self._offers.at(number)
+            after = "pending" if number > mined and last is None else "latest"
+            gas = self._gas(_priced(call, market.offer), after, gas)
+            fees = market.dearer(last.fees) if last is not None and last.may_wait else market.offer
+            if offer is None:
+                offer = Offer(number, call, gas, blobs, fees)
+                offer.sign(self._account, self._chain_id)  # what cannot be signed has no place in the book
+                self._offers.add(offer)
+            else:
+                offer.gas, offer.fees = gas, fees
+        if self._offers.at(offer.nonce) is offer:
+            refusal = self._put(offer)
+            if refusal is not None and not offer.is_taken and self._is_first(offer.nonce):
+                raise refusal
         return offer
 
-    def _free_number(self) -> int:
-        """The first that is neither mined nor waited for here."""
-        number = self._rpc.nonce(self.address)
-        self._offers = {nonce: offer for nonce, offer in self._offers.items() if nonce >= number}
-        others = 0 if self._alone else self._rpc.nonce(self.address, "pending") - number - len(self._offers)
+    def _gas(self, call: dict[str, Any], state: str, gas: int | None) -> int:
+        """The estimate and a margin. It runs the transaction, after those that wait if it goes behind them: a refusal shows here, with its reason and for
+        free."""
+        estimate = self._rpc.quantity("eth_estimateGas", call, state)
+        if estimate > TRANSACTION_GAS_MAX:
+            raise TransactionFailed(f"eth_estimateGas: {estimate} gas, expected at most {TRANSACTION_GAS_MAX}, which a transaction may have (EIP-7825)")
+        return min(int(estimate * GAS_MARGIN), TRANSACTION_GAS_MAX) if gas is None else gas
+
+    def _check_others(self, mined: int) -> None:
+        """TransactionFailed when somebody else's transactions wait."""
+        own = sum(offer.may_wait for offer in self._offers.waiting(mined))
+        others = 0 if self._alone else self._rpc.nonce(self.address, "pending") - mined - own
         if others > 0:
             raise TransactionFailed(
                 f"{others} transactions of wallet {self.address} wait to be mined and go first: wait until they are, or replace them where they were sent"
             )
-        while number in self._offers and self._offers[number].is_open:
-            number += 1
-        return number
 
-    def _offer_at(self, number: int, call: dict[str, Any], gas: int, blobs: Sequence[bytes], market: Market) -> _Offer:
-        """A new offer, in place of another that nobody waits for any more; or that one, when it is the same."""
-        last = self._offers.get(number)
-        if last is None or not last.does(call, gas):
-            last = _Offer(number, call, gas, blobs, market.offer if last is None else market.dearer(last.fees), deadline_s=0.0)
-        self._offers[number] = last
-        return last
+    def _clear_the_way(self, blobs: bool, mined: int, deadline_s: float) -> None:
+        """Nodes keep a wallet's transactions with blobs apart from those without, and take none of one kind while one of the other waits."""
+        last = max((offer.nonce for offer in self._offers.waiting(mined) if offer.may_wait and bool(offer.blobs) != blobs), default=-1)
+        if last >= mined:
+            kinds = ("with blobs", "without") if blobs else ("without blobs", "with")
+            late = (
+                f"nothing {kinds[0]} is sent from wallet {self.address} while one {kinds[1]} waits: number {last} was not mined within {RECEIPT_SECONDS:.0f} s"
+            )
+            self._wait(lambda: self._rpc.nonce(self.address) > last or None, last, deadline_s, lambda: late)
 
-    def _put(self, offer: _Offer) -> None:
-        """Give it to the node, which takes it, or has it, or keeps what it has at that number. RpcError: it is refused for itself."""
-        if self._chain_id is None:
-            self._chain_id = self._rpc.chain_id()
-        fields: dict[str, Any] = {
-            "chainId": self._chain_id,
-            "nonce": offer.nonce,
-            "gas": offer.gas,
-            "value": int(offer.call["value"], 16),
-            "data": offer.call["data"],
-            **offer.fees.fields,
-        }
-        if "to" in offer.call:
-            fields["to"] = to_checksum_address(offer.call["to"])
-        if offer.blobs:
-            signed = sign_blob_transaction(self._account, fields, offer.blobs)
-            name = blob_transaction_hash(signed)
-        else:
-            made = self._account.sign_transaction({"type": 2, **fields})
-            signed, name = bytes(made.raw_transaction), "0x" + made.hash.hex()
+    def _is_first(self, number: int) -> bool:
+        """Whether nothing waits at a number, as far as the node tells."""
+        try:
+            return self._rpc.nonce(self.address, "pending") <= number
+        except (ConnectionFailed, RpcError):
+            return False
+
+    def _put(self, offer: Offer) -> RpcError | None:
+        """Give it to the node, which takes it, or has it; else why it refuses. What it says nothing about it may have."""
+        signed, name = offer.sign(self._account, self._chain_id)
+        if name not in offer.names:
+            offer.names.append(name)
         offer.refused = ""
         try:
             self._rpc.checked("eth_sendRawTransaction", ["0x" + signed.hex()], answers.word)
+        except ConnectionFailed:
+            return None
         except RpcError as error:
-            if self._rpc.nonce(self.address, "pending") <= offer.nonce:  # nothing is in its way
-                self._offers.pop(offer.nonce, None)
-                raise
-            if not self._rpc.knows(name):
+            if not self._knows(name):
                 offer.refused = str(error)
-                return
-        if name not in offer.hashes:
-            offer.hashes.append(name)
+                return error
+        offer.is_taken = True
+        return None
+
+    def _knows(self, name: str) -> bool:
+        try:
+            return self._rpc.knows(name)
+        except (ConnectionFailed, RpcError):
+            return False
 
     # ---- waiting
 
-    def _mined(self, offer: _Offer) -> dict[str, Any] | None:
-        """The receipt. None: a transaction that waited before has taken its number, and nothing of it was sent."""
-        pause, passed_s, look_s = PAUSES_S[0], None, time.monotonic() + OFFER_S
+    def _mined(self, offer: Offer, deadline_s: float) -> dict[str, Any]:
+        """The receipt; nothing in it: another transaction has taken its number, and it was never given to the node."""
+        return self._wait(lambda: self._outcome(offer), offer.nonce, deadline_s, lambda: self._too_late(offer))
+
+    def _wait(self, ended: Callable[[], Ended | None], last: int, deadline_s: float, late: Callable[[], str]) -> Ended:
+        """What `ended` gives in the end; TransactionFailed at the deadline. Offers up to a number are looked after. A node that does not answer is asked
+        again."""
+        pause, look_s, trouble = PAUSES_S[0], time.monotonic() + OFFER_S, ""
         while True:
-            for name in reversed(offer.hashes):
-                if (found := self._rpc.receipt(name)) is not None:
+            try:
+                if (found := ended()) is not None:
                     return found
-            now = time.monotonic()
-            if self._rpc.nonce(self.address) > offer.nonce:
-                if not offer.hashes:
-                    return None
-                passed_s = passed_s or now
-                if now >= passed_s + RECEIPT_LAG_S:
-                    raise TransactionFailed(f"another transaction was mined in place of {offer.hashes[-1]}, number {offer.nonce} of wallet {self.address}")
-            elif now >= offer.deadline_s:
-                raise TransactionFailed(self._too_late(offer))
-            elif now >= look_s:
-                look_s = now + OFFER_S
-                self._look_after(offer.nonce)
+                if time.monotonic() >= look_s:
+                    look_s = time.monotonic() + OFFER_S
+                    self._look_after(last)
+                trouble = ""
+            except (ConnectionFailed, RpcError) as error:
+                trouble = f"; layer 1 does not answer: {error}"
+            if time.monotonic() >= deadline_s:
+                raise TransactionFailed(late() + trouble)
             if self._stopping.wait(pause):
-                raise TransactionFailed(f"number {offer.nonce} of wallet {self.address} is not waited for any more: the process ends")
+                raise TransactionFailed(f"number {last} of wallet {self.address} is not waited for any more: the process ends")
             pause = min(2 * pause, PAUSES_S[1])
+
+    def _outcome(self, offer: Offer) -> dict[str, Any] | None:
+        """As `_mined`; None: not yet."""
+        for name in reversed(offer.names):
+            if (found := self._rpc.receipt(name)) is not None:
+                if found["transactionHash"].lower() != name:
+                    raise ConnectionFailed(f"eth_getTransactionReceipt: {self._rpc.url} answered with transaction {found['transactionHash']}, expected {name}")
+                return self._told(offer, found)
+        if self._rpc.nonce(self.address) <= offer.nonce:
+            offer.passed_s = None
+            return None
+        if any(self._rpc.receipt(name) is not None for name in self._offers.rivals(offer)):
+            return self._told(offer, {})
+        if any(self._rpc.knows(name) for name in offer.names):
+            return None
+        if not offer.is_taken and offer.refused:
+            return self._told(offer, {})
+        offer.passed_s = offer.passed_s or time.monotonic()
+        if time.monotonic() >= offer.passed_s + RECEIPT_LAG_S:
+            self._told(offer, {})
+            raise TransactionFailed(f"another transaction was mined in place of {offer.names[-1]}, number {offer.nonce} of wallet {self.address}")
+        return None
+
+    def _told(self, offer: Offer, found: dict[str, Any]) -> dict[str, Any]:
+        offer.is_told = True
+        return found
 
     def _look_after(self, last: int) -> None:
         """Offers up to a number: those that the market has outgrown, or that the node does not take, become dearer; all are given to it again."""
-        for offer in [offer for nonce, offer in sorted(self._offers.items()) if nonce <= last]:
-            market = Market.look(self._rpc, blobs=bool(offer.blobs))
-            if offer.refused or not market.takes(offer.fees):
-                offer.fees = market.dearer(offer.fees)
-            self._put(offer)
+        with self._choosing:
+            for offer in self._offers.waiting(self._rpc.nonce(self.address), last):
+                market = Market.look(self._rpc, blobs=bool(offer.blobs), most=self._most)
+                if not market.takes(offer.fees):
+                    offer.fees = market.dearer(offer.fees)
+                elif offer.refused:
+                    offer.fees = market.above(offer.fees)
+                self._put(offer)
 
-    def _too_late(self, offer: _Offer) -> str:
-        fees, market = offer.fees, Market.look(self._rpc, blobs=bool(offer.blobs))
-        where = f"number {offer.nonce} of wallet {self.address}"
-        price = f"it pays at most {fees.gas / GWEI:.3f} gwei a gas, the base fee is {market.base / GWEI:.3f}"
-        if offer.blobs:
-            price += f"; {fees.blob_gas / GWEI:.3f} a blob gas, the base fee is {market.blob_base / GWEI:.3f}"
-        if not offer.hashes:
-            late = f"was not mined within {RECEIPT_SECONDS:.0f} s"
+    def _too_late(self, offer: Offer) -> str:
+        fees, where = offer.fees, f"number {offer.nonce} of wallet {self.address}"
+        late, price = f"was not mined within {RECEIPT_SECONDS:.0f} s", f"it pays at most {fees.gas / GWEI:.3f} gwei a gas"
+        try:
+            market = Market.look(self._rpc, blobs=bool(offer.blobs), most=self._most)
+            price += f", the base fee is {market.base / GWEI:.3f}"
+            if offer.blobs:
+                price += f"; {fees.blob_gas / GWEI:.3f} a blob gas, the base fee is {market.blob_base / GWEI:.3f}"
+        except (ConnectionFailed, RpcError):
+            pass  # the node does not say what the base fee is
+        if not offer.is_taken and offer.refused:
             return f"an earlier transaction, {where}, {late}, and the node takes none in its place ({offer.refused}): {price}"
-        return f"transaction {offer.hashes[-1]}, {where}, was not mined within {RECEIPT_SECONDS:.0f} s and may still be: {price}"
+        return f"transaction {offer.names[-1]}, {where}, {late} and may still be: {price}"
 
-    def _receipt(self, call: dict[str, Any], found: dict[str, Any]) -> Receipt:
+    def _receipt(self, offer: Offer, found: dict[str, Any]) -> Receipt:
         if int(found["status"], 16) != 1:
             block = int(found["blockNumber"], 16)
-            raise TransactionFailed(f"transaction {found['transactionHash']} failed in block {block}: {self._why(call, found)}")
+            raise TransactionFailed(f"transaction {found['transactionHash']} failed in block {block}: {self._why(offer, found)}")
         created = found.get("contractAddress")
         return Receipt(
             transaction_hash=found["transactionHash"],
@@ -275,16 +327,18 @@ class Sender:
             blob_gas_price_wei=int(found.get("blobGasPrice") or "0x0", 16),
         )
 
-    def _why(self, call: dict[str, Any], receipt: dict[str, Any]) -> str:
+    def _why(self, offer: Offer, receipt: dict[str, Any]) -> str:
         try:
-            self._rpc.call("eth_call", [call, receipt["blockNumber"]])
+            self._rpc.call("eth_call", [_priced(offer.call, offer.fees), receipt["blockNumber"]])
         except Reverted as error:
             return error.reason or "no reason given"
+        except (ConnectionFailed, RpcError) as error:
+            return f"no reason to be had ({error})"
         return "it would succeed now; perhaps out of gas, or the state changed in between"
 
 
 class Sending:
-    """A transaction that was sent. `receipt` must be asked for: nobody else looks after it."""
+    """A transaction that was sent. Its `receipt` must be asked for, or it must be left: nobody else looks after it."""
 
     def __init__(self, sender: Sender, call: dict[str, Any], gas: int | None, blobs: Sequence[bytes]) -> None:
         """Sends it."""
@@ -295,11 +349,18 @@ class Sending:
     def receipt(self) -> Receipt:
         """When it is mined. TransactionFailed: it failed, or was not mined in time, as far as is known."""
         try:
-            while (found := self._sender._mined(self._offer)) is None:
+            while not (found := self._sender._mined(self._offer, self._deadline_s)):
+                self._offer.is_open = False
+                if self._sender._stopping.wait(PAUSES_S[1]) or time.monotonic() >= self._deadline_s:
+                    raise TransactionFailed(f"other transactions of wallet {self._sender.address} were mined at the numbers that were free")
                 self._offer = self._sender._begin(self._call, self._gas, self._blobs, self._deadline_s)
         finally:
-            self._offer.is_open = False
-        return self._sender._receipt(self._call, found)
+            self.leave()
+        return self._sender._receipt(self._offer, found)
+
+    def leave(self) -> None:
+        """Nobody will ask for the receipt. It may still be mined; the same call sent again is this transaction."""
+        self._offer.is_open = False
 
 
 class _Beginning:
@@ -320,3 +381,8 @@ class _Beginning:
 
     def transact(self, address: str, contract: Contract, function: str, *args: Any, value_wei: int = 0) -> Sending:
         return self.send(address, contract.encode_call(function, *args), value_wei=value_wei)
+
+
+def _priced(call: Mapping[str, Any], fees: Fees) -> dict[str, Any]:
+    """As the node is asked about it: a transaction with blobs says what it pays for them."""
+    return {**call} | ({"maxFeePerBlobGas": hex(fees.blob_gas)} if fees.blob_gas else {})

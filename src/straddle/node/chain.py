@@ -25,7 +25,7 @@ from straddle.node.keys import NodeKeys
 from straddle.node.settings import TABLE_AGE_S, Settings
 from straddle.node.version import exchange_params, terms_of
 from straddle.primitives.errors import Actionable
-from straddle.primitives.files import write_atomically
+from straddle.primitives.files import FileError, read_text, write_atomically
 from straddle.risk.market_parameters import DEFAULT_MARKET, MarketParameters
 
 LAYER1_ERRORS = (ConnectionFailed, RpcError, TransactionFailed)
@@ -58,10 +58,10 @@ class DevChain:
         if self._state.exists():
             try:
                 begun = self.time_s()
-                self._anvil.rpc.call("anvil_loadState", [self._state.read_text()])
+                self._anvil.rpc.call("anvil_loadState", [read_text("layer 1", self._state)])
                 if self.time_s() >= begun:  # anvil's clock would go on from where it was started, and with the next block back
                     self.rpc.call("evm_setNextBlockTimestamp", [self.time_s() + 1])
-            except (RpcError, OSError) as error:
+            except (RpcError, FileError) as error:
                 self._anvil.stop()
                 raise ChainMismatch(f"layer 1: its kept state {self._state} cannot be loaded: {error}. Put it back from a copy") from error
         return self
@@ -125,40 +125,51 @@ class DevChain:
             raise ConfigError(f"layer1.url: {version} answers, expected anvil: a recorded market needs a chain whose clock can be set to the recording's")
 
 
-def chosen_parameters(settings: Settings, record: Path) -> MarketParameters:
-    """The market's parameters: of the file that the settings name; else those of a deployment's record, if there is one; else the defaults."""
+def kept_deployment(record: Path) -> Deployment | None:
+    """The deployment of an exchange's folder; None before there is one. FileError, DeploymentError: its record is damaged."""
+    return Deployment.from_json(read_text("deployment", record)) if record.exists() else None
+
+
+def chosen_parameters(settings: Settings, kept: Deployment | None) -> MarketParameters:
+    """The market's parameters: of the file that the settings name; else those of the deployment, if there is one; else the defaults."""
     if settings.market.parameters:
         return read_parameters("market.parameters", Path(settings.market.parameters))
-    return Deployment.from_json(record.read_text()).parameters if record.exists() else DEFAULT_MARKET
+    return kept.parameters if kept is not None else DEFAULT_MARKET
 
 
 def open_deployment(
-    path: Path, chain: DevChain, settings: Settings, parameters: MarketParameters, keys: NodeKeys, circuits: CircuitKeys, members: Sequence[str] = ()
+    path: Path,
+    kept: Deployment | None,
+    chain: DevChain,
+    settings: Settings,
+    parameters: MarketParameters,
+    keys: NodeKeys,
+    circuits: CircuitKeys,
+    members: Sequence[str] = (),
 ) -> Deployment:
-    """The deployment of a record, held against the chain and the settings, or a new one, with these members of its data committee if it has one.
+    """The deployment that is kept in `path`, held against the chain and the settings, or a new one, with these members of its data committee if it has one.
 
     DeploymentError, ChainMismatch: something differs.
     """
     for wallet in (keys.operator, keys.sequencer):
         chain.fund(wallet.address)
     wanted = _rollup_config(settings, parameters, keys, members)
-    if path.exists():
-        deployment = Deployment.from_json(path.read_text())
-        deployment.check(chain.rpc)
-        _check_parameters(path, deployment, parameters)
+    if kept is not None:
+        kept.check(chain.rpc)
+        _check_parameters(path, kept, parameters)
         for name in (item.name for item in fields(RollupConfig)):
-            found, expected = getattr(deployment.config, name), getattr(wanted, name)
+            found, expected = getattr(kept.config, name), getattr(wanted, name)
             if found != expected:
                 raise ChainMismatch(
                     f"deployment {path}: {name} {found}, but the settings and keys give {expected}. Use those of the deployment, or an empty folder"
                 )
-        if deployment.vk_id != circuits.batch.id:
-            found, expected = deployment.vk_id.hex(), circuits.batch.id.hex()
+        if kept.vk_id != circuits.batch.id:
+            found, expected = kept.vk_id.hex(), circuits.batch.id.hex()
             raise ChainMismatch(
                 f"deployment {path}: vk_id 0x{found}, but this machine's key of {settings.preset} is 0x{expected}. Expected the proving keys of the set-up "
                 "that it was deployed with, in this machine's cache"
             )
-        return deployment
+        return kept
     deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key), alone=True), circuits, wanted, parameters=parameters)
     chain.keep()
     write_atomically(path, deployment.to_json().encode())

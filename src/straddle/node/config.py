@@ -24,8 +24,10 @@ class ConfigError(Actionable, ValueError):
     """A setting that cannot be used."""
 
 
-def read_parameters(name: str, path: Path) -> MarketParameters:
-    """The market's parameters in a file. FileError, ConfigError begin with `name`, the option or key that it came from, and the file."""
+def read_parameters(name: str, path: Path | None) -> MarketParameters:
+    """The market's parameters in a file; None: the defaults. FileError, ConfigError begin with `name`, the option or key that it came from, and the file."""
+    if path is None:
+        return DEFAULT_MARKET
     try:
         return MarketParameters.from_json(read_text(name, path))
     except ValueError as error:

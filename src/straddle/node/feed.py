@@ -15,6 +15,7 @@ from straddle.core.instruments import Instrument, Kind
 from straddle.core.risk_table import RiskTable
 from straddle.core.state import Exchange
 from straddle.node.config import ConfigError
+from straddle.node.fitting import fitted_surface
 from straddle.node.settings import Settings
 from straddle.risk.candles import load_candles
 from straddle.risk.concentration import TradedLots, market_activity
@@ -27,7 +28,7 @@ from straddle.risk.market_parameters import MarketParameters
 from straddle.risk.market_path import MarketPath
 from straddle.risk.oracle import EpochMessage, sign_epoch
 from straddle.risk.recording import load_chain
-from straddle.risk.surface import SurfaceError, fit_surface
+from straddle.risk.surface import SurfaceError
 from straddle.risk.table import build_table
 from straddle.sequencer.batch_file import SignedEpoch
 from straddle.sequencer.receipts import LogIdentity
@@ -56,7 +57,7 @@ class RecordedMarket:
         chain, prices = settings.recordings
         try:
             recording, candles = load_chain(chain), load_candles(prices)
-            path = MarketPath(recording, fit_surface(recording, parameters.risk), candles, settings.market.seed)
+            path = MarketPath(recording, fitted_surface(recording, parameters.risk), candles, settings.market.seed)
         except (RecordingError, SurfaceError, ValueError) as error:
             raise ConfigError(f"recorded market: {error}") from error
         return cls(path, len(recording.report.refusals) + len(candles.report.refusals), parameters)

@@ -13,13 +13,14 @@ from straddle.core.params import Params
 from straddle.core.state import Exchange
 from straddle.node.config import ConfigError, DemoConfig
 from straddle.node.feed import RecordedMarket
+from straddle.node.fitting import fitted_surface
 from straddle.risk.candles import load_candles
 from straddle.risk.csv_rows import RecordingError, Refusal
 from straddle.risk.listing import Listed, list_chain
 from straddle.risk.market_parameters import MarketParameters
 from straddle.risk.market_path import MarketPath, PathError
 from straddle.risk.recording import RecordedOption, Recording, load_chain
-from straddle.risk.surface import SurfaceError, fit_surface
+from straddle.risk.surface import SurfaceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def load_market(config: DemoConfig) -> Market:
     """Read both recordings, fit the surface, choose what to list. ConfigError when the files hold no market for this configuration."""
     try:
         recording, candles = load_chain(config.chain), load_candles(config.prices)
-        path = MarketPath(recording, fit_surface(recording, config.parameters.risk), candles, config.seed)
+        path = MarketPath(recording, fitted_surface(recording, config.parameters.risk), candles, config.seed)
     except (RecordingError, SurfaceError, PathError, ValueError) as error:
         raise ConfigError(f"recorded market: {error}") from error
     if path.end_ms <= path.start_ms + config.epoch_minutes * 60_000:

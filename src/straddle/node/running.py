@@ -26,7 +26,7 @@ from straddle.l1.queue import queue_commands
 from straddle.l1.rollup import RollupClient
 from straddle.l1.sender import Sender
 from straddle.node.agreement import check_agreement
-from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, Observation, QueueReader, chosen_parameters, open_deployment
+from straddle.node.chain import LAYER1_ERRORS, LEAD_S, ChainMismatch, DevChain, Observation, QueueReader, chosen_parameters, kept_deployment, open_deployment
 from straddle.node.clock import MarketClock, Timekeeper
 from straddle.node.conservation import leaving_in
 from straddle.node.feed import OracleReplay, RecordedMarket
@@ -42,7 +42,6 @@ from straddle.node.resuming import BLOBS, JOURNAL, POSTER, SNAPSHOTS, Loss, Resu
 from straddle.node.settings import Settings
 from straddle.node.slots import MANY, Slots
 from straddle.node.solvency_thread import HOUR_MS, SolvencyThread
-from straddle.node.terms import MEMBERS
 from straddle.node.upkeep import OperatorError
 from straddle.node.version import exchange_params
 from straddle.node.writer import Writer, WriterStopped
@@ -121,7 +120,7 @@ class Node:
         self.by_hand = ByHand(self.folder)
         display.stage("market", "reading the recordings, fitting the surface")
         record = self.folder / "deployment.json"
-        parameters = chosen_parameters(settings, record)
+        parameters = chosen_parameters(settings, kept := kept_deployment(record))
         self.market = RecordedMarket.load(settings, parameters)
         keys = NodeKeys.open(self.folder / "keys.json", settings.epochs.oracles)
         self._warn(warn_of_readers(self.folder / "keys.json"))
@@ -132,10 +131,10 @@ class Node:
         genesis_s = self.market.path.start_ms // 1000 - LEAD_S
         self.chain = enter(DevChain(settings.layer1.url, self.folder / "layer1.state", genesis_s, settings.layer1.port))
         members = settings.committee.urls
-        own = enter(DevCommittee(self.folder / "members", MEMBERS)) if terms.data is Data.COMMITTEE and not members else None
-        self.deployment = open_deployment(record, self.chain, settings, parameters, keys, circuits, own.addresses if own else list(members))
+        own = enter(DevCommittee(self.folder / "members", settings.committee.own)) if terms.data is Data.COMMITTEE and not members else None
+        self.deployment = open_deployment(record, kept, self.chain, settings, parameters, keys, circuits, own.addresses if own else list(members))
         if terms.data is Data.COMMITTEE:
-            display.stage("committee", "seven members of the node's own" if own else f"{len(members)} members")
+            display.stage("committee", f"{len(own.addresses)} members of the node's own" if own else f"{len(members)} members")
             urls = own.start(record, self.chain.rpc.url) if own else members
             self.committee = enter(connect(self.deployment, urls))
         self.client = RollupClient(self.chain.rpc, self.deployment)
@@ -219,7 +218,7 @@ class Node:
             beneficiary=int(keys.sequencer.address, 16),
         )
         archive = BlobArchive(self.folder / BLOBS) if deployment.config.data is Data.BLOB else None
-        sender = Sender(self.chain.rpc, bytes(keys.sequencer.key), alone=True, stopping=self.posting.stopping)
+        sender = Sender(self.chain.rpc, bytes(keys.sequencer.key), alone=True, stopping=self.posting.stopping, most=self.settings.layer1.most)
         chain = PosterChain(self.client, sender, self.chain.reach, archive)
         config = self.settings
         certifier = MembersCertifier(deployment, self.committee, keys.sequencer) if self.committee else None

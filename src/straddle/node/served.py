@@ -206,10 +206,10 @@ def settlement_status(node: Node) -> dict[str, Any]:
     }
 
 
-def serve(node: Node, listener: socket.socket) -> None:
-    """Until a signal (SIGINT, SIGTERM) or the node's failure."""
+def http_server(api: Api) -> uvicorn.Server:
+    """What speaks HTTP and WebSocket for the interface."""
     config = uvicorn.Config(
-        Api(Served(node), node.hub, node.tape).app(),
+        api.app(),
         log_level="warning",
         lifespan="off",
         ws="websockets-sansio",
@@ -218,7 +218,12 @@ def serve(node: Node, listener: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
     )
-    server = uvicorn.Server(config)
+    return uvicorn.Server(config)
+
+
+def serve(node: Node, listener: socket.socket) -> None:
+    """Until a signal (SIGINT, SIGTERM) or the node's failure."""
+    server = http_server(Api(Served(node), node.hub, node.tape))
 
     async def run() -> None:
         loop = asyncio.get_running_loop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -13,9 +12,11 @@ from eth_utils.address import is_address, to_checksum_address
 
 from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
+from straddle.l1.fees import GWEI, Fees
 from straddle.node.choice import DATA_PLACES, PATIENCE_S, POLICIES, chosen_policy
 from straddle.node.config import CHAIN_FILE, PRICES_FILE, ConfigError, data_directory
 from straddle.node.terms import CHALLENGE_WINDOW_S, CHALLENGER_BOND_WEI, MEMBER_THRESHOLD, MEMBERS, PROPOSER_BOND_WEI, PROVING_ALLOWANCE_S, PolicyTerms
+from straddle.primitives.files import read_toml
 from straddle.primitives.urls import is_service
 from straddle.proving.presets import all_presets
 
@@ -86,6 +87,16 @@ class Layer1Settings:
     port: int = _key(0, "Port on 127.0.0.1 of an anvil of the node's own; 0: a free one, which the node tells. Without meaning when url is given.", 0, 65_535)
     confirmations: int = _key(0, "Blocks on top of one before its deposits and keys count. 0 suits a development chain, which has no reorgs.", 0, 10_000)
     poll_seconds: float = _key(1.0, "Time between two looks at layer 1.", 0.05, 60.0)
+    max_gas_gwei: int = _key(
+        1_000, "Most that the sequencer's wallet pays for a unit of gas, tip included; while the base fee is above it, nothing is posted.", 1, 10**6
+    )
+    max_tip_gwei: int = _key(50, "Most of it for the proposer of a block, whatever the layer-1 node says is usual.", 0, 10**6)
+    max_blob_gas_gwei: int = _key(5_000, "Most for a unit of blob gas.", 1, 10**6)
+
+    @property
+    def most(self) -> Fees:
+        """What a unit of gas may cost, wei."""
+        return Fees(self.max_gas_gwei * GWEI, self.max_tip_gwei * GWEI, self.max_blob_gas_gwei * GWEI)
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,8 @@ class RollupSettings:
 class CommitteeSettings:
     """The data committee of a validium."""
 
-    members: str = _key("", "ADDRESS@URL of each member, separated by spaces; empty: seven of the node's own, for development; fixed at deployment.")
+    members: str = _key("", "ADDRESS@URL of each member, separated by spaces; empty: members of the node's own, for development; fixed at deployment.")
+    own: int = _key(MEMBERS, "Members of the node's own where members names none, a process each; fixed at deployment.", 1, 16)
     threshold: int = _key(MEMBER_THRESHOLD, "Certificates that a batch needs, more than two thirds of the members; fixed at deployment.", 1, 16)
     patience_seconds: float = _key(PATIENCE_S, "Market seconds without a quorum after which batches go to layer 1, behind a copy of the state.", 0.0, 900.0)
 
@@ -175,7 +187,7 @@ class Settings:
                 f"market.instruments: {self.market.instruments}, expected 0, or {FEWEST_INSTRUMENTS} (the perpetual; a future, a call and a put of one expiry) "
                 f"to {self.room} with preset {self.preset}"
             )
-        members = len(self.committee.urls) or MEMBERS
+        members = len(self.committee.urls) or self.committee.own
         if self.terms.data is Data.COMMITTEE and not 2 * members < 3 * self.committee.threshold <= 3 * members:
             raise ConfigError(f"committee.threshold: {self.committee.threshold}, expected more than two thirds of {members} members and at most all")
         patience_max = max(0, TABLE_AGE_S - self.epochs.seconds - POSTING_S)
@@ -225,12 +237,7 @@ class Settings:
     @classmethod
     def load(cls, path: Path | None, changes: Mapping[str, Any] | None = None) -> Settings:
         """From a TOML file (None: defaults); `changes` maps dotted keys to values that come before the file's, None to leave them."""
-        raw: dict[str, Any] = {}
-        if path is not None:
-            try:
-                raw = tomllib.loads(path.read_text())
-            except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-                raise ConfigError(f"configuration {path}: {error}") from error
+        raw = {} if path is None else read_toml("--config", path)
         for key, value in (changes or {}).items():
             if value is not None:
                 *tables, name = key.split(".")

@@ -6,6 +6,7 @@ A library that eth-account needs (py_ecc) lifts the interpreter's recursion limi
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 NESTING_MAX = 16
@@ -25,3 +26,22 @@ def decode_json(text: str | bytes) -> Any:
     """What the text says. ValueError: it is no JSON, or nested as `check_nesting` has it."""
     check_nesting(text.encode() if isinstance(text, str) else text)
     return json.loads(text)
+
+
+def decode_record(text: str) -> Any:
+    """As `decode_json`, of what other programs and people read too: ValueError also for a key that is given twice, of which each takes another, and for what
+    is no JSON number."""
+    check_nesting(text.encode())
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    known = dict(pairs)
+    if len(known) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"{twice}: given twice, expected each key once")
+    return known
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text}: expected an integer")

@@ -78,9 +78,12 @@ def _words(name: str, raw: object, count: int) -> tuple[int, ...]:
     if not isinstance(raw, Sequence) or isinstance(raw, str) or len(raw) != count:
         raise ProverOutputError(f"{name}: {raw!r}, expected {count} words")
     try:
-        return tuple(int(word, 16) for word in raw)
+        words = tuple(int(word, 16) for word in raw)
     except (TypeError, ValueError):
-        raise ProverOutputError(f"{name}: {raw!r}, expected {count} hex words") from None
+        words = (-1,)
+    if not all(0 <= word < 1 << 256 for word in words):
+        raise ProverOutputError(f"{name}: {str(raw)[:400]}, expected {count} hex words of at most 256 bits")
+    return words
 
 
 def _hex(word: int) -> str:

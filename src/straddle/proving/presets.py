@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -11,12 +10,17 @@ from typing import Any
 from straddle.commitments.holdings import HoldingsPreset
 from straddle.commitments.preset import Preset
 from straddle.primitives.errors import Actionable
+from straddle.primitives.files import FileError, read_text
+from straddle.primitives.nesting import decode_json
 
 PACKAGED = Path(__file__).parent
 """Where a built wheel carries the files (pyproject.toml, force-include)."""
 
 CHECKOUT = Path(__file__).resolve().parents[3] / "native" / "circuit"
 """Where a checkout, also one installed as editable, has them."""
+
+
+_SIZE_MAX = 1 << 20
 
 
 class PresetError(Actionable, ValueError):
@@ -37,8 +41,7 @@ def load_holdings_preset(preset: str, kind: str) -> HoldingsPreset:
     if kind not in sizes.get(preset, {}):
         raise PresetError(f"circuit: {preset}-{kind}, expected one of {', '.join(f'{name}-{known}' for name, kinds in sizes.items() for known in kinds)}")
     raw = sizes[preset][kind]
-    if raw.keys() != {"k", "positions"}:
-        raise PresetError(f"solvency.json: {preset}.{kind}: keys {sorted(raw.keys())}, expected k and positions")
+    _check("solvency.json", f"{preset}.{kind}", raw, {"k", "positions"})
     return HoldingsPreset(f"{preset}-{kind}", batch.account_depth, batch.slot_depth, batch.instruments, raw["k"], raw["positions"])
 
 
@@ -48,16 +51,30 @@ def all_presets() -> dict[str, Preset]:
     keys = {field.name for field in fields(Preset)} - {"name"}
     presets = {}
     for name, sizes in _read("presets.json").items():
-        if sizes.keys() != keys:
-            raise PresetError(f"presets.json: preset {name}: unknown or missing keys {sorted(sizes.keys() ^ keys)}")
+        _check("presets.json", name, sizes, keys)
         presets[name] = Preset(name=name, **sizes)
     return presets
 
 
 @cache
-def _read(name: str) -> dict[str, Any]:
+def _read(name: str) -> dict[str, dict[str, Any]]:
     path = next((folder / name for folder in (CHECKOUT, PACKAGED) if (folder / name).exists()), None)
     if path is None:
-        raise FileNotFoundError(f"{name}: neither in {CHECKOUT} nor in {PACKAGED}")
-    found: dict[str, Any] = json.loads(path.read_text())
+        raise PresetError(f"{name}: neither in {CHECKOUT} nor in {PACKAGED}, expected where this program was installed")
+    try:
+        found = decode_json(read_text("presets", path))
+    except (FileError, ValueError) as error:
+        raise PresetError(f"{path}: {error}, expected JSON") from error
+    if not isinstance(found, dict) or not all(isinstance(inner, dict) for inner in found.values()):
+        raise PresetError(f"{path}: expected a JSON object of objects")
     return found
+
+
+def _check(file: str, where: str, sizes: object, keys: set[str]) -> None:
+    """PresetError unless these are sizes by exactly those keys."""
+    if not isinstance(sizes, dict) or sizes.keys() != keys:
+        found = sorted(sizes.keys() ^ keys) if isinstance(sizes, dict) else repr(sizes)
+        raise PresetError(f"{file}: {where}: unknown or missing keys {found}, expected {', '.join(sorted(keys))}")
+    for key, size in sizes.items():
+        if type(size) is not int or not 0 <= size <= _SIZE_MAX:
+            raise PresetError(f"{file}: {where}.{key}: {size!r}, expected an integer from 0 to {_SIZE_MAX}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from typing import IO, Any, Protocol
 import platformdirs
 
 from straddle.primitives.errors import Actionable
+from straddle.primitives.nesting import decode_json
 from straddle.proving.keys import Proof, ProverOutputError, VerifyingKey
 from straddle.proving.witness import PublicInputs
 
@@ -22,6 +22,7 @@ BINARY = "straddle-prover"
 PACKAGED = Path(__file__).resolve().parents[1] / "_native" / BINARY
 CHECKOUT = Path(__file__).resolve().parents[3] / "native" / "bin" / BINARY
 
+_FIGURE_MAX = 1e18
 _TAIL_LINES = 20
 """How many lines of the prover's log an error repeats."""
 
@@ -114,7 +115,7 @@ class Prover:
 
     def rows(self, name: str, progress: ProgressCallback | None = None) -> dict[str, float]:
         """Kind of row -> constraints that one more of it costs."""
-        return {kind: float(constraints) for kind, constraints in self._run(["rows", "--preset", name], progress).items()}
+        return {kind: _figure("rows", kind, constraints) for kind, constraints in self._run(["rows", "--preset", name], progress).items()}
 
     def has_keys(self, circuit: Circuit) -> bool:
         """Whether the cache holds the circuit's keys."""
@@ -154,7 +155,7 @@ class Prover:
 
     def _output(self, arguments: list[str], progress: ProgressCallback | None, *, verdict: bool = False) -> str:
         """What one command prints. With `verdict`, an exit code other than 0 is an answer as long as there is output."""
-        process = subprocess.Popen([str(self.binary), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = start(self.binary, arguments, subprocess.DEVNULL)
         assert process.stdout is not None and process.stderr is not None
         tail: list[str] = []
         # Both pipes are read at once: a full one would stop the prover.
@@ -175,19 +176,27 @@ class Prover:
         return output
 
 
+def start(binary: Path, arguments: Sequence[str], stdin: int) -> subprocess.Popen[str]:
+    """The prover with pipes for what it prints, in which bytes that are no text are replaced. ProverError: it cannot be run."""
+    try:
+        return subprocess.Popen([str(binary), *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ProverError(f"{binary} cannot be run: {error.strerror or error}, expected the prover, build it with `make setup`") from error
+
+
 def prove_result(witness: WitnessFile, raw: dict[str, Any]) -> ProveResult:
     """The prover's answer as a proof of this witness; ProverOutputError when it is of another."""
     proof = Proof.from_json(raw)
     expected = witness.public
     if proof.public != (expected.c, expected.z, expected.y_effects, expected.y_body, expected.beneficiary):
         raise ProverOutputError("prove: the proof is for other public inputs than the witness's")
-    return ProveResult(proof, float(raw.get("cpu_seconds", 0.0)), float(raw.get("wall_seconds", 0.0)))
+    return ProveResult(proof, *(_figure("prove", name, raw.get(name, 0.0)) for name in ("cpu_seconds", "wall_seconds")))
 
 
 def json_object(command: str, text: str) -> dict[str, Any]:
     """The JSON object that a command printed; ProverOutputError when it is none."""
     try:
-        raw = json.loads(text)
+        raw = decode_json(text)
     except ValueError:
         raw = None
     if not isinstance(raw, dict):
@@ -198,7 +207,16 @@ def json_object(command: str, text: str) -> dict[str, Any]:
 def _verdict(raw: dict[str, Any]) -> CheckResult:
     if not isinstance(raw.get("ok"), bool):
         raise ProverOutputError(f"check: {raw!r}, expected a key ok with true or false")
-    return CheckResult(raw["ok"], str(raw.get("error", "")), raw.get("solver"))
+    solver = raw.get("solver")
+    if not isinstance(solver, bool | None):
+        raise ProverOutputError(f"check: solver {solver!r}, expected true, false or nothing")
+    return CheckResult(raw["ok"], str(raw.get("error", "")), solver)
+
+
+def _figure(command: str, name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _FIGURE_MAX:
+        raise ProverOutputError(f"{command}: {name} {value!r}, expected a number from 0 to {_FIGURE_MAX:g}")
+    return float(value)
 
 
 def follow(stream: IO[str] | Iterable[str], progress: ProgressCallback | None, tail: list[str]) -> None:
@@ -218,10 +236,10 @@ def follow(stream: IO[str] | Iterable[str], progress: ProgressCallback | None, t
 
 def _parse_progress(line: str) -> Progress | None:
     try:
-        raw = json.loads(line)
+        raw = decode_json(line)
     except ValueError:
         return None
     if not isinstance(raw, dict) or not isinstance(raw.get("stage"), str):
         return None
     done = raw.get("done")
-    return Progress(raw["stage"], float(done) if isinstance(done, int | float) else None)
+    return Progress(raw["stage"], float(done) if isinstance(done, int | float) and 0 <= done <= 1 else None)

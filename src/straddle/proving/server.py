@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from straddle.proving.prover import BINARY, Progress, ProgressCallback, Prover, ProverError, ProveResult, WitnessFile, follow, json_object, prove_result
+from straddle.proving.prover import BINARY, Progress, ProgressCallback, Prover, ProverError, ProveResult, WitnessFile, follow, json_object, prove_result, start
 
 CLOSE_SECONDS = 5.0
 
@@ -46,14 +46,15 @@ class ProvingServer:
                 path = Path(directory) / "witness.json"
                 path.write_text(witness.to_json())
                 answer = self._ask(str(path))
+            proved = None if "error" in answer else prove_result(witness, answer)
         except BaseException:
-            self.close()  # an interrupted answer would be taken for the next one's
+            self.close()  # an interrupted answer, or one to something else, would be followed by the next one's
             raise
         finally:
             self._progress = None
-        if "error" in answer:
+        if proved is None:
             raise ProverError(f"{BINARY} serve: {answer['error']}")
-        return prove_result(witness, answer)
+        return proved
 
     def end(self) -> None:
         """End the process at once and for good, whatever it does: a proof in the making raises ProverError, and so does every later one."""
@@ -89,11 +90,11 @@ class ProvingServer:
         return self._answer(process)
 
     def _start(self) -> subprocess.Popen[str]:
-        arguments = [str(self._prover.binary), "serve", "--preset", self._preset, "--cache", str(self._prover.cache)]
+        arguments = ["serve", "--preset", self._preset, "--cache", str(self._prover.cache)]
         with self._starting:
             if self._ended:
                 raise ProverError(f"{BINARY} serve: it was ended")
-            process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            process = start(self._prover.binary, arguments, subprocess.PIPE)
             self._process, self._log = process, []
         assert process.stderr is not None
         self._follower = threading.Thread(target=follow, args=(process.stderr, self._report, self._log), daemon=True)

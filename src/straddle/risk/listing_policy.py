@@ -17,7 +17,7 @@ from straddle.risk.listing import DEFAULT_SIZES, InstrumentSizes, nice_number, t
 from straddle.risk.parameter_keys import check_ranges
 from straddle.risk.parameters import BPS
 from straddle.risk.piecewise import check_piecewise, piecewise
-from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_MINUTES, MAX_STRIKE_OVER_FORWARD
+from straddle.risk.pricing import MAX_FEED_PRICE_TICKS, MAX_MINUTES
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -90,8 +90,9 @@ def strikes(expiry_ms: int, time_ms: int, index_ticks: int, policy: ListingPolic
     term_ms = [days * DAY_MS for days in policy.term_days]
     step_bps, down_bps, up_bps = (piecewise(term_ms, heights, expiry_ms - time_ms) for heights in (policy.step_bps, policy.down_bps, policy.up_bps))
     step = nice_number(index_ticks * step_bps // BPS)
-    low = max(1, index_ticks * (BPS - down_bps) // BPS)
-    high = min(index_ticks * (BPS + up_bps) // BPS, MAX_STRIKE_OVER_FORWARD * index_ticks, MAX_FEED_PRICE_TICKS)
+    reach = policy.max_strikes * step  # what lies further is never among the nearest
+    low = max(1, index_ticks * (BPS - down_bps) // BPS, index_ticks - reach)
+    high = min(index_ticks * (BPS + up_bps) // BPS, index_ticks + reach, MAX_FEED_PRICE_TICKS)
     grid = range(-(-low // step) * step, high + 1, step)
     nearest = sorted(grid, key=lambda strike: (abs(strike - index_ticks), strike))
     return tuple(sorted(nearest[: policy.max_strikes]))

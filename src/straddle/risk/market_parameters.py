@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 
 from straddle.core.fees import FeeSchedule
 from straddle.core.params import AUCTION_MS, DISCOUNT_BPS
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_record
 from straddle.risk.listing import SIZE_REASONS, InstrumentSizes
 from straddle.risk.listing_policy import POLICY_REASONS, ListingPolicy
 from straddle.risk.parameter_keys import KEYS, check_ranges
@@ -58,6 +58,14 @@ class MarketParameters:
                 raise ValueError(f"{name}.{error}") from None
         if self.margin.k_mm_bps > self.margin.k_im_bps:
             raise ValueError(f"margin.k_mm_bps = {self.margin.k_mm_bps}: expected at most margin.k_im_bps, {self.margin.k_im_bps}")
+        self._check_ticks()
+
+    def _check_ticks(self) -> None:
+        """A band holds ten ticks each way at listing; one that holds none stops the trade, and ticks stay when the index, and with it the band, falls."""
+        for name in ("band_index_bps", "linear_band_index_bps"):
+            band_bps, tick_bps_e1 = getattr(self.risk, name), self.instruments.tick_bps_e1
+            if tick_bps_e1 > band_bps:
+                raise ValueError(f"instruments.tick_bps_e1 = {tick_bps_e1}: expected at most {band_bps}, a tenth of risk.{name} = {band_bps}")
 
     @cached_property
     def digest(self) -> int:
@@ -68,8 +76,7 @@ class MarketParameters:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """From the text of a file, which need not name every key: the others have their defaults. ValueError names what cannot be used."""
-        check_nesting(text.encode())
-        return cls.from_plain(json.loads(text, object_pairs_hook=_once, parse_constant=_no_number), whole=False)
+        return cls.from_plain(decode_record(text), whole=False)
 
     @classmethod
     def from_plain(cls, raw: Any, *, whole: bool = True) -> Self:
@@ -96,6 +103,8 @@ class MarketParameters:
 
 
 DEFAULT_MARKET = MarketParameters()
+LIST_MAX = 64
+"""Numbers of a list: every table is made with all knots, by everybody who checks it."""
 REASONS: Mapping[str, Mapping[str, str]] = {
     "margin": {
         "k_im_bps": "The loss itself: scenarios and floors hold what safety there is.",
@@ -122,8 +131,8 @@ def _section(name: str, kind: type[Any], raw: Any, whole: bool) -> Any:
     _check_names(f"{name}.", raw, list(known), whole)
     for key, value in raw.items():
         if isinstance(known[key], tuple):
-            if not isinstance(value, list) or not value or not all(type(part) is int for part in value):
-                raise ValueError(f"{name}.{key} = {_shown(value)}: expected a list of integers")
+            if not isinstance(value, list) or not 0 < len(value) <= LIST_MAX or not all(type(part) is int for part in value):
+                raise ValueError(f"{name}.{key} = {_shown(value)}: expected a list of integers, 1 to {LIST_MAX}")
         elif type(value) is not int:
             raise ValueError(f"{name}.{key} = {_shown(value)}: expected an integer")
     try:
@@ -145,15 +154,3 @@ def _check_names(where: str, raw: Any, known: list[str], whole: bool) -> None:
 def _shown(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 200 else text[:200] + "..."
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name}: given twice, expected each key once")
-    return dict(pairs)
-
-
-def _no_number(text: str) -> Any:
-    raise ValueError(f"{text}: expected an integer")

@@ -109,8 +109,8 @@ class MarketPath:
             self._minutes[hour] = minute_prices(self._hours[hour], self.seed)
         return self._minutes[hour][(time_ms - hour) // MINUTE_MS]
 
-    def forward_ticks(self, expiry_ms: int, time_ms: int) -> int:
-        """The forward of a recorded expiry; once it has passed, its settlement price.
+    def forward_ticks(self, expiry_ms: int, time_ms: int, parameters: RiskParameters = DEFAULT_PARAMETERS) -> int:
+        """The forward of a recorded expiry; once it has passed, its settlement price under the parameters.
 
         Raises:
             PathError: an expiry that the recording does not hold, or a moment as in `index_ticks`.
@@ -118,7 +118,7 @@ class MarketPath:
         if expiry_ms not in self._forwards:
             raise PathError(f"expiry_ms = {expiry_ms}: expected one of the recorded {list(self._forwards)}")
         if time_ms >= expiry_ms:
-            return self.settlement_ticks(expiry_ms)
+            return self.settlement_ticks(expiry_ms, parameters)
         index, whole = self.recording.index_ticks, expiry_ms - self.start_ms
         basis = (self._forwards[expiry_ms] - index) * (expiry_ms - time_ms)
         return max(1, self.index_ticks(time_ms) * (index * whole + basis) // (index * whole))

@@ -23,12 +23,14 @@ _DAYS = "days to expiry"
 
 KEYS: Mapping[str, Mapping[str, Key]] = {
     "margin": {
-        "k_im_bps": Key(_BPS, 1, 2**16 - 1, "Initial margin: this part of the worst scenario's loss, charges besides. Orders and withdrawals need it."),
+        "k_im_bps": Key(
+            _BPS, 1, 2**16 - 1, "IM: this part of the worst scenario's loss (below 10,000: less than it), charges besides. Orders, withdrawals need it."
+        ),
         "k_mm_bps": Key(_BPS, 1, 2**16 - 1, "Maintenance margin, likewise; at most k_im_bps. Below it an account is put up for sale."),
     },
     "auction": {
-        "discount_bps": Key(_BPS, 1, 10_000, "What an auction's discount rises to: a part of the maintenance margin that the sale frees."),
-        "auction_ms": Key("milliseconds", 1, 2**32 - 1, "How long it rises."),
+        "discount_bps": Key(_BPS, 1, 10_000, "What an auction's discount rises to: a part of the MM that the sale frees; at 10,000 all of it."),
+        "auction_ms": Key("milliseconds", 1, 86_400_000, "How long it rises: a day at most, what margins are made for."),
     },
     "fees": {
         "taker_bps": Key(_INDEX, 0, 10_000, "Fee of a fill for who takes, each unit of the underlying."),
@@ -54,10 +56,10 @@ KEYS: Mapping[str, Mapping[str, Key]] = {
         "short_floor_mm_bps": Key(_INDEX, 0, 10_000, "Likewise, MM; at most the IM."),
         "linear_im_bps": Key(_INDEX, 0, 10_000, "Charge of each future and perpetual, long or short, IM."),
         "linear_mm_bps": Key(_INDEX, 0, 10_000, "Likewise, MM; at most the IM."),
-        "band_min_ticks": Key("ticks", 1, 10_000_000, "Fills lie within the band around the mark; it is no narrower than this, so never empty."),
-        "band_index_bps": Key(_INDEX, 0, 10_000, "Nor, on options, than this."),
+        "band_min_ticks": Key("ticks", 1, 10_000_000, "Fills lie within the band around the mark; it is no narrower than this."),
+        "band_index_bps": Key(_INDEX, 1, 10_000, "Nor, on options, than this; at least tick_bps_e1, ten ticks."),
         "band_vol_bps": Key("vol, basis points", 0, 50_000, "Nor, on options, than this change of vol moves the price."),
-        "linear_band_index_bps": Key(_INDEX, 0, 10_000, "Nor, on futures and the perpetual, than this."),
+        "linear_band_index_bps": Key(_INDEX, 1, 10_000, "Nor, on futures and the perpetual, than this; likewise."),
         "averaging_minutes": Key("minutes", 0, 1_440, "Time to expiry is shorter by this before the settlement window; at most the window."),
         "settlement_window_minutes": Key("minutes", 1, 1_440, "The settlement price is the index's average over them."),
         "settlement_hold_seconds": Key("seconds", 1, 3_600, "An observation of the index counts for no longer."),
@@ -70,7 +72,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = {
         "concentration_mm_part_bps": Key(_BPS, 0, 10_000, "This part of it counts for MM."),
         "funding_interval_minutes": Key("minutes", 1, 10_080, "Funding rates are for so long."),
         "funding_dampener_bps_e2": Key("hundredths of a basis point", 0, 100_000, "A premium of the perpetual that costs nothing."),
-        "funding_cap_bps_e2": Key("hundredths of a basis point", 0, 1_000_000, "Highest funding rate, either way."),
+        "funding_cap_bps_e2": Key("hundredths of a basis point", 0, 700_000, "Highest funding rate, either way; at most 10 % of the index a day."),
         "premium_clamp_bps": Key(_INDEX, 0, 5_000, "The perpetual's mark stays so near to the index."),
         "funding_max_gap_minutes": Key("minutes", 1, 1_440, "No more accrues at one epoch."),
     },
@@ -88,7 +90,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = {
         "term_days": Key(_DAYS, 1, 3_650, "Knots of what follows."),
         "step_bps": Key(_INDEX, 1, 10_000, "From one strike to the next: the largest nice number up to this."),
         "down_bps": Key(_INDEX, 1, 9_999, "Strikes reach so far down."),
-        "up_bps": Key(_INDEX, 1, 1_000_000, "And so far up."),
+        "up_bps": Key(_INDEX, 1, 150_000, "And so far up."),
         "max_strikes": Key("strikes", 1, 1_000, "An expiry's; the nearest to the money first."),
         "quiet_ms": Key("milliseconds", 0, 86_400_000, "Nothing is added to an expiry that is nearer."),
     },

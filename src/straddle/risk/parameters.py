@@ -91,6 +91,10 @@ class RiskParameters:
 DEFAULT_PARAMETERS = RiskParameters()
 TAIL_MOVES = 13
 """So many make 48 scenarios with the others."""
+FUNDING_A_DAY_BPS_E2 = 100_000
+"""10 % of the index: a perpetual whose longs or shorts pay that without a break still takes more than a year to leave the exposure limit, where no table can be
+made any more (`listing.EXPOSURE_HEADROOM`)."""
+MINUTES_A_DAY = 1_440
 
 PIECEWISE = (
     ("vol_term_days", "vol_term_bps"),
@@ -166,6 +170,9 @@ def check_parameters(parameters: RiskParameters) -> None:
             raise ValueError(f"{name} = {getattr(parameters, name)}: expected at most {least}, {getattr(parameters, least)}")
     if len(parameters.tail_moves_bps) != TAIL_MOVES or 0 in parameters.tail_moves_bps:
         raise ValueError(f"tail_moves_bps = {parameters.tail_moves_bps}: expected {TAIL_MOVES} moves, none 0")
+    most = FUNDING_A_DAY_BPS_E2 * parameters.funding_interval_minutes // MINUTES_A_DAY
+    if parameters.funding_cap_bps_e2 > most:
+        raise ValueError(f"funding_cap_bps_e2 = {parameters.funding_cap_bps_e2}: expected at most {most}, 10 % of the index a day")
     _check_scaling(parameters)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
 
 Floats = npt.NDArray[np.float64]
 
@@ -173,6 +172,9 @@ def fit_slice(quotes: Quotes, years: float, grid: Floats, floor: Floats) -> Slic
 
 
 def _solve(problem: Problem, start: Floats) -> tuple[float, Floats]:
+    # Imported here: it takes most of a second to load, and a surface that is kept (node/fitting.py) needs no fit.
+    from scipy.optimize import least_squares
+
     inside = np.clip(start, LOWER + 1e-9, UPPER - 1e-9)
     found = least_squares(problem.residuals, inside, jac=problem.jacobian, bounds=(LOWER, UPPER), loss="soft_l1", x_scale="jac", max_nfev=400)
     return float(found.cost), found.x

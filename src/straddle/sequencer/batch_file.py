@@ -17,6 +17,8 @@ from straddle.commitments.challenge import Place
 from straddle.commitments.policy import Data
 from straddle.primitives.errors import Actionable
 from straddle.primitives.hashing import keccak256
+from straddle.primitives.nesting import decode_json
+from straddle.primitives.sqlite import UNREADABLE
 from straddle.proving.keys import Proof
 from straddle.proving.witness import Witness
 
@@ -130,7 +132,7 @@ class BatchFile:
             raise self._unusable(error) from error
         try:
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + _SCHEMA)
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             self._db.close()
             raise self._unusable(error) from error
 
@@ -299,14 +301,14 @@ class BatchFile:
         with self._lock:
             try:
                 return self._db.execute(select, values).fetchall()
-            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 raise self._unusable(error) from error
 
     def _decoded(self, decode: Callable[[dict[str, Any]], T], select: str, *values: Any) -> list[T]:
         """What rows of JSON hold."""
         rows = self._rows(select, *values)
         try:
-            return [decode(json.loads(row[0])) for row in rows]
+            return [decode(decode_json(row[0])) for row in rows]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._unusable(error) from error
 
@@ -317,14 +319,20 @@ class BatchFile:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction, all or nothing; within another of this thread, a part of it."""
+        """One transaction, all or nothing; within another of this thread, a part of it. PosterError: the disk refuses, or the file is damaged."""
         with self._lock:
             if self._db.in_transaction:
                 yield
                 return
-            with self._db:  # commits, or rolls back
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
+            try:
+                with self._db:  # commits, or rolls back
+                    self._db.execute("BEGIN IMMEDIATE")
+                    yield
+            except sqlite3.OperationalError as error:
+                remedy = "Make room on the disk, see that it works, and restart; the journal is not affected"
+                raise PosterError(f"poster {self._path}: cannot be written: {error}. {remedy}") from error
+            except sqlite3.Error as error:
+                raise self._unusable(error) from error
 
 
 def _stored(raw: dict[str, Any]) -> StoredBatch:

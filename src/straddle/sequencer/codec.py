@@ -66,7 +66,7 @@ def _order_set(order_set: OrderSet) -> Any:
 def decode_command(payload: bytes) -> Command:
     """The command of `encode_command`'s bytes. CodecError names the field that does not fit."""
     try:
-        content = json.loads(payload)
+        content = json.loads(payload)  # as nested as `encode_command` made it: the journal's hashes vouch for each byte
         version, name = content.pop("v"), content.pop("op")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise CodecError(f"journal entry: {error!r}, expected a JSON object with v and op") from error

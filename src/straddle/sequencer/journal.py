@@ -15,17 +15,16 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from straddle.primitives.errors import Actionable
 from straddle.primitives.hashing import keccak256, keccak256_many
+from straddle.primitives.sqlite import UNREADABLE
 from straddle.sequencer.origin import LogOrigin
 from straddle.sequencer.receipts import LogIdentity, LogPlace
 
 SCHEMA_VERSION = 1
 MAX_GROUP = 4096
-UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError, TypeError)
-"""What reading a damaged file raises: its message may quote bytes that are no text, and a row or a value may not be there."""
 """Entries of one append at most."""
 
 _SCHEMA = """
@@ -227,14 +226,14 @@ class Journal:
         origin = self.origin
         if origin is not None and batch_number == origin.batch_number:
             return BatchMark(batch_number, origin.last_sequence, origin.state_root)
-        row = self._db.execute("SELECT batch_number, last_sequence, state_root, hash FROM marks WHERE batch_number = ?", (batch_number,)).fetchone()
+        row = self._row("SELECT batch_number, last_sequence, state_root, hash FROM marks WHERE batch_number = ?", batch_number)
         if row is None:
             raise KeyError(f"batch {batch_number}: the log begins after batch {self.beginning.batches}, and the last one that ended is {self.batches}")
         return self._checked_mark(row, batch_number, self.entry(row[1]).hash)
 
     def entry(self, sequence: int) -> JournalEntry:
         """One entry, checked by itself. KeyError when there is none."""
-        row = self._db.execute(f"SELECT {_ENTRY_COLUMNS} FROM log WHERE sequence = ?", (sequence,)).fetchone()
+        row = self._row(f"SELECT {_ENTRY_COLUMNS} FROM log WHERE sequence = ?", sequence)
         if row is None:
             raise KeyError(f"journal entry {sequence}: the log begins after {self.beginning.sequence}, and ends at {self.sequence}")
         return self._checked(row, sequence, row[4])
@@ -352,11 +351,20 @@ class Journal:
         except (sqlite3.DatabaseError, OverflowError) as error:
             raise JournalError(f"journal {self.path}: what follows entry {self.sequence} was not written: {error}. {_remedy(error)}") from error
 
+    def _row(self, select: str, number: int) -> Any:
+        """The row of that number, or None."""
+        try:
+            return self._db.execute(select, (number,)).fetchone()
+        except UNREADABLE as error:
+            raise JournalError(_explain(self.path, error)) from error
+
     def _checked_mark(self, row: tuple[int, int, bytes, bytes], batch_number: int, head: bytes) -> BatchMark:
-        mark = BatchMark(row[0], row[1], int.from_bytes(row[2], "big"))
-        if mark.batch_number != batch_number or mark.hash(head) != row[3]:
-            raise JournalError(f"journal {self.path}: the end of batch {mark.batch_number} is not as written: altered. {_RESTORE}")
-        return mark
+        number, last_sequence, root, written = row
+        if tuple(map(type, row)) == (int, int, bytes, bytes) and number == batch_number and last_sequence >= 0:
+            mark = BatchMark(number, last_sequence, int.from_bytes(root, "big"))
+            if mark.hash(head) == written:
+                return mark
+        raise JournalError(f"journal {self.path}: the end of batch {batch_number} is not as written: altered. {_RESTORE}")
 
     def _checked(self, row: tuple[int, int, int, bytes, bytes, bytes], sequence: int, previous: bytes) -> JournalEntry:
         found, epoch, deadline_ms, command, previous_hash, stored = row

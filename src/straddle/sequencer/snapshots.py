@@ -163,7 +163,7 @@ def read_snapshot(path: Path) -> tuple[SnapshotHeader, bytes]:
         raise SnapshotError(f"snapshot {path.name}: damaged, its checksum does not hold")
     head, _, payload = body.partition(b"\n")
     try:
-        return SnapshotHeader(**json.loads(head)), payload
+        return SnapshotHeader(**json.loads(head)), payload  # the checksum held: a header as some version of this program wrote it
     except (ValueError, TypeError) as error:
         raise SnapshotError(f"snapshot {path.name}: header of another version: {error}") from error
 

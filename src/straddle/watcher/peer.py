@@ -44,19 +44,22 @@ class Peer:
         for _ in range(PAGES_MAX):
             page = self._call(f"/transactions?after={after}")
             try:
-                found = [_transaction(item) for item in page["transactions"]]
-                store.save_transactions(found, own=False)
-                count, before, after = count + len(found), after, int(page["next"])
-            except (KeyError, TypeError, ValueError) as error:
+                found, following = [_transaction(item) for item in page["transactions"]], int(page["next"])
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise PeerError(f"--peer {self.url}: answered {str(page)[:200]}, expected a page of transactions") from error
+            store.save_transactions(found, own=False)
+            count, before, after = count + len(found), after, following
             if after <= before:
                 break
         snapshot = self._call("/snapshot", missing=True)
         if snapshot is not None:
             try:
-                store.save_state(int(snapshot["batch_number"]), bytes.fromhex(snapshot["header_hash"]), bytes.fromhex(snapshot["copy"]))
+                number, header, copy = int(snapshot["batch_number"]), bytes.fromhex(snapshot["header_hash"]), bytes.fromhex(snapshot["copy"])
+                if not 1 <= number < 1 << 63:
+                    raise ValueError(f"batch_number: {number}")
             except (KeyError, TypeError, ValueError) as error:
                 raise PeerError(f"--peer {self.url}: answered {str(snapshot)[:200]}, expected a snapshot") from error
+            store.save_state(number, header, copy)
         return count
 
     def blob(self, versioned_hash: bytes, block_number: int) -> bytes:
@@ -94,7 +97,7 @@ class Peer:
 
 
 def _transaction(raw: Any) -> dict[str, Any]:
-    """A transaction with fields of the right form. KeyError, TypeError, ValueError: it is none."""
+    """A transaction with fields of the right form. KeyError, TypeError, ValueError, AttributeError: it is none."""
     hashes = [f"0x{bytes.fromhex(text[2:]).hex()}" for text in raw.get("blobVersionedHashes") or []]
     fixed = {name: f"0x{bytes.fromhex(raw[name][2:]).hex()}" for name in ("hash", "to", "input")}
     return {**fixed, "blobVersionedHashes": hashes}

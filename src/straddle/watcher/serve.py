@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from straddle.l1.data import DataReader
+from straddle.l1.data import DataReader, HistoryError
 from straddle.l1.deployment import Deployment
 from straddle.watcher.follow import KeptBlobs, KeptBodies
-from straddle.watcher.store import Store
+from straddle.watcher.store import Store, StoreError
 from straddle.watcher.watcher import Watcher
 
 TRANSACTIONS_MAX = 100
@@ -163,6 +163,8 @@ def _answered(answer: Callable[[Request], Any]) -> Callable[[Request], Response]
             return JSONResponse(answer(request))
         except _Missing as error:
             return JSONResponse({"error": str(error)}, error.status)
+        except (StoreError, HistoryError) as error:  # what is kept cannot be read, or is not what layer 1 announced: whoever watches reads it again
+            return JSONResponse({"error": str(error)}, 503)
 
     return handle
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import json
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from straddle.cli.display import TerminalDisplay
 from straddle.cli.main import app
+from straddle.committee import running as committee
 from straddle.primitives.urls import UrlError, checked_url
+
+from .test_up import answering, status
 
 NOBODY = "http://127.0.0.1:9"
 ROLLUP = "0x" + "ab" * 20
@@ -47,6 +56,34 @@ def test_a_file_or_an_address_that_cannot_be_read(arguments: list[str], content:
     result = CliRunner().invoke(app, [str(path) if word == "FILE" else word for word in arguments])
     assert result.exit_code == 2 and message.replace("FILE", str(path)) in result.stderr, result.output
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"rollup": "[/]"}, "a status that cannot be shown (MarkupError: "),
+        ({"money": []}, "a status that cannot be shown (TypeError: "),
+        ({"index_ticks": "9"}, "a status that cannot be shown (TypeError: "),
+        ({"problems": 7}, "a status that cannot be shown (TypeError: "),
+        ({"market": {}}, "a status that cannot be shown (KeyError: 'reason'), expected that of a node of version "),
+    ],
+)
+def test_a_status_that_is_none_is_told(answer: dict[str, object], said: str) -> None:
+    with answering(json.dumps(status(**answer)).encode()) as url:
+        result = CliRunner().invoke(app, ["status", "--url", url])
+    assert result.exit_code == 2 and f"--url {url}: {said}" in result.stderr, result.output
+
+
+def test_a_name_with_brackets_is_shown_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets are the terminal's markup."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
+    monkeypatch.setattr(committee, "time", SimpleNamespace(sleep=lambda seconds: signal.raise_signal(signal.SIGINT)))
+    result = CliRunner().invoke(app, ["member", "--deployment", "no[/]ne", "--l1", NOBODY, "--folder", str(tmp_path)])
+    assert result.exit_code == 0 and "waits for no[/]ne" in result.output.replace("\n", "") and "stopped" in result.output, result.output
+    shown = io.StringIO()
+    TerminalDisplay(Console(file=shown, width=200)).stage("journal", "data[/]/log[bold]")
+    TerminalDisplay(Console(file=shown, width=200)).progress("data[/]")
+    assert "data[/]/log[bold]" in shown.getvalue() and "  data[/]" in shown.getvalue()
 
 
 def test_a_folder_is_never_made_of_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

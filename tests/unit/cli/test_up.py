@@ -93,7 +93,7 @@ def test_the_configuration_is_printed_and_read_again(tmp_path: Path) -> None:
         (["--preset", "huge"], "preset: 'huge', expected one of nano"),
         (["--speed", "-1"], "market.speed: -1.0, expected a number from 0.01"),
         (["--l1", "localhost"], "layer1.url: 'localhost', expected an address"),
-        (["--config", "nowhere.toml"], "configuration nowhere.toml: "),
+        (["--config", "nowhere.toml"], "--config nowhere.toml: "),
         (["--yes"], "--yes: expected with --resume-from-layer1 only"),
     ],
 )

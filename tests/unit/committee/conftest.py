@@ -81,6 +81,12 @@ class World:
         return offer, offer.header_of(self.deployment)
 
 
+def limit_disk(store: MemberStore, *, full: bool) -> None:
+    """SQLite itself refuses to let the file grow, as on a full disk, or does so no more."""
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0] if full else 1 << 30
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
 @pytest.fixture(scope="package")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_night(DemoConfig.recorded(preset="nano", rounds=2, hours=1, takers=2), tmp_path_factory.mktemp("night"))

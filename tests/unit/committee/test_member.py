@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from straddle.committee.offer import Offer, OfferError
 from straddle.committee.store import MemberStore, StoreError
 from straddle.l1.certificates import certificate_digest, signer_of
 from straddle.primitives.field import MODULUS
+from straddle.primitives.sqlite import add_row_sum
 
-from .conftest import MEMBERS, World
+from .conftest import MEMBERS, World, limit_disk
 
 
 def test_every_batch_is_recomputed_and_certified(world: World) -> None:
@@ -226,17 +228,13 @@ def test_neither_copies_nor_strangers_keep_a_member_from_certifying(world: World
             strange.result(10)
 
 
-def test_a_full_disk_certifies_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_certifies_nothing(world: World) -> None:
     member = world.member()
     member.certify(world.offers[0])
-
-    def full(*args: Any) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(MemberStore, "extend", full)
-        with pytest.raises(sqlite3.OperationalError):
-            member.certify(world.offers[1])
+    limit_disk(world.stores[0], full=True)
+    with pytest.raises(StoreError, match=r"member.sqlite: cannot be written: database or disk is full. Make room"):
+        member.certify(world.offers[1])
+    limit_disk(world.stores[0], full=False)
     assert (member.tip, member.state_root) == (1, world.roots[0])
     member.certify(world.offers[1])
     assert member.state_root == world.roots[1]
@@ -250,11 +248,45 @@ def test_files_that_cannot_be_used_are_told(world: World, tmp_path: Path) -> Non
     (tmp_path / "bad" / "member.sqlite").write_bytes(b"nothing" * 1000)
     with pytest.raises(StoreError, match="cannot be used"):
         world.member("bad")
-    database = sqlite3.connect(tmp_path / "member" / "member.sqlite")
-    (text,) = database.execute("SELECT offer FROM batches").fetchone()
-    spoiled = json.loads(text)
-    spoiled["body"][0] = f"{int(spoiled['body'][0], 16) ^ 1 << 40:x}"
-    database.execute("UPDATE batches SET offer = ?", (json.dumps(spoiled),))
-    database.commit()
+    path = tmp_path / "member" / "member.sqlite"
+    spoil(path, "UPDATE batches SET offer = replace(offer, '\"number\": 1', '\"number\": 2')")
+    with pytest.raises(StoreError, match="what it holds of batch 1 is not as it was written"):
+        world.member()
+    spoil(path, "UPDATE batches SET offer = replace(offer, '\"number\": 2', '\"number\": 1')")
+    world.member()
+    with sqlite3.connect(path) as database:
+        (text,) = database.execute("SELECT offer FROM batches").fetchone()
+    raw = json.loads(text)
+    raw["body"][0] = f"{int(raw['body'][0], 16) ^ 1 << 40:x}"
+    spoil(path, "UPDATE batches SET offer = ?1, sum = row_sum(header_hash, number, ?1)", json.dumps(raw))
     with pytest.raises(StoreError, match="batch 1 on disk"):
         world.member()
+
+
+def spoil(path: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        add_row_sum(database)
+        assert database.execute(statement, values).rowcount == 1
+
+
+def test_a_signature_that_the_disk_forgot_is_missed(world: World, tmp_path: Path) -> None:
+    """Its number is what tells a second header of the batch from the first."""
+    member = world.member()
+    member.certify(world.offers[0])
+    spoil(tmp_path / "member" / "member.sqlite", "UPDATE signed SET number = 2")
+    with pytest.raises(StoreError, match="what it holds of batch 2 is not as it was written"):
+        world.member()
+    spoil(tmp_path / "member" / "member.sqlite", "UPDATE signed SET number = 1")
+    assert world.member().certify(world.offers[0])[0] == world.headers[0]
+
+
+def test_a_damaged_copy_of_the_state_is_passed_over(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COPY_EVERY", 1)
+    member = world.member()
+    for offer in world.offers:
+        member.take(offer)
+    spoil(tmp_path / "member" / "member.sqlite", "UPDATE copies SET copy = x'00' WHERE number = (SELECT max(number) FROM copies)")
+    last = len(world.offers)
+    text = "UPDATE copies SET copy = x'00', sum = row_sum(header_hash, number, x'00') WHERE number = ?"
+    spoil(tmp_path / "member" / "member.sqlite", text, last - 1)
+    assert world.member().state_root == world.roots[-1]

@@ -45,14 +45,22 @@ def test_changed_sources_are_compiled_again(source, tmp_path):
     assert fresh(source, tmp_path / "cache").bytecode != first.bytecode
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "Counter", "abi": [], "bytecode": "zz"}'])
-def test_a_damaged_entry_is_replaced(source, tmp_path, content):
+def another_digit(content):
+    """Of the code: a contract would be deployed that nobody wrote."""
+    place = content.index(b'"bytecode"') + 40
+    return content[:place] + (b"0" if content[place : place + 1] != b"0" else b"1") + content[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: b"{}", lambda content: b"[" * 200_000, lambda content: content[:-1], another_digit])
+def test_a_damaged_entry_is_replaced(source, tmp_path, damage):
     cache = tmp_path / "cache"
     good = fresh(source, cache)
     (entry,) = cache.iterdir()
-    entry.write_text(content)
-    assert fresh(source, cache).bytecode == good.bytecode
-    assert fresh(source, cache).abi == good.abi
+    content = entry.read_bytes()
+    entry.write_bytes(damage(content))
+    found = fresh(source, cache)
+    assert (found.bytecode, found.runtime, found.abi) == (good.bytecode, good.runtime, good.abi)
+    assert entry.read_bytes() == content
 
 
 def test_a_change_in_an_imported_module_counts(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ def no_delays(monkeypatch):
     monkeypatch.setattr(module, "RETRY_DELAYS_S", (0.0, 0.0, 0.0))
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError])
+@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.DecodingError])
 def test_reads_are_tried_again(error):
     node = Node({"result": "0x2a"}, failures=3, error=error)
     assert node.rpc().block_number() == 42
@@ -91,3 +91,9 @@ def test_missing_blocks_and_transactions_are_errors():
         rpc.block(7)
     with pytest.raises(RpcError, match="no transaction 0x1"):
         rpc.transaction("0x1")
+
+
+@pytest.mark.parametrize("found", ["0x" + "ff" * 9, "-1", 7, None])
+def test_a_number_of_transactions_is_checked(found):
+    with pytest.raises(ConnectionFailed, match="eth_getTransactionCount: http://node answered"):
+        Node({"result": found}).rpc().nonce("0x" + "11" * 20)

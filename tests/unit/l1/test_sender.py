@@ -3,231 +3,363 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import rlp
 from eth_account import Account
 from eth_utils.crypto import keccak
 
-from straddle.l1 import sender as module
-from straddle.l1.fees import Fees, Market
+from straddle.commitments.blob import BLOB_BYTES, BlobError
+from straddle.l1 import offers
+from straddle.l1.fees import Fees
 from straddle.l1.rpc import Reverted, RpcError
 from straddle.l1.sender import Sender, TransactionFailed
+from tests.support.wallet_node import BLOCK_S, GWEI, Item, Refused, WalletNode, clocked
 
-GWEI, BLOCK_S = 10**9, 12
 KEY = keccak(b"a wallet")
 TO = "0x" + "22" * 20
-
-
-class SlowChain:
-    """A node with one wallet: a block every twelve seconds of its own clock takes what pays the base fee, in order. It replaces for a tenth more."""
-
-    def __init__(self) -> None:
-        self.now, self.base, self.tip = 0.0, 10 * GWEI, GWEI
-        self.blocks, self.pool, self.mined = 0, dict[int, Any](), list[Any]()
-        self.sent = 0
-        self.refuses: str = ""
-        self.stops = False
-
-    # the clock of the module, and of the event that ends it
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def is_set(self) -> bool:
-        return self.stops
-
-    def wait(self, seconds: float) -> bool:
-        self.now += seconds
-        while self.now >= (self.blocks + 1) * BLOCK_S:
-            self.blocks += 1
-            while (found := self.pool.get(len(self.mined))) and found.fees[0] >= self.base + min(found.fees[1], 1):
-                self.mined.append(self.pool.pop(len(self.mined)))
-        return self.stops
-
-    # the node
-
-    def block(self, number: str) -> dict[str, str]:
-        return {"baseFeePerGas": hex(self.base)}
-
-    def quantity(self, method: str, *params: Any) -> int:
-        if method == "eth_maxPriorityFeePerGas":
-            return self.tip
-        if self.refuses:
-            raise Reverted(method, 3, self.refuses)
-        return 100_000
-
-    def chain_id(self) -> int:
-        return 1
-
-    def nonce(self, address: str, tag: str = "latest") -> int:
-        number = len(self.mined)
-        while tag == "pending" and number in self.pool:
-            number += 1
-        return number
-
-    def knows(self, name: str) -> bool:
-        return any(item.name == name for item in (*self.pool.values(), *self.mined))
-
-    def checked(self, method: str, params: list[str], check: Any) -> bytes:
-        raw = bytes.fromhex(params[0][2:])
-        words = rlp.decode(raw[1:])
-        nonce, tip, cap = (int.from_bytes(words[i], "big") for i in (1, 2, 3))
-        item = SimpleNamespace(name="0x" + keccak(raw).hex(), nonce=nonce, fees=(cap, tip), data=words[7])
-        there = self.pool.get(nonce)
-        if nonce < len(self.mined):
-            raise RpcError(method, -32000, "nonce too low")
-        if there and there.name == item.name:
-            raise RpcError(method, -32000, "already known")
-        if there and any(10 * new < 11 * old for new, old in zip(item.fees, there.fees, strict=True)):
-            raise RpcError(method, -32000, "replacement transaction underpriced")
-        self.pool[nonce] = item
-        self.sent += 1
-        return keccak(raw)
-
-    def receipt(self, name: str) -> dict[str, Any] | None:
-        for item in self.mined:
-            if item.name == name:
-                return {"status": "0x1", "transactionHash": name, "blockNumber": "0x7", "gasUsed": "0x5208", "logs": []}
-        return None
+BLOBS = [bytes(BLOB_BYTES)]
 
 
 @pytest.fixture
-def chain(monkeypatch: pytest.MonkeyPatch) -> SlowChain:
-    made = SlowChain()
-    monkeypatch.setattr(module, "time", made)
-    return made
+def node(monkeypatch: pytest.MonkeyPatch) -> WalletNode:
+    return clocked(WalletNode(), monkeypatch)
 
 
-def wallet(chain: SlowChain, *, alone: bool = True) -> Sender:
-    return Sender(chain, KEY, alone=alone, stopping=chain)  # type: ignore[arg-type]
+def wallet(node: WalletNode, *, alone: bool = True, **options: Any) -> Sender:
+    return Sender(node.rpc(), KEY, alone=alone, stopping=node, **options)  # type: ignore[arg-type]
 
 
-def left_behind(chain: SlowChain, data: bytes, cap: int = 21 * GWEI, tip: int = GWEI) -> None:
+def left_behind(node: WalletNode, data: bytes, cap: int = 21 * GWEI, tip: int = GWEI) -> None:
     """A transaction of an earlier process at the wallet's next number."""
-    fields = {"chainId": 1, "nonce": chain.nonce("", "pending"), "gas": 125_000, "maxFeePerGas": cap, "maxPriorityFeePerGas": tip, "value": 0, "data": data}
-    raw = Account.from_key(KEY).sign_transaction({"type": 2, "to": TO, **fields}).raw_transaction
-    chain.checked("eth_sendRawTransaction", ["0x" + bytes(raw).hex()], None)
+    fields = {"chainId": 1, "nonce": node.pending, "gas": 125_000, "maxFeePerGas": cap, "maxPriorityFeePerGas": tip, "value": 0, "data": data}
+    node.take(bytes(Account.from_key(KEY).sign_transaction({"type": 2, "to": TO, **fields}).raw_transaction))
 
 
-def data_of(chain: SlowChain) -> list[bytes]:
-    return [item.data for item in chain.mined]
+def given_up(node: WalletNode, sender: Sender, data: bytes) -> None:
+    """A call that was not mined in time."""
+    node.stands = True
+    with pytest.raises(TransactionFailed, match="may still be"):
+        sender.send(TO, data)
+    node.stands = False
 
 
-def test_a_price_that_the_market_outgrows_is_raised_at_the_same_number(chain: SlowChain) -> None:
+# ---- prices
+
+
+def test_a_price_that_the_market_outgrows_is_raised_at_the_same_number(node: WalletNode) -> None:
     """The tip rises too, or nodes would not take the replacement."""
-    begun = wallet(chain).begin.send(TO, b"a")
-    chain.base = 40 * GWEI
+    begun = wallet(node).begin.send(TO, b"a")
+    node.base = 40 * GWEI
     begun.receipt()
-    assert data_of(chain) == [b"a"] and chain.sent == 2 and chain.pool == {}
-    assert chain.mined[0].fees == (81 * GWEI, 9 * GWEI // 8)
+    assert node.executed == [b"a"] and len(node.sent) == 2 and node.pool == {}
+    assert node.mined[0].prices == (81 * GWEI, 9 * GWEI // 8)
 
 
-def test_what_pays_enough_is_never_made_dearer(chain: SlowChain) -> None:
-    begun = wallet(chain).begin.send(TO, b"a")
-    chain.blocks = 5  # the chain stands for more than a minute
+@pytest.mark.parametrize("tip", [GWEI, 9 * GWEI // 8])
+def test_what_pays_enough_is_never_made_dearer(node: WalletNode, tip: int) -> None:
+    """Suggested tips move a little with every block."""
+    begun = wallet(node).begin.send(TO, b"a")
+    node.tip, node.stands = tip, True
+    node.on_clock(100, lambda: setattr(node, "stands", False))
     begun.receipt()
-    assert chain.sent == 1 and chain.mined[0].fees == (21 * GWEI, GWEI)
+    assert len(node.sent) == 1 and node.mined[0].prices == (21 * GWEI, GWEI)
 
 
-def test_what_was_not_mined_in_time_is_the_same_transaction_when_it_is_sent_again(chain: SlowChain) -> None:
-    sender = wallet(chain)
-    chain.blocks = 12  # none for two and a half minutes
+def test_a_tip_of_nothing_is_raised_too(node: WalletNode) -> None:
+    node.tip = 0
+    begun = wallet(node).begin.send(TO, b"a")
+    node.base = 40 * GWEI
+    begun.receipt()
+    assert node.mined[0].prices == (80 * GWEI, 1)
+
+
+def test_a_node_cannot_make_a_wallet_pay_a_tip_without_end(node: WalletNode) -> None:
+    node.tip = 10**24
+    wallet(node).send(TO, b"a")
+    assert node.mined[0].prices == (70 * GWEI, 50 * GWEI)
+
+
+def test_nothing_is_sent_above_the_most_that_a_wallet_may_pay(node: WalletNode) -> None:
+    sender = wallet(node, most=Fees(30 * GWEI, 2 * GWEI, 9 * GWEI))
+    node.base = 31 * GWEI
+    with pytest.raises(TransactionFailed, match=r"the base fee is 31.000 gwei a unit of gas, expected at most 30.000"):
+        sender.send(TO, b"a")
+    node.base, node.blob_base = 30 * GWEI, 10 * GWEI
+    with pytest.raises(TransactionFailed, match=r"the base fee is 10.000 gwei a unit of blob gas, expected at most 9.000"):
+        sender.send(TO, b"a", blobs=BLOBS)
+    assert node.sent == []
+    begun = sender.begin.send(TO, b"a")
+    node.base = 31 * GWEI  # it waits, at the most
+    with pytest.raises(TransactionFailed, match=r"it pays at most 30.000 gwei a gas, the base fee is 31.000"):
+        begun.receipt()
+    node.base = 29 * GWEI
+    sender.send(TO, b"a")
+    assert node.executed == [b"a"] and len(node.sent) == 1
+
+
+def test_a_gas_limit_that_no_transaction_may_have_is_refused(node: WalletNode) -> None:
+    node.gas = (1 << 24) + 1
+    with pytest.raises(TransactionFailed, match=r"16777217 gas, expected at most 16777216"):
+        wallet(node).send(TO, b"a")
+
+
+# ---- what was given up
+
+
+def test_what_was_not_mined_in_time_is_the_same_transaction_when_it_is_sent_again(node: WalletNode) -> None:
+    sender = wallet(node)
+    node.stands = True
     with pytest.raises(TransactionFailed, match=r"number 0 of wallet 0x\w{40}, was not mined within 120 s and may still be: it pays at most 21.000 gwei a gas"):
         sender.send(TO, b"a")
+    node.stands = False
     sender.send(TO, b"a")
     sender.send(TO, b"b")
-    assert data_of(chain) == [b"a", b"b"] and chain.sent == 2
+    assert node.executed == [b"a", b"b"] and len(node.sent) == 2
 
 
-def test_another_call_takes_the_place_of_one_that_was_given_up(chain: SlowChain) -> None:
-    sender = wallet(chain)
-    chain.blocks = 12  # none for two and a half minutes
-    with pytest.raises(TransactionFailed):
+def test_what_was_mined_meanwhile_is_not_sent_again_and_its_receipt_is_given_once(node: WalletNode) -> None:
+    sender = wallet(node)
+    given_up(node, sender, b"a")
+    node.mine()
+    node.reverts = lambda data, before: "it is done" if data in before else ""
+    assert sender.send(TO, b"a").transaction_hash == node.mined[0].name
+    with pytest.raises(Reverted, match="it is done"):  # this one is meant
         sender.send(TO, b"a")
+    assert node.executed == [b"a"]
+
+
+def test_another_call_takes_the_place_of_one_that_was_given_up(node: WalletNode) -> None:
+    sender = wallet(node)
+    given_up(node, sender, b"a")
     sender.send(TO, b"b")
-    assert data_of(chain) == [b"b"]
+    assert node.executed == [b"b"]
 
 
-def test_a_restart_joins_the_very_same_transaction(chain: SlowChain) -> None:
-    left_behind(chain, b"a")
-    wallet(chain).send(TO, b"a")
-    assert data_of(chain) == [b"a"] and chain.sent == 1
+def test_when_the_one_that_was_replaced_is_mined_the_other_comes_after_it(node: WalletNode) -> None:
+    """A block's maker may not have seen the replacement."""
+    sender = wallet(node)
+    given_up(node, sender, b"a")
+    begun = sender.begin.send(TO, b"b")
+    node.pool[0] = node.sent[0]
+    assert begun.receipt().transaction_hash == node.mined[1].name
+    assert sender.send(TO, b"a").transaction_hash == node.mined[0].name
+    assert node.executed == [b"a", b"b"]
 
 
-def test_a_restart_waits_for_what_is_priced_as_the_market_asks_and_asks_again_whether_it_is_still_to_be_done(chain: SlowChain) -> None:
-    left_behind(chain, b"a", cap=22 * GWEI)
-    quantity = chain.quantity
+def test_one_that_is_left_is_the_same_when_it_is_sent_again(node: WalletNode) -> None:
+    sender = wallet(node)
+    first, second = sender.begin.send(TO, b"a"), sender.begin.send(TO, b"b")
+    second.leave()
+    first.receipt()
+    sender.send(TO, b"b")
+    assert node.executed == [b"a", b"b"]
 
-    def estimate(method: str, *params: Any) -> int:
-        chain.refuses = "Rollup: epoch is recorded" if chain.mined else ""
-        return quantity(method, *params)
 
-    chain.quantity = estimate  # type: ignore[method-assign]
+# ---- several, and those of others
+
+
+def test_a_restart_joins_the_very_same_transaction(node: WalletNode) -> None:
+    left_behind(node, b"a")
+    wallet(node).send(TO, b"a")
+    assert node.executed == [b"a"] and len(node.sent) == 1
+
+
+def test_a_restart_waits_for_what_is_priced_as_the_market_asks_and_asks_again_whether_it_is_still_to_be_done(node: WalletNode) -> None:
+    left_behind(node, b"a", cap=22 * GWEI)
+    node.reverts = lambda data, before: "Rollup: epoch is recorded" if data in before else ""
     with pytest.raises(Reverted, match="epoch is recorded"):
-        wallet(chain).send(TO, b"a")
-    assert data_of(chain) == [b"a"] and chain.sent == 1 and chain.pool == {}
+        wallet(node).send(TO, b"a")
+    assert node.executed == [b"a"] and len(node.sent) == 1 and node.pool == {}
 
 
-def test_a_restart_replaces_what_can_not_be_mined_at_its_price(chain: SlowChain) -> None:
-    left_behind(chain, b"a", cap=5 * GWEI, tip=GWEI)
-    wallet(chain).send(TO, b"a")
-    assert data_of(chain) == [b"a"] and chain.sent == 2
+def test_a_restart_replaces_what_can_not_be_mined_at_its_price(node: WalletNode) -> None:
+    """It may have been offered when tips were higher."""
+    left_behind(node, b"a", cap=5 * GWEI, tip=GWEI)
+    node.tip = GWEI // 10
+    wallet(node).send(TO, b"a")
+    assert node.executed == [b"a"] and len(node.sent) == 2
 
 
-def test_a_wallet_that_others_use_sends_nothing_past_what_waits_there(chain: SlowChain) -> None:
-    left_behind(chain, b"somebody's")
+def test_a_wallet_that_others_use_sends_nothing_past_what_waits_there(node: WalletNode) -> None:
+    left_behind(node, b"somebody's")
     with pytest.raises(TransactionFailed, match=r"1 transactions of wallet 0x\w{40} wait to be mined and go first"):
-        wallet(chain, alone=False).send(TO, b"a")
-    chain.wait(BLOCK_S)
-    wallet(chain, alone=False).send(TO, b"a")
-    assert data_of(chain) == [b"somebody's", b"a"]
+        wallet(node, alone=False).send(TO, b"a")
+    node.mine()
+    wallet(node, alone=False).send(TO, b"a")
+    assert node.executed == [b"somebody's", b"a"]
 
 
-def test_several_that_were_begun_are_in_one_block_and_the_first_is_looked_after_for_the_second(chain: SlowChain) -> None:
-    begin = wallet(chain, alone=False).begin
+def test_several_that_were_begun_are_in_one_block_and_the_first_is_looked_after_for_the_second(node: WalletNode) -> None:
+    """The second is tried after the first, which it may need."""
+    node.reverts = lambda data, before: "not yet" if data == b"b" and b"a" not in before else ""
+    begin = wallet(node, alone=False).begin
     first, second = begin.send(TO, b"a"), begin.send(TO, b"b")
-    assert set(chain.pool) == {0, 1}
-    chain.base = 40 * GWEI
+    assert set(node.pool) == {0, 1}
+    node.base = 40 * GWEI
     second.receipt()
     first.receipt()
-    assert data_of(chain) == [b"a", b"b"] and chain.sent == 4
+    assert node.executed == [b"a", b"b"] and len(node.sent) == 4
 
 
-def test_nothing_is_waited_for_when_the_process_ends(chain: SlowChain) -> None:
-    sender = wallet(chain)
+def test_those_with_blobs_and_those_without_wait_for_each_other(node: WalletNode) -> None:
+    """As geth's pools ask; several of one kind go together."""
+    begin = wallet(node).begin
+    begun = [begin.send(TO, b"a"), begin.send(TO, b"b"), begin.send(TO, b"c", blobs=BLOBS), begin.send(TO, b"d", blobs=BLOBS), begin.send(TO, b"e")]
+    assert [len(block) for block in node.chain] == [2, 2]
+    assert [sending.receipt().block_number for sending in begun] == [0, 0, 1, 1, 2]
+
+
+def test_threads_get_a_number_each(node: WalletNode) -> None:
+    begin = wallet(node).begin
+    with ThreadPoolExecutor(8) as executor:
+        begun = list(executor.map(lambda number: begin.send(TO, bytes([number])), range(24)))
+    for sending in begun:
+        sending.receipt()
+    assert sorted(node.executed) == [bytes([number]) for number in range(24)]
+
+
+def test_what_cannot_be_signed_takes_no_number(node: WalletNode) -> None:
+    sender = wallet(node)
+    with pytest.raises(BlobError, match="7, expected 1 to 6"):
+        sender.send(TO, b"a", blobs=BLOBS * 7)
+    sender.send(TO, b"b")
+    assert node.executed == [b"b"]
+
+
+def test_the_book_of_what_was_sent_stays_short(node: WalletNode) -> None:
+    sender = wallet(node)
+    for number in range(2 * offers.REMEMBERED):
+        sender.send(TO, bytes([number]))
+    assert len(sender._offers._all) == offers.REMEMBERED + 1
+
+
+# ---- layer 1 goes back; nodes that lie
+
+
+def test_what_a_reorg_undoes_and_drops_is_given_again_for_those_behind_it(node: WalletNode) -> None:
+    sender = wallet(node)
+    sender.send(TO, b"a")
+    second = sender.begin.send(TO, b"b")
+    node.reorg(1, keep=False)
+    second.receipt()
+    assert node.executed == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_a_reorg_undoes_may_be_sent_again(node: WalletNode, keep: bool) -> None:
+    sender = wallet(node)
+    sender.send(TO, b"a")
+    node.reorg(1, keep=keep)
+    sender.send(TO, b"a")
+    assert node.executed == [b"a"] and node.pool == {}
+
+
+def test_a_node_that_is_behind_another_at_the_same_address_does_not_make_one_of_two(node: WalletNode) -> None:
+    sender = wallet(node)
+    first = sender.send(TO, b"a")
+    node.nonce_lag = 1
+    node.on_clock(node.now + 1, lambda: setattr(node, "nonce_lag", 0))
+    assert sender.send(TO, b"a").transaction_hash != first.transaction_hash
+    assert node.executed == [b"a", b"a"]
+
+
+def test_a_receipt_of_another_transaction_is_not_taken(node: WalletNode) -> None:
+    node.receipt = lambda name: {"status": "0x1", "transactionHash": "0x" + "11" * 32, "blockNumber": "0x1", "gasUsed": "0x1", "logs": []}  # type: ignore
+    with pytest.raises(TransactionFailed, match=r"may still be.*answered with transaction 0x1111"):
+        wallet(node).send(TO, b"a")
+
+
+def test_a_receipt_may_come_long_after_its_block(node: WalletNode) -> None:
+    """While the node knows the transaction, nobody else's was mined in its place."""
+    receipt = node.receipt
+    node.receipt = lambda name: receipt(name) if node.now > 90 else None  # type: ignore[method-assign]
+    wallet(node).send(TO, b"a")
+    assert node.executed == [b"a"] and node.now > 90
+
+
+def test_why_a_transaction_failed_may_be_unknown_but_not_that_it_did(node: WalletNode) -> None:
+    receipt = node.receipt
+    node.receipt = lambda name: found | {"status": "0x0"} if (found := receipt(name)) else None  # type: ignore[method-assign]
+    with pytest.raises(TransactionFailed, match=r"transaction 0x\w{64} failed in block 0: no reason to be had \(eth_call: eth_call: unknown"):
+        wallet(node).send(TO, b"a")
+
+
+def test_what_is_mined_in_its_place_by_others_is_told_and_the_call_may_be_sent_again(node: WalletNode) -> None:
+    sender = wallet(node)
     begun = sender.begin.send(TO, b"a")
-    chain.stops = True
+    node.pool[0] = Item("0x" + "11" * 32, 0, GWEI, 99 * GWEI, 0, b"somebody's")
+    with pytest.raises(TransactionFailed, match=r"another transaction was mined in place of 0x\w{64}, number 0"):
+        begun.receipt()
+    sender.send(TO, b"a")
+    assert node.executed == [b"somebody's", b"a"]
+
+
+def test_numbers_that_are_always_taken_end_at_the_deadline(node: WalletNode) -> None:
+    """A node whose answers contradict each other: the number is free, then too low, then mined."""
+    answer, asked = node.answer, iter(range(10**6))
+
+    def liar(method: str, params: list[Any]) -> Any:
+        if method == "eth_sendRawTransaction":
+            raise Refused("nonce too low")
+        if method == "eth_getTransactionCount":
+            return hex(next(asked))
+        return answer(method, params)
+
+    node.answer = liar  # type: ignore[method-assign]
+    with pytest.raises(TransactionFailed, match="were mined at the numbers that were free"):
+        wallet(node).send(TO, b"a")
+
+
+def test_what_a_raised_price_cannot_pay_is_waited_for_all_the_same(node: WalletNode) -> None:
+    """The first offer is still there."""
+    begun = wallet(node).begin.send(TO, b"a")
+
+    def poor(raw: bytes) -> str:
+        raise Refused("insufficient funds for gas * price + value")
+
+    node.base, node.take = 40 * GWEI, poor  # type: ignore[method-assign]
+    node.on_clock(50, lambda: setattr(node, "base", 20 * GWEI))
+    begun.receipt()
+    assert node.executed == [b"a"] and len(node.sent) == 1
+
+
+def test_what_the_node_refuses_for_itself_is_told(node: WalletNode) -> None:
+    def refuses(raw: bytes) -> str:
+        raise Refused("insufficient funds")
+
+    sender, node.take = wallet(node), refuses  # type: ignore[method-assign]
+    with pytest.raises(RpcError, match="insufficient funds"):
+        sender.send(TO, b"a")
+    del node.take
+    sender.send(TO, b"b")
+    assert node.executed == [b"b"] and node.mined[0].prices == (21 * GWEI, GWEI)
+
+
+# ---- the end
+
+
+def test_nothing_is_waited_for_when_the_process_ends(node: WalletNode) -> None:
+    sender = wallet(node)
+    begun = sender.begin.send(TO, b"a")
+    node.stops = True
     with pytest.raises(TransactionFailed, match="the process ends"):
         begun.receipt()
     with pytest.raises(TransactionFailed, match="nothing is sent"):
         sender.send(TO, b"b")
-    assert chain.sent == 1
-
-
-def test_what_the_node_refuses_for_itself_is_told(chain: SlowChain) -> None:
-    def refuses(method: str, params: list[str], check: Any) -> bytes:
-        raise RpcError(method, -32000, "insufficient funds")
-
-    chain.checked = refuses  # type: ignore[method-assign]
-    with pytest.raises(RpcError, match="insufficient funds"):
-        wallet(chain).send(TO, b"a")
-
-
-def test_offers_in_place_of_an_unknown_price_end_at_a_few_times_the_markets() -> None:
-    market = Market(10 * GWEI, GWEI)
-    fees = market.offer
-    for _ in range(99):
-        fees = market.dearer(fees)
-    assert 4 * market.offer.gas <= fees.gas < 5 * market.offer.gas
-    blobs = Market(GWEI, GWEI, GWEI)
-    assert blobs.dearer(blobs.offer) == Fees(*(2 * item for item in (3 * GWEI, GWEI, 4 * GWEI)))
+    assert len(node.sent) == 1
 
 
 def test_an_event_is_what_ends_it() -> None:
     stopping = threading.Event()
     stopping.set()
     with pytest.raises(TransactionFailed, match="nothing is sent"):
-        Sender(SlowChain(), KEY, stopping=stopping).send(TO, b"")  # type: ignore[arg-type]
+        Sender(WalletNode().rpc(), KEY, stopping=stopping).send(TO, b"")
+
+
+def test_a_block_takes_twelve_seconds() -> None:
+    """What the tests above count on."""
+    node = WalletNode()
+    node.sleep(3 * BLOCK_S)
+    assert len(node.chain) == 3

@@ -14,7 +14,7 @@ from straddle.commitments.ledger import CommittedState
 from straddle.core.accounts import FEE_ACCOUNT
 from straddle.core.fees import FeeSchedule
 from straddle.l1.deployment import Deployment, DeploymentError
-from straddle.node.chain import ChainMismatch, chosen_parameters, open_deployment
+from straddle.node.chain import ChainMismatch, chosen_parameters, kept_deployment, open_deployment
 from straddle.node.config import ConfigError, DemoConfig
 from straddle.node.settings import Settings
 from straddle.node.verify import VerifyReport
@@ -93,15 +93,15 @@ def test_the_settings_name_a_file_and_a_folder_keeps_its_own(chosen: Run, tmp_pa
     record, file = tmp_path / "deployment.json", tmp_path / "parameters.json"
     named = Settings.load(None, {"market.parameters": str(file)})
     with pytest.raises(FileError, match=r"market.parameters .*parameters.json: No such file"):
-        chosen_parameters(named, record)
+        chosen_parameters(named, kept_deployment(record))
     file.write_text('{"fees": {"taker_bps": 4}}')
-    assert chosen_parameters(named, record) == replace(DEFAULT_MARKET, fees=FeeSchedule(taker_bps=4))
-    assert chosen_parameters(Settings(), record) == DEFAULT_MARKET
+    assert chosen_parameters(named, kept_deployment(record)) == replace(DEFAULT_MARKET, fees=FeeSchedule(taker_bps=4))
+    assert chosen_parameters(Settings(), kept_deployment(record)) == DEFAULT_MARKET
     record.write_text(deployment_of(chosen).to_json())
-    assert chosen_parameters(Settings(), record) == CHOSEN
+    assert chosen_parameters(Settings(), kept_deployment(record)) == CHOSEN
     file.write_text('{"risk": {"band_min_ticks": 0}}')
     with pytest.raises(ConfigError, match=r"market.parameters .*parameters.json: risk.band_min_ticks = 0: expected 1 to 10000000"):
-        chosen_parameters(named, record)
+        chosen_parameters(named, kept_deployment(record))
 
 
 def test_a_changed_file_does_not_change_an_exchange(chosen: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,4 +113,4 @@ def test_a_changed_file_does_not_change_an_exchange(chosen: Run, tmp_path: Path,
     chain = SimpleNamespace(fund=lambda address: None, rpc=None)
     changed = replace(CHOSEN, fees=FeeSchedule(0, 6))
     with pytest.raises(ChainMismatch, match=r"parameters are fixed: fees.maker_bps = 5, not 6. Leave market.parameters out, or start in an empty folder"):
-        open_deployment(record, chain, Settings(preset="nano"), changed, keys, None)  # type: ignore[arg-type]
+        open_deployment(record, kept_deployment(record), chain, Settings(preset="nano"), changed, keys, None)  # type: ignore[arg-type]

@@ -98,7 +98,9 @@ def test_prove_gives_the_proof_of_this_witness(tmp_path: Path, witness: Witness)
         stand_in(tmp_path, {**PROOF, "public": words(5, 1)}).prove(witness)
 
 
-@pytest.mark.parametrize("change", [{"b": words(3, 1)}, {"pok": None}, {"a": ["0x1", "zz"]}, {"c": "0x12"}])
+@pytest.mark.parametrize(
+    "change", [{"b": words(3, 1)}, {"pok": None}, {"a": ["0x1", "zz"]}, {"c": "0x12"}, {"a": ["-0x1", "0x1"]}, {"a": ["0x1", "0x" + "f" * 65]}]
+)
 def test_malformed_proofs_are_named(change: dict[str, Any], witness: Witness) -> None:
     with pytest.raises(ProverOutputError, match=next(iter(change))):
         Proof.from_json({**PROOF, "public": public(witness), **change})
@@ -109,6 +111,50 @@ def test_malformed_keys_are_named() -> None:
         VerifyingKey.from_json({**KEY, "k": KEY["k"][:6]})
     with pytest.raises(ProverOutputError, match="delta: None, expected 4 words"):
         VerifyingKey.from_json({key: value for key, value in KEY.items() if key != "delta"})
+
+
+@pytest.mark.parametrize("output", [b"", b"\xff\xfe{}", b"[" * 200_000, b'{"ok": true', b'{"ok": 1}', b'{"ok": true, "solver": 7}', b'"ok"', b"nan"])
+def test_whatever_the_prover_prints_is_an_answer_or_told(tmp_path: Path, witness: Witness, output: bytes) -> None:
+    prover = stand_in(tmp_path, "")
+    prover.binary.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.stderr.buffer.write(b'\\xff\\xfe\\n' + b'[' * 100_000)\nsys.stdout.buffer.write({output!r})\n"
+    )
+    for ask in (lambda: prover.check(witness), lambda: prover.setup("nano"), lambda: prover.circuit("nano")):
+        with pytest.raises(ProverOutputError):
+            ask()
+
+
+def test_reports_on_the_way_never_stop_the_reading(tmp_path: Path) -> None:
+    """A full pipe would stop the prover."""
+    reports: list[Progress] = []
+    odd = ['{"stage": "a", "done": 1e400}', '{"stage": "b", "done": 1' + "0" * 400 + "}", '{"stage": "c", "done": NaN}', '{"stage": 1}', "[" * 100_000]
+    prover = stand_in(tmp_path, KEY, log="\n".join([*odd, '{"stage": "d", "done": true}'] * 1_000) if len(odd) < 5 else "\n".join(odd) + "\n" + "x" * 200_000)
+    assert isinstance(prover.setup("nano", reports.append), VerifyingKey)
+    assert [(report.stage, report.done) for report in reports] == [("a", None), ("b", None), ("c", None)]
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"), [({"fill": "many"}, "fill"), ({"fill": None}, "fill"), ({"fill": -1}, "fill"), ({"fill": 10**400}, "fill"), ({"fill": True}, "fill")]
+)
+def test_figures_that_are_none_are_named(tmp_path: Path, raw: dict[str, Any], name: str) -> None:
+    with pytest.raises(ProverOutputError, match=rf"rows: {name} .*, expected a number from 0"):
+        stand_in(tmp_path, raw).rows("nano")
+
+
+def test_costs_that_are_none_are_named(tmp_path: Path, witness: Witness) -> None:
+    with pytest.raises(ProverOutputError, match="prove: cpu_seconds 'long', expected a number"):
+        stand_in(tmp_path, {**PROOF, "public": public(witness), "cpu_seconds": "long"}).prove(witness)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF nothing", b"#!/no/such/interpreter\n"])
+def test_a_binary_that_cannot_be_run_is_told(tmp_path: Path, content: bytes) -> None:
+    prover = stand_in(tmp_path, KEY)
+    prover.binary.write_bytes(content)
+    with pytest.raises(ProverError, match=r"straddle-prover cannot be run: .*make setup"):
+        prover.setup("nano")
+    prover.binary.chmod(0o644)
+    with pytest.raises(ProverError, match="straddle-prover cannot be run: Permission denied"):
+        prover.setup("nano")
 
 
 def test_failures_say_what_the_prover_said(tmp_path: Path, witness: Witness) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from straddle.proving import server as module
 from straddle.proving.keys import ProverOutputError
 from straddle.proving.prover import Progress, Prover, ProverError
 from straddle.proving.server import ProvingServer
@@ -110,3 +111,35 @@ def test_a_proof_in_the_making_ends_with_the_process(tmp_path: Path, witness: Wi
         server.prove(witness)
     server.close()
     assert len(starts(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe", b"[" * 200_000, b"", b'"ready"', b'{"a": ["0x1"]}', b'{"ready": tru'])
+def test_a_server_that_talks_nonsense_is_told_and_not_believed_again(tmp_path: Path, witness: Witness, line: bytes) -> None:  # noqa: F811
+    """What it says later may be the answer to anything."""
+    server = stand_in(tmp_path, [])
+    program = tmp_path / "straddle-prover"
+    nonsense = f"sys.stdin.readline()\nsys.stdout.buffer.write({line!r} + b'\\n')\nsys.stdout.buffer.flush()\nsys.stdin.read()\n"
+    program.write_text(program.read_text().split("for line, answer")[0] + nonsense)
+    for _ in range(2):
+        with pytest.raises(ProverOutputError):
+            server.prove(witness)
+    server.close()
+    assert len(starts(tmp_path)) == 2
+
+
+def test_a_server_that_does_not_end_is_killed(tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setattr(module, "CLOSE_SECONDS", 0.05)
+    server = stand_in(tmp_path, [{**PROOF, "public": public(witness)}])
+    program = tmp_path / "straddle-prover"
+    program.write_text(program.read_text() + "import time\ntime.sleep(600)\n")
+    server.prove(witness)
+    process = server._process
+    server.close()
+    assert process is not None and process.returncode == -9
+
+
+def test_a_binary_that_cannot_be_run_is_told(tmp_path: Path, witness: Witness) -> None:  # noqa: F811
+    server = stand_in(tmp_path, [])
+    (tmp_path / "straddle-prover").write_bytes(b"nothing")
+    with pytest.raises(ProverError, match="straddle-prover cannot be run"):
+        server.prove(witness)

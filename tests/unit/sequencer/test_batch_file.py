@@ -15,7 +15,7 @@ import pytest
 from straddle.commitments.challenge import Place
 from straddle.commitments.policy import Data
 from straddle.proving.keys import Proof
-from straddle.sequencer.batch_file import BatchFile, BatchRecord, SignedEpoch, Status, StoredBatch
+from straddle.sequencer.batch_file import BatchFile, BatchRecord, PosterError, SignedEpoch, Status, StoredBatch
 
 PROOF = Proof((1, 2), (3, 4, 5, 6), (7, 8), (9, 10), (11, 12), (1, 2, 3, 4, 5))
 
@@ -83,7 +83,7 @@ def test_what_other_threads_write_while_batches_are_rebound_is_durable_whatever_
             assert begun.wait(20) and not returned.wait(0.1)
 
         if fails:
-            with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+            with pytest.raises(PosterError, match=r"poster.sqlite: cannot be written: database or disk is full. Make room"):
                 file.rebound(Changes(meanwhile, fails=True))
         else:
             file.rebound(Changes(meanwhile, fails=False))

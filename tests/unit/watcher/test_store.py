@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from straddle.watcher import store as module
-from straddle.watcher.store import Judged, Store, StoreError
+from straddle.watcher.store import FILE, Judged, Store, StoreError
 
 
 @pytest.fixture
@@ -87,10 +89,52 @@ def test_the_newest_states_stay(store: Store) -> None:
 
 def test_a_disk_that_refuses_is_told_and_leaves_no_half(store: Store) -> None:
     store.extend(1, "a", [log(1)])
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="UNIQUE constraint failed"):
         store.extend(2, "b", [log(2), log(2)])  # the same place twice
     assert store.checkpoint() == (1, "a") and list(store.logs()) == [log(1)]
     store._db.execute("PRAGMA query_only = ON")
     with pytest.raises(StoreError, match="make room and start again"):
         store.save_blob(b"\1" * 32, b"data")
     assert store.blob(b"\1" * 32) is None
+
+
+def spoil(store: Store, statement: str) -> None:
+    assert store._db.execute(statement).rowcount == 1
+
+
+def test_what_the_disk_spoilt_counts_as_not_kept(store: Store) -> None:
+    """Unnoticed, a batch that holds would be challenged with the watcher's own bond."""
+    key = b"\1" * 32
+    sent = {"hash": "0x1", "to": "0xab", "input": "0x01", "blobVersionedHashes": []}
+    store.save_transactions([sent], own=True)
+    store.save_blob(key, b"data")
+    store.save_body(key, (1, 2))
+    store.save_judged(Judged(1, key, "holds", ""))
+    store.save_state(1, key, b"older")
+    store.save_state(2, key, b"newer")
+    spoil(store, "UPDATE transactions SET raw = replace(raw, '0x01', '0x03')")
+    spoil(store, "UPDATE blobs SET data = x'00'")
+    spoil(store, "UPDATE bodies SET data = x'00'")
+    spoil(store, "UPDATE verdicts SET judged = replace(judged, 'holds', 'wrong')")
+    spoil(store, "UPDATE states SET copy = x'00' WHERE batch = 2")
+    assert (store.transaction("0x1"), store.is_own("0x1"), store.transactions(0, 9)[1]) == (None, False, [])
+    assert (store.blob(key), store.body(key), store.judged(key), store.states()) == (None, None, None, [(1, key, b"older")])
+    store.save_transactions([sent], own=True)
+    store.save_blob(key, b"data")
+    assert (store.transaction("0x1"), store.is_own("0x1"), store.blob(key)) == (sent, True, b"data")
+
+
+def test_a_log_that_the_disk_spoilt_is_told(store: Store) -> None:
+    store.extend(3, "a", [log(3), {**log(3, 1), "data": "0x00"}])
+    spoil(store, "UPDATE logs SET raw = replace(raw, '0x00', '0x01') WHERE place = 1")
+    with pytest.raises(StoreError, match=r"log 1 of block 3 is not as it was written. .* move watcher.sqlite and what begins with its name elsewhere"):
+        list(store.logs())
+
+
+def test_a_store_of_before_is_told(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        db.execute("CREATE TABLE logs (block INTEGER NOT NULL, place INTEGER NOT NULL, raw TEXT NOT NULL, PRIMARY KEY (block, place))")
+    store = Store(tmp_path, 1, "0xAA")
+    with pytest.raises(StoreError, match=r"the store cannot be read: no such column: sum"):
+        list(store.logs())
+    store.close()
