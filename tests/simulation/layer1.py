@@ -8,12 +8,14 @@ from random import Random
 
 from straddle.commitments.preset import Preset
 from straddle.core.commands import L1Deposit
+from straddle.l1.sender import TransactionFailed
 from straddle.proving.checker import check
 from straddle.proving.keys import Proof
 from straddle.proving.prover import ProveResult
 from straddle.proving.vector import PostedBatch
 from straddle.proving.witness import Witness
-from straddle.sequencer.poster import Landed, SignedEpoch
+from straddle.sequencer.poster import SignedEpoch
+from straddle.sequencer.round import Landed
 
 from .traffic import Entry
 
@@ -24,6 +26,10 @@ class Interrupted(Exception):
     """Layer 1 or the prover does not answer this time."""
 
 
+class Killed(BaseException):
+    """The node ends in the middle of a round."""
+
+
 @dataclass(frozen=True)
 class Undo:
     """How a reorg takes a transaction back."""
@@ -32,8 +38,33 @@ class Undo:
     entry: Entry | None = None
 
 
+@dataclass(eq=False)
+class Waiting:
+    """A transaction on its way; the same call is the same transaction, as `Sender` has it. What no longer holds when it is mined fails."""
+
+    layer1: ReorgingLayer1
+    call: tuple[str, int, bytes]
+    check: Callable[[], None]
+    apply: Callable[[], None]
+    undo: Callable[[], None]
+    unheard: bool = False
+    """Nobody hears that it was mined."""
+    failed: bool = False
+
+    def landed(self) -> Landed:
+        self.layer1.may_kill()
+        if self.unheard:
+            raise Interrupted("the answer is lost")
+        self.layer1.mine_waiting()
+        self.layer1.may_kill()
+        if self.failed:
+            raise TransactionFailed("failed when it was mined")
+        return Landed(f"{self.layer1.transactions:#x}", 1)
+
+
 class ReorgingLayer1:
-    """What the contracts hold, and the queue. `interrupt_at` counts down over transactions: at 1 the next one is lost, at 0 its answer is."""
+    """What the contracts hold, and the queue. `interrupt_in` counts down over transactions: at 1 the next one is lost, at 0 its answer is; `kill_in` over the
+    poster's steps. What is sent waits for a block, and builds on what waits before it."""
 
     def __init__(self) -> None:
         self.epochs: dict[int, SignedEpoch] = {}
@@ -48,19 +79,38 @@ class ReorgingLayer1:
         """Entries that no reorg takes back: what a node may answer."""
         self.transactions = 0
         self.interrupt_in: int | None = None
+        self.kill_in: int | None = None
+        self.shared_blocks = 0
+        """Blocks with several transactions of the poster's."""
+        self._pool: list[Waiting] = []
         self._blocks: list[list[Undo]] = []
         self._heights: list[tuple[int, int]] = []
         """After each block: length of the queue, batches proven."""
         self._final_height = 0
 
     def mine(self, entries: list[Entry]) -> None:
-        """A block with users' transactions. Their place in the queue follows from the order."""
-        block = []
+        """A block with whatever waits, and users' transactions. Their place in the queue follows from the order."""
+        block, pool = [], list(self._pool)
+        self._pool.clear()
+        self.shared_blocks += len(pool) > 1
+        for waiting in pool:
+            try:
+                waiting.check()
+            except AssertionError:  # users' entries or a reorg came between
+                waiting.failed = True
+            else:
+                waiting.apply()
+                block.append(Undo(waiting.undo))
         for entry in entries:
             placed = replace(entry, queue_index=len(self.queue))
             self.queue.append(placed)
             block.append(Undo(lambda: (self.queue.pop(), None)[1], placed))
         self._seal(block)
+
+    def mine_waiting(self) -> None:
+        """A block, if anything waits for one."""
+        if self._pool:
+            self.mine([])
 
     def reorg(self, depth: int, rng: Random) -> int:
         """Takes back up to `depth` blocks that are not final; users' entries come again in another order. Blocks undone."""
@@ -82,6 +132,10 @@ class ReorgingLayer1:
 
     # ---- what the poster asks for
 
+    def head(self) -> str:
+        """Another one after every block, and after every reorg."""
+        return f"{len(self._blocks)} {self.transactions}"
+
     def epoch_hash(self, epoch: int) -> bytes | None:
         return self.epochs[epoch].hash if epoch in self.epochs else None
 
@@ -95,47 +149,72 @@ class ReorgingLayer1:
         assert self.proven <= batch_number <= len(self.proposed)
         return self.proposed[batch_number - 1].header_hash
 
-    def submit_epoch(self, epoch: SignedEpoch) -> Landed:
-        assert epoch.epoch not in self.epochs, f"epoch {epoch.epoch} is recorded already"
+    def submit_epoch(self, epoch: SignedEpoch) -> Waiting:
+        def check() -> None:
+            assert epoch.epoch not in self.epochs, f"epoch {epoch.epoch} is recorded already"
 
         def apply() -> None:
             self.epochs[epoch.epoch] = epoch
 
-        return self._transact(apply, lambda: (self.epochs.pop(epoch.epoch), None)[1])
+        return self._send(("epoch", epoch.epoch, epoch.hash), check, apply, lambda: (self.epochs.pop(epoch.epoch), None)[1])
 
-    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Waiting:
         effects = batch.effects
-        parent = self.proposed[-1].effects if self.proposed else None
-        assert effects.batch_number == len(self.proposed) + 1
-        assert set(range(parent.epoch if parent else 1, effects.epoch + 1)) <= self.epochs.keys()
-        assert parent is None or (effects.old_state_root, effects.first_sequence) == (parent.new_state_root, parent.last_sequence + 1)
-        assert effects.queue == tuple(self.queue[effects.queue_first : effects.queue_first + len(effects.queue)])
-        return self._transact(lambda: self.proposed.append(batch), lambda: (self.proposed.pop(), None)[1])
 
-    def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
-        assert batch.header_hash == self.proposed[self.proven].header_hash
-        public = batch.witness.public
-        assert proof.public == (public.c, public.z, public.y_effects, public.y_body, public.beneficiary)
+        def check() -> None:
+            parent = self.proposed[-1].effects if self.proposed else None
+            assert effects.batch_number == len(self.proposed) + 1
+            assert set(range(parent.epoch if parent else 1, effects.epoch + 1)) <= self.epochs.keys()
+            assert parent is None or (effects.old_state_root, effects.first_sequence) == (parent.new_state_root, parent.last_sequence + 1)
+            assert effects.queue == tuple(self.queue[effects.queue_first : effects.queue_first + len(effects.queue)])
 
-        leaves = sum(withdrawal.amount for withdrawal in batch.effects.withdrawals) + sum(batch.effects.paid)
+        call = ("propose", effects.batch_number, batch.header_hash)
+        return self._send(call, check, lambda: self.proposed.append(batch), lambda: (self.proposed.pop(), None)[1])
+
+    def prove(self, batch: PostedBatch, proof: Proof) -> Waiting:
+        public, effects = batch.witness.public, batch.effects
+        leaves = sum(withdrawal.amount for withdrawal in effects.withdrawals) + sum(effects.paid)
+
+        def check() -> None:
+            assert self.proven < len(self.proposed) and batch.header_hash == self.proposed[self.proven].header_hash
+            assert proof.public == (public.c, public.z, public.y_effects, public.y_body, public.beneficiary)
 
         def step(by: int) -> None:
             self.proven += by
             self.credited += by * leaves
 
-        return self._transact(lambda: step(1), lambda: step(-1))
+        return self._send(("prove", effects.batch_number, batch.header_hash), check, lambda: step(1), lambda: step(-1))
 
-    def _transact(self, apply: Callable[[], None], undo: Callable[[], None]) -> Landed:
+    def may_kill(self) -> None:
+        """Before or after a step of the poster's."""
+        if self.kill_in is not None:
+            self.kill_in -= 1
+            if self.kill_in <= 0:
+                self.kill_in = None
+                raise Killed
+
+    def _send(self, call: tuple[str, int, bytes], check: Callable[[], None], apply: Callable[[], None], undo: Callable[[], None]) -> Waiting:
+        self.may_kill()
+        for same in (waiting for waiting in self._pool if waiting.call == call):
+            same.unheard = False
+            return same
         if self.interrupt_in is not None:
             self.interrupt_in -= 1
             if self.interrupt_in == 1:
                 raise Interrupted("the transaction is lost")
-        apply()
-        self._seal([Undo(undo)])
+        for waiting in self._pool:
+            waiting.apply()
+        try:
+            check()
+        finally:
+            for waiting in reversed(self._pool):
+                waiting.undo()
+        sent = Waiting(self, call, check, apply, undo)
+        self._pool.append(sent)
         if self.interrupt_in is not None and self.interrupt_in <= 0:
-            self.interrupt_in = None
-            raise Interrupted("the answer is lost")
-        return Landed(f"{self.transactions:#x}", 1)
+            self.interrupt_in, sent.unheard = None, True
+        self.may_kill()
+        return sent
 
     def _seal(self, block: list[Undo]) -> None:
         self.transactions += 1

@@ -19,10 +19,11 @@ from straddle.sequencer.batch_file import BatchFile
 from straddle.sequencer.journal import Journal
 from straddle.sequencer.poster import BatchRecord, Facts, Poster, Status
 from straddle.sequencer.receipts import LogIdentity
+from straddle.sequencer.round import TRANSACTIONS_MAX
 from straddle.sequencer.sequencer import ClosedBatch, Sequencer
 from straddle.sequencer.snapshots import SnapshotStore
 
-from .layer1 import CheckingProver, ReorgingLayer1
+from .layer1 import FINALITY_BLOCKS, CheckingProver, ReorgingLayer1
 from .traffic import DOMAIN
 
 IDENTITY = LogIdentity(31337, 0x1234)
@@ -31,6 +32,8 @@ PARAMS = Params(8, 4, 10_000, 8_000, 7)
 LIMITS = Limits(positions=6, open_orders=8)
 """Within the reach of random orders."""
 BATCHES_MAX = 10**9
+KEPT_BATCHES = (FINALITY_BLOCKS - 1) * TRANSACTIONS_MAX
+"""Those that a reorg can undo."""
 CAPACITY = Capacity(
     accounts=8, positions=24, instruments=8, signatures=12, orders=16, legs=20, fills=12,
     queue=6, withdrawals=2, transfers=2, takeovers=2, deleverages=2, listings=8,
@@ -87,7 +90,7 @@ class Node:
             restored = self.snapshots.restore(self.journal, batches_max, self.passed_over.append)
             if restored is not None:
                 exchange, committed, self.start = restored.exchange, restored.committed, restored.position
-        self.poster = Poster(BatchFile(folder / POSTER, self._reported), facts, layer1, prover, kept_batches=6, after_batch=self.start.batches)
+        self.poster = Poster(BatchFile(folder / POSTER, self._reported), facts, layer1, prover, kept_batches=KEPT_BATCHES, after_batch=self.start.batches)
         try:
             self.sequencer = Sequencer(
                 exchange,

@@ -44,8 +44,13 @@ def test_every_fault_in_turn_leaves_no_finding(tmp_path: Path) -> None:
         simulation.run(simulation.commands)
         counts += simulation.counts
     assert all(counts[f"fault: {name}"] == 3 for name in FAULTS)
-    assert counts["blocks undone"] > 0 and counts["interrupted"] > 0 and counts["restarts from a snapshot"] > 0
-    assert counts["batches"] > 20 and counts["batches checked"] > counts["batches"] // 3 and counts["rebuilt from layer 1"] == 3
+    assert counts["blocks undone"] > 0 and counts["interrupted"] > 0 and counts["killed while posting"] > 0
+    assert (
+        counts["restarts from a snapshot"] > 0
+        and counts["batches"] > 20
+        and counts["batches checked"] > counts["batches"] // 3
+        and counts["rebuilt from layer 1"] == 3
+    )
 
 
 def test_writes_are_torn_before_and_behind_what_makes_them_whole(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from concurrent.futures import wait
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -22,12 +23,13 @@ from straddle.sequencer.poster import SignedEpoch, Status
 from straddle.sequencer.sequencer import Accepted, SequencerStopped
 
 from .auditor import Auditor
-from .layer1 import FINALITY_BLOCKS, CheckingProver, Interrupted, ReorgingLayer1
+from .layer1 import FINALITY_BLOCKS, CheckingProver, Interrupted, Killed, ReorgingLayer1
 from .node import CAPACITY, PARAMS, ROOMY, DiskImage, Node, preset_of
 from .traffic import ACCOUNTS, Traffic, owner_of
 
 FAULTS = {
     "restart": 2, "kill": 2, "torn": 2, "disk full": 1, "journal alone": 1, "reorg": 12, "oracle": 8, "slow prover": 8, "interrupted post": 12, "crash": 12,
+    "killed post": 4,
 }  # fmt: skip
 FAULT_SHARE = 0.02
 """Faults a step."""
@@ -128,7 +130,9 @@ class Simulation:
     def finish(self) -> None:
         """Everything to layer 1; now and then the state from the whole journal, and from layer 1 alone."""
         self._close_batch()
-        self.prover.stalls, self.layer1.interrupt_in = 0, None
+        self.prover.stalls, self.layer1.interrupt_in, self.layer1.kill_in = 0, None, None
+        while self.node.poster._proofs:  # of which the prover may have refused some
+            self._post()
         self.node.poster.post()
         self._look(deeply=True)
         batches = self.node.journal.batches
@@ -214,6 +218,10 @@ class Simulation:
             self.node.poster.post()
         except Interrupted:
             self.counts["interrupted"] += 1
+        except Killed:
+            self.counts["killed while posting"] += 1
+            wait(self.node.poster._proofs.values())  # what they write must not be torn
+            self._restart_from(DiskImage(self.node.folder))
 
     # ---- faults
 
@@ -242,6 +250,10 @@ class Simulation:
             self._submit([self._kept(self.traffic.epoch(self.node.sequencer.exchange))])
         elif name == "slow prover":
             self.prover.stalls = rng.randint(1, 4)
+        elif name == "killed post":
+            self.layer1.kill_in = rng.randint(1, 12)
+            self._close_batch()
+            self._post()
         else:
             self.layer1.interrupt_in = rng.randint(1, 4)
             self._post()

@@ -235,7 +235,7 @@ class Deserted:
             _, first = self.member.certify(self._offer(posted))
             digest = certificate_digest(self.deployment.chain_id, self.deployment.rollup_number, posted.effects.batch_number, posted.header_hash)
             certificates = [first, *(sign_digest(wallet, digest) for wallet in self.members[1:6])]
-        PosterChain(self.client, sender, archive=self.archive).propose(posted, certificates)
+        PosterChain(self.client, sender, archive=self.archive).propose(posted, certificates).landed()
         if self.proofs is Proofs.ALWAYS and self.prove:
             words = (public.c, public.z, public.y_effects, public.y_body, public.beneficiary)
             self.client.prove(sender, posted, self.batches[1].prove(posted.witness).proof if self.batches else HashProof.of(words))

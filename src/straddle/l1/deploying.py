@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,9 @@ from straddle.l1.deployment import Deployment, DeploymentError, RollupConfig, St
 from straddle.l1.rpc import Rpc
 from straddle.l1.sender import Sender
 from straddle.risk.market_parameters import DEFAULT_MARKET, MarketParameters
+
+Tell = Callable[[str, float], None]
+"""Hears of each step when it begins, and of the share that is done before it."""
 
 
 class VerifyingKeyWords(Protocol):
@@ -60,12 +63,16 @@ class CircuitKeys:
 class _Deployer:
     """Creates contracts and remembers by which transactions."""
 
-    def __init__(self, rpc: Rpc, sender: Sender) -> None:
+    def __init__(self, rpc: Rpc, sender: Sender, tell: Tell = lambda step, done: None, count: int = 1) -> None:
+        """`count` contracts; before each, `tell` hears of it."""
         self.rpc, self.sender = rpc, sender
+        self._tell, self._count = tell, count
         self.created_by: dict[str, str] = {}
 
     def create(self, source: str, *args: object, name: str = "") -> str:
         """Address of a new contract."""
+        made = len(self.created_by)
+        self._tell(f"contract {made + 1} of {self._count}: {name or source}", made / self._count)
         receipt = self.sender.deploy(load(source), *args)
         assert receipt.contract_address is not None
         self.created_by[name or source] = receipt.transaction_hash
@@ -90,17 +97,27 @@ def deploy_token(sender: Sender) -> str:
 
 
 def deploy(
-    rpc: Rpc, sender: Sender, keys: CircuitKeys, config: RollupConfig, *, token: str | None = None, parameters: MarketParameters = DEFAULT_MARKET
+    rpc: Rpc,
+    sender: Sender,
+    keys: CircuitKeys,
+    config: RollupConfig,
+    *,
+    token: str | None = None,
+    parameters: MarketParameters = DEFAULT_MARKET,
+    tell: Tell = lambda step, done: None,
 ) -> Deployment:
     """Deploys everything: vault, verifiers, the committee if there is one, rollup, exits, solvency; and a TestUSDC unless there is a `token`.
 
     `sender` pays, has no rights afterwards, and must send nothing else meanwhile. `parameters`: those that `config.params_hash` is of, for the record.
-    PolicyError: choices that do not go together.
+    `tell` hears of each contract: on a chain with slow blocks the whole takes minutes. PolicyError: choices that do not go together.
     """
     check_policy(config.proofs, config.data)
     start_block = rpc.block_number() + 1
-    token = token or deploy_token(sender)
-    made = _Deployer(rpc, sender)
+    if token is None:
+        tell("the test dollar", 0.0)
+        token = deploy_token(sender)
+    count = 3 + (config.data is Data.COMMITTEE) + 2 * (keys.exit is not None) + 2 * (keys.solvency is not None)
+    made = _Deployer(rpc, sender, tell, count)
     verifier = made.verifier(keys.batch)
     verifiers = {name: made.verifier(item.key, f"Groth16Verifier of {name}") for name, item in (("Exits", keys.exit), ("Solvency", keys.solvency)) if item}
     vault = made.create("Vault", token)

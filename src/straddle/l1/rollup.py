@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from eth_account import Account
 from eth_utils.address import to_checksum_address
@@ -16,10 +16,11 @@ from straddle.core.accounts import NO_KEY, PublicKey
 from straddle.l1.contracts import Contract, load
 from straddle.l1.deployment import Deployment
 from straddle.l1.rpc import Rpc
-from straddle.l1.sender import Receipt, Sender
+from straddle.l1.sender import Receipt, Sender, Wallet
 
 EPOCH_TAG = b"straddle.epoch".ljust(32, b"\0")
 ZERO_HASH = b"\0" * 32
+Sent = TypeVar("Sent")
 SNAPSHOT_BLOCKS = 1_000
 """A snapshot that is not whole after so many blocks is begun anew: the batch that needed it is too old by far."""
 
@@ -106,7 +107,8 @@ class QueuedEntry:
 
 
 class RollupClient:
-    """Reads and writes one exchange on layer 1. Writes take the Sender that signs; rpc.Reverted carries the contract's reason."""
+    """Reads and writes one exchange on layer 1. Writes take the Sender that signs, or the Wallet of one that does not wait; rpc.Reverted carries the contract's
+    reason."""
 
     def __init__(self, rpc: Rpc, deployment: Deployment, block: int | str = "latest") -> None:
         """Reads are as of `block`, of which the node must still have the state."""
@@ -269,13 +271,13 @@ class RollupClient:
 
     # ---- operator and watchers
 
-    def submit_epoch(self, sender: Sender, epoch: int, time_ms: int, risk_root: int, inputs: bytes, signatures: Sequence[bytes]) -> Receipt:
+    def submit_epoch(self, sender: Wallet[Sent], epoch: int, time_ms: int, risk_root: int, inputs: bytes, signatures: Sequence[bytes]) -> Sent:
         """Records a signed epoch. `signatures` are 65 bytes each (r, s, v), ascending by signer (`sign_epoch` sorts them)."""
         return self._write(sender, "submit_epoch", epoch, time_ms, risk_root, inputs, [_split_signature(signature) for signature in signatures])
 
     def propose(
         self,
-        sender: Sender,
+        sender: Wallet[Sent],
         batch: BatchWords,
         data_commitment: int,
         *,
@@ -283,7 +285,7 @@ class RollupClient:
         opening: BlobOpening | None = None,
         blobs: Sequence[bytes] = (),
         transcript: bytes = b"",
-    ) -> Receipt:
+    ) -> Sent:
         """Proposes a batch, as its place asks for; with the proposer's bond, if there is one. `data_commitment` is C.
 
         `certificates` (65 bytes each, ascending by member): with a committee. `opening` and `blobs` (the body's first): in a blob. `transcript` follows the
@@ -303,7 +305,7 @@ class RollupClient:
             return sender.send(self.deployment.rollup, call, value_wei=bond, blobs=blobs)
         return sender.send(self.deployment.rollup, call + transcript, value_wei=bond)
 
-    def prove(self, sender: Sender, batch: BatchWords, proof: ProofWords) -> Receipt:
+    def prove(self, sender: Wallet[Sent], batch: BatchWords, proof: ProofWords) -> Sent:
         """Proves a proposal: the oldest one where a proof is always required, any one where it is required when challenged."""
         return self._write(sender, "prove", words_bytes(batch.effects_words), _header(batch, proof.public), list(proof.words), _address(proof.public[4]))
 
@@ -320,7 +322,7 @@ class RollupClient:
             call = self._rollup.encode_call("propose_and_prove", effects, words_bytes(batch.body_words), proof.public[0], *proven)
         return sender.send(self.deployment.rollup, call, value_wei=self.deployment.config.proposer_bond_wei, blobs=blobs)
 
-    def finalise(self, sender: Sender, batch: BatchWords, public: Sequence[int]) -> Receipt:
+    def finalise(self, sender: Wallet[Sent], batch: BatchWords, public: Sequence[int]) -> Sent:
         """Makes the oldest proposal final, which is proven, or unchallenged after its window. `public`: the statement's public inputs."""
         return self._write(sender, "finalise", words_bytes(batch.effects_words), _header(batch, public))
 
@@ -333,7 +335,7 @@ class RollupClient:
         """Removes a proposal whose proof is overdue, with its descendants (at most 256 of them a call where proofs are required when challenged)."""
         return self._write(sender, "void", number)
 
-    def collect_wei(self, sender: Sender) -> Receipt:
+    def collect_wei(self, sender: Wallet[Sent]) -> Sent:
         """Pays what the contract owes to the sender: bonds that came back or were won."""
         return self._write(sender, "collect_wei")
 
@@ -383,7 +385,7 @@ class RollupClient:
     def _read_from(self, address: str, contract: Contract, function: str, *args: Any) -> Any:
         return contract.decode_result(function, self.rpc.eth_call(address, contract.encode_call(function, *args), self.block))
 
-    def _write(self, sender: Sender, function: str, *args: Any) -> Receipt:
+    def _write(self, sender: Wallet[Sent], function: str, *args: Any) -> Sent:
         return sender.transact(self.deployment.rollup, self._rollup, function, *args)
 
     def _queued(self, receipt: Receipt) -> QueuedEntry:

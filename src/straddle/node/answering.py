@@ -192,7 +192,7 @@ class Answering:
         chain, config = self.chain(sender), self.client.deployment.config
         if config.optimistic:
             self._check_funds(sender, config.proposer_bond_wei)
-            chain.propose(made.posted)
+            chain.propose(made.posted).landed()
             return
         proof = self.prover().prove(made.posted.witness).proof
         if config.data is Data.COMMITTEE and not tip.in_calldata:

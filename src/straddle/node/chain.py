@@ -14,7 +14,7 @@ from straddle.commitments.ledger import CommittedState
 from straddle.commitments.params import params_hash
 from straddle.l1.anvil import Anvil
 from straddle.l1.contracts import load
-from straddle.l1.deploying import CircuitKeys, deploy
+from straddle.l1.deploying import CircuitKeys, Tell, deploy
 from straddle.l1.deployment import Deployment, RollupConfig
 from straddle.l1.history import BLOCKS_PER_QUERY, HistoryError, QueueEntryAdded
 from straddle.l1.rollup import RollupClient
@@ -146,8 +146,10 @@ def open_deployment(
     keys: NodeKeys,
     circuits: CircuitKeys,
     members: Sequence[str] = (),
+    tell: Tell = lambda step, done: None,
 ) -> Deployment:
     """The deployment that is kept in `path`, held against the chain and the settings, or a new one, with these members of its data committee if it has one.
+    `tell` hears of each step of a new one.
 
     DeploymentError, ChainMismatch: something differs.
     """
@@ -170,7 +172,7 @@ def open_deployment(
                 "that it was deployed with, in this machine's cache"
             )
         return kept
-    deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key), alone=True), circuits, wanted, parameters=parameters)
+    deployment = deploy(chain.rpc, Sender(chain.rpc, bytes(keys.operator.key), alone=True), circuits, wanted, parameters=parameters, tell=tell)
     chain.keep()
     write_atomically(path, deployment.to_json().encode())
     return deployment

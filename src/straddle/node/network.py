@@ -28,7 +28,7 @@ from straddle.node.version import exchange_params
 from straddle.proving.prover import Progress
 from straddle.sequencer.batch_file import BatchFile, BatchRecord
 from straddle.sequencer.placing import Certifier
-from straddle.sequencer.poster import BatchProver, Facts, Landed, Poster, SignedEpoch
+from straddle.sequencer.poster import BatchProver, Facts, Landed, Poster, Sent, SignedEpoch
 from straddle.sequencer.receipts import LogIdentity
 
 
@@ -52,16 +52,29 @@ class TableCost:
 
 
 @dataclass(frozen=True, slots=True)
+class _MeteredTable:
+    """A table on its way, whose cost is kept when it has landed."""
+
+    sent: Sent
+    data_bytes: int
+    tables: list[TableCost]
+
+    def landed(self) -> Landed:
+        """When it is mined."""
+        landed = self.sent.landed()
+        self.tables.append(TableCost(landed.gas, self.data_bytes))
+        return landed
+
+
+@dataclass(frozen=True, slots=True)
 class _MeteredChain(PosterChain):
     """Keeps the cost of what the oracles publish, which no batch's record holds."""
 
     tables: list[TableCost] = field(default_factory=list)
 
-    def submit_epoch(self, epoch: SignedEpoch) -> Landed:
+    def submit_epoch(self, epoch: SignedEpoch) -> Sent:
         """Record a signed epoch, and its cost."""
-        landed = PosterChain.submit_epoch(self, epoch)
-        self.tables.append(TableCost(landed.gas, len(epoch.inputs)))
-        return landed
+        return _MeteredTable(PosterChain.submit_epoch(self, epoch), len(epoch.inputs), self.tables)
 
 
 class Network:

@@ -140,12 +140,12 @@ class Posting:
                 while not self._closed.empty():
                     poster.add(self._closed.get())
                 try:
-                    poster.advance()
+                    poster.advance(rounds=1)  # what was closed while its block was waited for goes with the next
                     if self._moved:
                         self._moved = False
                         self._keep_chain()
-                    self.problem, pause = "", LOOK_S
+                    self.problem, pause = "", LOOK_S if poster.is_idle else 0.0
                 except PASSING_ERRORS as error:
-                    self.problem, pause = str(error), min(2 * pause, RETRY_MAX_S)
+                    self.problem, pause = str(error), min(max(2 * pause, LOOK_S), RETRY_MAX_S)
         except BaseException as error:
             self._on_failure(error)

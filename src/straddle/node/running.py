@@ -132,7 +132,8 @@ class Node:
         self.chain = enter(DevChain(settings.layer1.url, self.folder / "layer1.state", genesis_s, settings.layer1.port))
         members = settings.committee.urls
         own = enter(DevCommittee(self.folder / "members", settings.committee.own)) if terms.data is Data.COMMITTEE and not members else None
-        self.deployment = open_deployment(record, kept, self.chain, settings, parameters, keys, circuits, own.addresses if own else list(members))
+        addresses = own.addresses if own else list(members)
+        self.deployment = open_deployment(record, kept, self.chain, settings, parameters, keys, circuits, addresses, display.progress)
         if terms.data is Data.COMMITTEE:
             display.stage("committee", f"{len(own.addresses)} members of the node's own" if own else f"{len(members)} members")
             urls = own.start(record, self.chain.rpc.url) if own else members

@@ -32,10 +32,11 @@ STOP_S = 5.0
 class SolvencyThread:
     """Counts and publishes when it is due, beside everything else. What goes wrong is told and tried again; it never ends the node."""
 
-    def __init__(self, client: SolvencyClient, rollup: RollupClient, server: ProvingServer, make: Callable[[], Publisher], publisher: str) -> None:
-        """`make` is called in the thread; `publisher` is the address that publishes."""
-        self._client, self._rollup, self._server, self._make, self._address = client, rollup, server, make, publisher
-        self._stopping = threading.Event()
+    def __init__(
+        self, client: SolvencyClient, rollup: RollupClient, server: ProvingServer, make: Callable[[], Publisher], publisher: str, stopping: threading.Event
+    ) -> None:
+        """`make` is called in the thread; `publisher` is the address that publishes; `stopping` is set by `stop`, and ends what is sent too."""
+        self._client, self._rollup, self._server, self._make, self._address, self._stopping = client, rollup, server, make, publisher, stopping
         self._thread: threading.Thread | None = None
         self.problem = ""
         """Why the last try failed; empty when it did not."""
@@ -46,7 +47,9 @@ class SolvencyThread:
     def of(cls, rollup: RollupClient, preset: str, prover: Prover, wallet: LocalAccount, blobs: Path, members: BodySource | None) -> SolvencyThread:
         """For a rollup with the batch preset `preset`; `wallet` pays and publishes, `blobs` is the folder of the node's own."""
         rpc, deployment = rollup.rpc, rollup.deployment
-        client, sender = SolvencyClient(rpc, deployment), Sender(rpc, bytes(wallet.key))
+        # Not alone: the operator's wallet is also its owner's, who may have something waiting there.
+        client, stopping = SolvencyClient(rpc, deployment), threading.Event()
+        sender = Sender(rpc, bytes(wallet.key), stopping=stopping)
         server = ProvingServer(prover, f"{preset}-solvency")
 
         def make() -> Publisher:
@@ -54,7 +57,7 @@ class SolvencyThread:
             source = FirstOf(AnvilBlobs(rpc), archive=BlobArchive(blobs)) if deployment.config.data is Data.BLOB else None
             return Publisher(client, rollup, GrowingHistory(rpc, deployment, blobs=source, bodies=members), replace(made, prover=server), sender)
 
-        return cls(client, rollup, server, make, sender.address)
+        return cls(client, rollup, server, make, sender.address, stopping)
 
     def start(
         self, every_ms: int, now_ms: Callable[[], int], keep: Callable[[], None], notice: Callable[[str], None], on_failure: Callable[[BaseException], None]

@@ -1,15 +1,17 @@
 """Takes signed epochs and closed batches to layer 1: data first, so that the table's age never runs out behind a slow prover, then what makes them final.
 
 What depends on the policy is in two strategies: `placing` (where the body goes) and `settling` (whether a proof is made for every batch, several at a
-time, or for those that are challenged). Every step is recorded in SQLite before the next begins, and layer 1 is asked what it already has, so a restart at
-any point goes on without posting or proving twice. Layer 1 may go back: what it forgot in a reorg is posted again, with the proof that was kept. A challenge
-window of batches is on disk, not in memory (`kept`).
+time, or for those that are challenged). Whatever can go by now goes in one round, so that one block may hold it (`round`): however slow the blocks are, the
+poster needs no more of them for many batches than for one. A round is recorded in SQLite before the next begins, and layer 1 is asked what it already has, so
+a restart at any point goes on without posting or proving twice. Layer 1 may go back: what it forgot in a reorg is posted again, with the proof that was kept. A
+challenge window of batches is on disk, not in memory (`kept`).
 
     closed -> proposed -> proved -> verified
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -22,8 +24,6 @@ from straddle.commitments.effects import decode_effects
 from straddle.commitments.policy import Data
 from straddle.commitments.preset import Preset
 from straddle.core.params import Params
-from straddle.l1.rpc import RpcError
-from straddle.l1.sender import TransactionFailed
 from straddle.proving.build import HeaderFacts, post_change
 from straddle.proving.keys import Proof
 from straddle.proving.prover import ProveResult
@@ -32,25 +32,28 @@ from straddle.proving.witness import Witness
 from straddle.sequencer.batch_file import BatchFile, BatchRecord, PosterError, SignedEpoch, Status, StoredBatch
 from straddle.sequencer.foreign import other_batch, unknown_batch
 from straddle.sequencer.kept import Kept, KeptBatches
-from straddle.sequencer.placing import OnLayer1, Placing, QuorumAway
+from straddle.sequencer.placing import OnLayer1, Placing
+from straddle.sequencer.round import TRANSACTIONS_MAX, Landed, Round, Sent
 from straddle.sequencer.sequencer import ClosedBatch
-from straddle.sequencer.settling import Landed, Pending, ProveAlways, Settling
+from straddle.sequencer.settling import Pending, ProveAlways, Settling
 
-__all__ = ["BatchProver", "BatchRecord", "Facts", "Landed", "Layer1", "Poster", "PosterError", "SignedEpoch", "Status"]
+__all__ = ["BatchProver", "BatchRecord", "Facts", "Landed", "Layer1", "Poster", "PosterError", "Sent", "SignedEpoch", "Status"]
 
-HELD_UP = (QuorumAway, RpcError, TransactionFailed)
-"""What keeps a batch from being proposed for now: members are away, or layer 1 refuses it."""
-KEPT_BATCHES = 32
-"""Final batches that are kept, in case that a reorg of layer 1 undoes them. A restart from the whole journal has them all."""
+KEPT_BATCHES = 8 * TRANSACTIONS_MAX
+"""Final batches that are kept, in case that a reorg of layer 1 undoes them: as many as eight blocks can make final. A restart from the whole journal has them
+all."""
 
 
 class Layer1(Protocol):
-    """What the poster needs of layer 1. Each call returns when the transaction is mined, and raises when it reverts."""
+    """What the poster needs of layer 1. What it sends may build on what it sent before and has not landed; REFUSALS (`round`): it is not taken."""
+
+    def head(self) -> str:
+        """What tells the newest block from any other."""
 
     def epoch_hash(self, epoch: int) -> bytes | None:
         """Hash of the table that is recorded for an epoch; None: none is."""
 
-    def submit_epoch(self, epoch: SignedEpoch) -> Landed:
+    def submit_epoch(self, epoch: SignedEpoch) -> Sent:
         """Submit a signed epoch."""
 
     def proposed_batch(self) -> int:
@@ -62,10 +65,10 @@ class Layer1(Protocol):
     def header_hash(self, batch_number: int) -> bytes:
         """Header hash of the newest final batch or of a proposal after it."""
 
-    def propose(self, batch: PostedBatch, certificates: Sequence[bytes]) -> Landed:
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes]) -> Sent:
         """Propose the batch; with a committee's certificates when its body lies there."""
 
-    def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
+    def prove(self, batch: PostedBatch, proof: Proof) -> Sent:
         """Prove a proposal."""
 
 
@@ -131,6 +134,10 @@ class Poster:
         """Newest final batch when layer 1 was last asked."""
         self._early = file.known(self._final).epoch if self._final else 0
         """Epochs up to this one were on layer 1 when it was last asked; those before the newest final batch are not asked for again."""
+        self._news = threading.Event()
+        """Epochs or batches came since layer 1 was last asked."""
+        self._idle_at = ""
+        """Head of layer 1 at which nothing was left to do; empty when there may be."""
 
     @property
     def kept(self) -> range:
@@ -159,6 +166,7 @@ class Poster:
         """The next signed epoch, the one before it being in the journal. Kept, so that a restart can still submit it; one that did not get as far as the
         journal is replaced by its like."""
         self._file.save_epoch(epoch)
+        self._news.set()
 
     def epochs(self, after: int, last: int) -> list[SignedEpoch]:
         """Signed epochs after one, up to another, in order."""
@@ -184,6 +192,7 @@ class Poster:
             header, epoch = posted.header_hash.hex(), posted.effects.epoch
             self._file.save(BatchRecord(number, Status.CLOSED, header, root, data_bytes=size, epoch=epoch, data=_name(data)))
         self._kept.add(posted, keep=keep)
+        self._news.set()
 
     def post(self) -> list[BatchRecord]:
         """Take every batch that is not final as far as it goes by proofs, oldest first, those that layer 1 forgot in a reorg too; the records of those that
@@ -197,30 +206,32 @@ class Poster:
             done += self.advance()
         return done
 
-    def advance(self) -> list[BatchRecord]:
-        """As `post`, but proofs that are being made are left alone; the records of those batches that became final. Epochs go without a batch too."""
+    def advance(self, rounds: int = 1_000_000) -> list[BatchRecord]:
+        """As `post`, but proofs that are being made are left alone, and at most so many rounds; the records of those batches that became final.
+
+        Epochs go without a batch too. When nothing was left to do and nothing new came, neither here nor on layer 1, that is all that is asked there.
+        """
         self._collect_proofs()
+        head = self._layer1.head()
+        if head == self._idle_at and not self._news.is_set():
+            return []
+        self._idle_at = ""
+        self._news.clear()
         final = self._ask_final()
-        oldest, newest = self._kept.numbers.start, self._kept.newest
-        proposed = self._layer1.proposed_batch()
-        if proposed > newest:
-            raise unknown_batch(proposed, self._layer1.header_hash(proposed), newest, final=False)
+        oldest = self._kept.numbers.start
         before = {number for number in self._file.numbers(Status.VERIFIED, oldest) if number <= final}
-        held_up: Exception | None = None
-        while final < newest:
-            self._note_final(final)
-            pending = self._kept.after(final, self._settling.slots)
-            standing, held_up = self._propose(pending)
-            self._collect_proofs()
-            self._start_proofs(self._settling.wanted(standing))
-            if not standing or not self._settling.settle(standing, self._finished_proof):
+        for _ in range(rounds):
+            if not self._go_on(final):
+                self._idle_at = head
                 break
             final = self._ask_final()
         self._note_final(final)
-        if held_up is not None:
-            raise held_up
-        self._submit_early()
         return [self._file.known(number) for number in self._file.numbers(Status.VERIFIED, oldest) if number not in before]
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing was left to do when layer 1 was last asked."""
+        return bool(self._idle_at)
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Until one of the proofs in the making is finished, or failed."""
@@ -262,28 +273,55 @@ class Poster:
 
     def _note_final(self, final: int) -> None:
         """The kept batches that layer 1 turned out to have made final."""
-        for number in range(self._kept.numbers.start, final + 1):
-            if self._file.known(number).status is not Status.VERIFIED:
-                self._file.update(number, status=Status.VERIFIED)
+        for status in (Status.CLOSED, Status.PROPOSED, Status.PROVED):
+            for number in self._file.numbers(status, self._kept.numbers.start):
+                if number <= final:
+                    self._file.update(number, status=Status.VERIFIED)
 
-    def _propose(self, pending: Sequence[Kept]) -> tuple[Sequence[Kept], Exception | None]:
-        """Propose those that layer 1 does not have; all that stand then, and what holds the others up: challenges must be answered all the same."""
-        self._go_back(pending[0].number)
-        standing, held_up = max(0, self._layer1.proposed_batch() + 1 - pending[0].number), None
-        for kept in pending[standing:]:
-            try:
-                self._submit_epochs(kept.parent_epoch, kept.epoch)
-                certificates = self._placing.prepare(kept.number, partial(self._rebind, kept))
-                landed = self._layer1.propose(kept.posted, certificates)
-            except HELD_UP as error:
-                held_up = error
-                break
+    def _go_on(self, final: int) -> bool:
+        """One round: whatever can go by now, after the newest final batch. Whether there was anything."""
+        self._note_final(final)
+        self._go_back(final + 1)
+        pending = self._kept.after(final, self._settling.slots)
+        standing = pending[: max(0, self._ask_proposed() - final)]
+        if standing:  # a header binds those before it: the newest speaks for all
+            self._check_header(standing[-1])
+        self._note_proposed(final + 1, final + len(standing))
+        self._collect_proofs()
+        self._start_proofs(self._settling.wanted(standing))
+        with Round() as sent:
+            if standing:
+                with sent.part():  # data goes on whatever becomes of finality
+                    self._settling.settle(standing, self._finished_proof, sent)
+            for kept in pending[len(standing) :]:
+                self._propose(kept, sent)
+            if len(standing) == len(pending):  # what binds whoever goes on from here is not sent before a batch that layer 1 may not take
+                self._submit_early(sent)
+        return sent.count > 0
+
+    def _ask_proposed(self) -> int:
+        """Newest proposal, one of this node's."""
+        proposed, newest = self._layer1.proposed_batch(), self._kept.newest
+        if proposed > newest:
+            raise unknown_batch(proposed, self._layer1.header_hash(proposed), newest, final=False)
+        return proposed
+
+    def _note_proposed(self, first: int, last: int) -> None:
+        """The standing batches of which layer 1's answer was lost."""
+        for number in self._file.numbers(Status.CLOSED, first):
+            if number <= last:
+                self._file.update(number, status=Status.PROPOSED)
+
+    def _propose(self, kept: Kept, sent: Round) -> None:
+        """A batch, behind the tables that it needs."""
+        self._submit_epochs(kept.parent_epoch, kept.epoch, sent)
+        certificates = self._placing.prepare(kept.number, partial(self._rebind, kept))
+
+        def note(landed: Landed) -> None:
             changes = {"propose_transaction": landed.transaction_hash, "propose_gas": landed.gas, "blob_gas": landed.blob_gas}
             self._file.update(kept.number, status=Status.PROPOSED, **changes)
-            standing += 1
-        if standing:  # a header binds those before it: the newest speaks for all
-            self._check_header(pending[:standing][-1])
-        return pending[:standing], held_up
+
+        sent.send(lambda: self._layer1.propose(kept.posted, certificates), note)
 
     def _rebind(self, kept: Kept, data: Data) -> None:
         """The batch lies elsewhere: it has another header, and so have all after it. None of them is on layer 1."""
@@ -308,42 +346,49 @@ class Poster:
         if found != kept.header_hash:
             raise other_batch(kept.number, found, kept.header_hash)
 
-    def _submit_early(self) -> None:
-        """Every signed epoch but the newest, which a crash may still replace: after hours without a trade the next batch does not wait for a block each."""
+    def _submit_early(self, sent: Round) -> None:
+        """Every signed epoch but the newest, which a crash may still replace: after hours without a trade the next batch does not wait for all of them."""
+        there = True
         for signed in self._file.epochs(self._early)[:-1]:
-            self._submit_epoch(signed)
-            self._early = signed.epoch
+            there = self._submit_epoch(signed, sent) and there
+            if there:
+                self._early = signed.epoch
 
-    def _submit_epochs(self, parent_epoch: int, epoch: int) -> None:
+    def _submit_epochs(self, parent_epoch: int, epoch: int, sent: Round) -> None:
         """Every signed epoch after the parent's, up to the batch's: funding accrues over those without a batch too, so watchers need them all."""
         for signed in self._file.epochs(parent_epoch, epoch):
-            self._submit_epoch(signed)
-        if self._layer1.epoch_hash(epoch) is None:
+            self._submit_epoch(signed, sent)
+        if epoch not in sent.epochs and self._layer1.epoch_hash(epoch) is None:
             raise PosterError(f"epoch {epoch}: neither on layer 1 nor signed here, expected it before its first batch")
 
-    def _submit_epoch(self, signed: SignedEpoch) -> None:
-        """An epoch, unless layer 1 has it."""
+    def _submit_epoch(self, signed: SignedEpoch, sent: Round) -> bool:
+        """Send an epoch, unless layer 1 has it; whether it has."""
         recorded = self._layer1.epoch_hash(signed.epoch)
         if recorded is None:
-            self._layer1.submit_epoch(signed)
+            sent.send(lambda: self._layer1.submit_epoch(signed))
+            sent.epochs.add(signed.epoch)
         elif recorded != signed.hash:
             raise PosterError(
                 f"epoch {signed.epoch}: layer 1 has another table on record, hash {recorded.hex()}, expected {signed.hash.hex()} of time "
                 f"{signed.time_ms} ms and risk root {signed.risk_root:#x}: the oracles signed two, and no batch on this one can be proposed"
             )
+        return recorded is not None
 
     def _start_proofs(self, wanted: Sequence[Pending]) -> None:
-        """The first of those without a proof, as many as there are workers."""
+        """The first of those without a proof: one for each worker, and one behind it, so that none is idle while a block is waited for."""
         for item in wanted:
-            if len(self._proofs) >= self._workers:
+            if len(self._proofs) >= 2 * self._workers:
                 return
             if item.number not in self._proofs and self._file.proof(item.number) is None:
                 self._proofs[item.number] = self._executor.submit(self._prove, item.number, item.posted.witness)
 
     def _collect_proofs(self) -> None:
         """Those that are finished are kept already; what the prover raised comes through."""
-        for batch in [batch for batch, future in self._proofs.items() if future.done()]:
-            self._proofs.pop(batch).result()
+        done = [self._proofs.pop(batch) for batch in [batch for batch, future in self._proofs.items() if future.done()]]
+        if done:
+            self._idle_at = ""
+        for future in done:
+            future.result()
 
     def _finished_proof(self, number: int) -> Proof | None:
         """The batch's proof when it is made and noted."""

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from straddle.proving.keys import Proof
 from straddle.proving.vector import PostedBatch
 from straddle.sequencer.batch_file import BatchFile, Status
+from straddle.sequencer.round import Landed, Round, Sent
 
 ProofOf = Callable[[int], Proof | None]
 """The finished proof of a batch, by number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """A transaction that layer 1 executed."""
-
-    transaction_hash: str
-    gas: int
-    blob_gas: int = 0
 
 
 class Pending(Protocol):
@@ -38,7 +30,7 @@ class Pending(Protocol):
 class ProvingLayer1(Protocol):
     """What proving needs of layer 1."""
 
-    def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
+    def prove(self, batch: PostedBatch, proof: Proof) -> Sent:
         """Prove the oldest proposal, which must be this batch; any proposal, where a proof is required when challenged."""
 
 
@@ -49,13 +41,16 @@ class ChallengeLayer1(ProvingLayer1, Protocol):
         """Those of some standing proposals that wait for an answer, the most urgent first."""
 
     def may_finalise(self, number: int) -> bool:
-        """Whether the oldest proposal, `number`, is proven, or unchallenged and its window over."""
+        """Whether a proposal is proven, or unchallenged and its window over: when all before it are final, it may be."""
 
-    def finalise(self, batch: PostedBatch) -> Landed:
+    def finalise(self, batch: PostedBatch) -> Sent:
         """Make the oldest proposal, which must be this batch, final."""
 
-    def collect(self) -> None:
-        """Draw the bonds that came back, when it pays."""
+    def may_collect(self) -> bool:
+        """Whether so many bonds came back that it pays to draw them."""
+
+    def collect(self) -> Sent:
+        """Draw them."""
 
 
 class Settling(Protocol):
@@ -69,8 +64,8 @@ class Settling(Protocol):
     def wanted(self, pending: Sequence[Pending]) -> Sequence[Pending]:
         """The proposals whose proofs ought to be made, the most urgent first."""
 
-    def settle(self, pending: Sequence[Pending], proof_of: ProofOf) -> bool:
-        """Take the next step on layer 1, if there is one; whether there was."""
+    def settle(self, pending: Sequence[Pending], proof_of: ProofOf, sent: Round) -> None:
+        """Send whatever makes the proposals final, as far as it goes by now."""
 
 
 class ProveAlways:
@@ -86,15 +81,13 @@ class ProveAlways:
         """All of them, in order."""
         return pending
 
-    def settle(self, pending: Sequence[Pending], proof_of: ProofOf) -> bool:
-        """The oldest proposal's proof."""
-        oldest = pending[0]
-        proof = proof_of(oldest.number)
-        if proof is None:
-            return False
-        landed = self._layer1.prove(oldest.posted, proof)
-        self._file.update(oldest.number, status=Status.VERIFIED, prove_transaction=landed.transaction_hash, prove_gas=landed.gas)
-        return True
+    def settle(self, pending: Sequence[Pending], proof_of: ProofOf, sent: Round) -> None:
+        """The proofs of the oldest proposals, in order."""
+        for item in pending:
+            proof = proof_of(item.number)
+            if proof is None:
+                return
+            sent.send(partial(_prove, self._layer1, item, proof), partial(_note_proof, self._file, item.number, Status.VERIFIED))
 
 
 class ProveWhenChallenged:
@@ -119,21 +112,34 @@ class ProveWhenChallenged:
             *(item for item in early if item.number not in challenged and not self._on_layer1(item.number)),
         ]
 
-    def settle(self, pending: Sequence[Pending], proof_of: ProofOf) -> bool:
-        """An answer that is ready goes before everything else; then the oldest proposal, when its time has come."""
+    def settle(self, pending: Sequence[Pending], proof_of: ProofOf, sent: Round) -> None:
+        """Answers that are ready go before everything else; then the oldest proposals whose time has come."""
+        answered = set()
         for item in self.wanted(pending):
             proof = proof_of(item.number)
             if proof is not None:
-                landed = self._layer1.prove(item.posted, proof)
-                self._file.update(item.number, status=Status.PROVED, prove_transaction=landed.transaction_hash, prove_gas=landed.gas)
-                return True
-        oldest = pending[0]
-        if not self._layer1.may_finalise(oldest.number):
-            return False
-        landed = self._layer1.finalise(oldest.posted)
-        self._file.update(oldest.number, status=Status.VERIFIED, finalise_transaction=landed.transaction_hash, finalise_gas=landed.gas)
-        self._layer1.collect()
-        return True
+                sent.send(partial(_prove, self._layer1, item, proof), partial(_note_proof, self._file, item.number, Status.PROVED))
+                answered.add(item.number)
+        for item in pending:
+            if item.number in answered or not self._layer1.may_finalise(item.number):
+                break
+            sent.send(partial(self._finalise, item), partial(self._note_finality, item.number))
+        if sent.count > len(answered) and self._layer1.may_collect():
+            sent.send(self._layer1.collect)
+
+    def _finalise(self, item: Pending) -> Sent:
+        return self._layer1.finalise(item.posted)
+
+    def _note_finality(self, number: int, landed: Landed) -> None:
+        self._file.update(number, status=Status.VERIFIED, finalise_transaction=landed.transaction_hash, finalise_gas=landed.gas)
 
     def _on_layer1(self, number: int) -> bool:
         return bool(self._file.known(number).prove_transaction)
+
+
+def _prove(layer1: ProvingLayer1, item: Pending, proof: Proof) -> Sent:
+    return layer1.prove(item.posted, proof)
+
+
+def _note_proof(file: BatchFile, number: int, status: Status, landed: Landed) -> None:
+    file.update(number, status=status, prove_transaction=landed.transaction_hash, prove_gas=landed.gas)

@@ -228,9 +228,11 @@ def all_keys() -> CircuitKeys:
 
 
 def test_deploy_with_a_real_verifying_key(anvil, world):
-    deployer = world.sender(b"deployer")
-    deployed = deploy(anvil.rpc, deployer, all_keys(), world.deployment.config)
+    deployer, told = world.sender(b"deployer"), list[tuple[str, float]]()
+    deployed = deploy(anvil.rpc, deployer, all_keys(), world.deployment.config, tell=lambda step, done: told.append((step, done)))
     deployed.check(anvil.rpc)
+    assert [step for step, _ in told[::3]] == ["the test dollar", "contract 3 of 7: Groth16Verifier of Solvency", "contract 6 of 7: Exits"]
+    assert [round(7 * done) for _, done in told] == [0, *range(7)] and len(deployed.created_by) == 7
     assert deployed.config == world.deployment.config
     assert deployed.rollup != world.deployment.rollup
     assert RollupClient(anvil.rpc, deployed).state_root() == 999

@@ -122,7 +122,7 @@ class Layer1:
         )
         chain = SimpleNamespace(
             propose_and_prove=lambda batch, proof: self._post("propose_and_prove", batch),
-            propose=lambda batch: self._post("propose", batch),
+            propose=lambda batch: SimpleNamespace(landed=lambda: self._post("propose", batch)),
             post_snapshot=lambda root, copy: self.writes.append(("snapshot", (root, copy))),
         )
         prover = SimpleNamespace(prove=lambda witness: SimpleNamespace(proof=witness.public))

@@ -30,7 +30,10 @@ class Poster:
     def add(self, closed: Any) -> None:
         self.added.append(closed)
 
-    def advance(self) -> None:
+    is_idle = True
+
+    def advance(self, rounds: int) -> None:
+        assert rounds == 1
         step = self.script.pop(0) if self.script else None
         if isinstance(step, BaseException):
             raise step

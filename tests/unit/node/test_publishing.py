@@ -145,7 +145,7 @@ class Clockwork:
         server = SimpleNamespace(end=lambda: None, close=lambda: None)
         client = SimpleNamespace(newest=lambda publisher: newest)
         rollup = SimpleNamespace(final_batch=lambda: self.final)
-        self.thread = SolvencyThread(cast(Any, client), cast(Any, rollup), cast(Any, server), lambda: cast(Any, self), "0x1")
+        self.thread = SolvencyThread(cast(Any, client), cast(Any, rollup), cast(Any, server), lambda: cast(Any, self), "0x1", threading.Event())
 
     def publish(self) -> Run:
         self.tried.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from straddle.commitments.ledger import CommittedState
 from straddle.commitments.preset import Preset
+from straddle.l1.rpc import Reverted
 from straddle.l1.sender import TransactionFailed
 from straddle.proving.keys import Proof
 from straddle.proving.prover import ProveResult
@@ -19,7 +21,8 @@ from straddle.proving.vector import PostedBatch
 from straddle.proving.witness import Witness
 from straddle.sequencer.batch_file import BatchFile
 from straddle.sequencer.foreign import ForeignBatch
-from straddle.sequencer.poster import BatchRecord, Facts, Landed, Poster, PosterError, SignedEpoch, Status
+from straddle.sequencer.poster import BatchRecord, Facts, Poster, PosterError, SignedEpoch, Status
+from straddle.sequencer.round import TRANSACTIONS_MAX, Landed
 from straddle.sequencer.sequencer import Accepted, ClosedBatch
 
 from . import market
@@ -37,36 +40,91 @@ FACTS = Facts(
 )
 
 
-class Died(Exception):
+class Died(BaseException):
     """The node stops here."""
 
 
-class FakeChain:
-    """Keeps layer 1's rules about order; can die before or after any step."""
+@dataclasses.dataclass(eq=False)
+class FakeSent:
+    """A transaction on its way; it is mined with all the others that wait."""
 
-    def __init__(self) -> None:
+    chain: FakeChain
+    call: tuple[str, int]
+    run: Callable[[], None]
+    result: Landed
+
+    def landed(self) -> Landed:
+        self.chain.step()
+        self.chain.mine()
+        self.chain.step()
+        if self in self.chain.failed:
+            raise TransactionFailed(f"{self.call} failed")
+        return self.result
+
+
+class FakeChain:
+    """Keeps layer 1's rules about order; can die before or after any step. What is sent waits for a block, and builds on what waits before it."""
+
+    def __init__(self, *, has_pending: bool = True) -> None:
+        """Without `has_pending` the node does not know the state that what waits will leave."""
         self.epochs: list[int] = []
         self.tables: dict[int, SignedEpoch] = {}
         self.proposed: list[PostedBatch] = []
         self.proven: list[tuple[int, Proof]] = []
-        self.calls = 0
+        self.pool: list[FakeSent] = []
+        self.failed: list[FakeSent] = []
+        self.fails: set[tuple[str, int]] = set()
+        """These fail when they are mined."""
+        self.blocks: list[list[tuple[str, int]]] = []
+        self.has_pending = has_pending
+        self.calls = self.asked = 0
         self.die_at = -1
 
-    def _step(self) -> None:
+    def step(self) -> None:
         self.calls += 1
         if self.calls == self.die_at:
             raise Died
 
+    def mine(self) -> None:
+        """A block with all that waits."""
+        waiting = list(self.pool)
+        self.pool.clear()
+        if waiting:
+            self.blocks.append([sent.call for sent in waiting])
+        for sent in waiting:
+            try:
+                self.require(sent.call not in self.fails)
+                sent.run()
+            except Reverted:
+                self.failed.append(sent)
+
+    def forget(self, fate: int) -> None:
+        """The sender is gone: what waits is mined, or lost, or waits on."""
+        if fate % 3 == 0:
+            self.mine()
+        elif fate % 3 == 1:
+            self.pool.clear()
+
+    def require(self, holds: bool) -> None:
+        """A rule of the contract."""
+        if not holds:
+            raise Reverted("eth_estimateGas", 3, "a rule")
+
+    def head(self) -> str:
+        """Of a chain that goes on all the time."""
+        self.asked += 1
+        return str(self.asked)
+
     def epoch_hash(self, epoch: int) -> bytes | None:
         return self.tables[epoch].hash if epoch in self.epochs else None
 
-    def submit_epoch(self, epoch: SignedEpoch) -> Landed:
-        self._step()
-        assert epoch.epoch not in self.epochs
-        self.epochs.append(epoch.epoch)
-        self.tables[epoch.epoch] = epoch
-        self._step()
-        return Landed("0xe", 1)
+    def submit_epoch(self, epoch: SignedEpoch) -> FakeSent:
+        def run() -> None:
+            self.require(epoch.epoch not in self.epochs)
+            self.epochs.append(epoch.epoch)
+            self.tables[epoch.epoch] = epoch
+
+        return self.send(("epoch", epoch.epoch), run, Landed("0xe", 1))
 
     def proposed_batch(self) -> int:
         return len(self.proposed)
@@ -77,23 +135,49 @@ class FakeChain:
     def header_hash(self, batch_number: int) -> bytes:
         return self.proposed[batch_number - 1].header_hash
 
-    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
-        self._step()
-        assert batch.effects.batch_number == len(self.proposed) + 1
-        assert batch.effects.epoch in self.epochs
-        if self.proposed:
-            assert batch.effects.old_state_root == self.proposed[-1].effects.new_state_root
-        self.proposed.append(batch)
-        self._step()
-        return Landed(f"0xp{batch.effects.batch_number}", 100)
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> FakeSent:
+        def run() -> None:
+            self.check_place(batch, certificates)
+            self.require(batch.effects.batch_number == len(self.proposed) + 1)
+            self.require(batch.effects.epoch in self.epochs)
+            self.require(not self.proposed or batch.effects.old_state_root == self.proposed[-1].effects.new_state_root)
+            self.proposed.append(batch)
 
-    def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
-        self._step()
-        assert batch.header_hash == self.proposed[len(self.proven)].header_hash
-        assert proof.public[1] == batch.witness.public.z
-        self.proven.append((batch.effects.batch_number, proof))
-        self._step()
-        return Landed(f"0xv{batch.effects.batch_number}", 200)
+        number = batch.effects.batch_number
+        return self.send(("propose", number), run, Landed(f"0xp{number}", 100))
+
+    def check_place(self, batch: PostedBatch, certificates: Sequence[bytes]) -> None:
+        """What holds of where the body lies."""
+
+    def prove(self, batch: PostedBatch, proof: Proof) -> FakeSent:
+        def run() -> None:
+            self.require(len(self.proven) < len(self.proposed) and batch.header_hash == self.proposed[len(self.proven)].header_hash)
+            self.require(proof.public[1] == batch.witness.public.z)
+            self.proven.append((number, proof))
+
+        number = batch.effects.batch_number
+        return self.send(("prove", number), run, Landed(f"0xv{number}", 200))
+
+    def send(self, call: tuple[str, int], run: Callable[[], None], result: Landed) -> FakeSent:
+        """Taken when it holds on what layer 1 has, with what waits; the same call again is the same transaction."""
+        self.step()
+        for same in self.pool:
+            if same.call == call:
+                return same
+        before = {name: copy.copy(value) for name, value in vars(self).items() if isinstance(value, list | dict)}
+        try:
+            for waiting in self.pool if self.has_pending else ():
+                waiting.run()
+            run()
+        except Reverted as refusal:
+            assert self.pool, f"{call}: nothing waits that it could build on"
+            raise refusal
+        finally:
+            vars(self).update(before)
+        sent = FakeSent(self, call, run, result)
+        self.pool.append(sent)
+        self.step()
+        return sent
 
 
 class FakeProver:
@@ -173,6 +257,7 @@ def test_wherever_the_node_dies_the_next_one_goes_on(path: Path, tmp_path: Path)
         with pytest.raises(Died):
             first.post()
         first.close()
+        chain.forget(moment)
         second = start(folder, chain, prover)
         for batch in closed:
             second.add(batch)
@@ -180,8 +265,128 @@ def test_wherever_the_node_dies_the_next_one_goes_on(path: Path, tmp_path: Path)
         assert [number for number, _ in chain.proven] == [batch.batch.number for batch in closed]
         assert chain.proven == whole.proven
         assert prover.batches == [batch.batch.number for batch in closed]  # no proof is made twice
-        assert {record.status for record in second.records()} == {Status.VERIFIED}
+        assert {record.status for record in second.records()} == {Status.VERIFIED} and chain.failed == []
         second.close()
+
+
+def test_what_can_go_by_now_shares_a_block(path: Path, tmp_path: Path) -> None:
+    """A chain with slow blocks holds up nobody: tables, proposals that build on them and on each other, and the proofs of earlier ones go together."""
+    closed, chain, prover = closed_batches(path), FakeChain(), FakeProver()
+    poster = start(tmp_path, chain, prover)
+    for batch in closed:
+        poster.add(batch)
+    poster.post()
+    proposals = chain.blocks[0]
+    assert [number for kind, number in proposals if kind == "propose"] == [batch.batch.number for batch in closed]
+    assert proposals[0] == ("epoch", 1) and proposals.index(("epoch", 2)) < len(proposals) - 1 and len(chain.blocks) <= 2 + len(closed)
+    del chain.proven[1:], chain.proposed[2:]  # every proof is made by now
+    chain.blocks.clear()
+    poster.post()
+    first, second = chain.blocks
+    assert first == [("prove", 2), *(("propose", batch.batch.number) for batch in closed[2:])]
+    assert second == [("prove", batch.batch.number) for batch in closed[2:]]
+    poster.close()
+
+
+def test_a_node_that_does_not_know_what_waits_takes_one_thing_after_the_other(path: Path, tmp_path: Path) -> None:
+    closed, chain, prover = closed_batches(path), FakeChain(has_pending=False), FakeProver()
+    poster = start(tmp_path, chain, prover)
+    for batch in closed:
+        poster.add(batch)
+    poster.post()
+    assert [number for number, _ in chain.proven] == [batch.batch.number for batch in closed]
+    assert chain.failed == [] and all(len({kind for kind, _ in block}) == len(block) for block in chain.blocks)
+    poster.close()
+
+
+def test_what_fails_in_a_block_costs_the_others_nothing(path: Path, tmp_path: Path) -> None:
+    closed, chain = closed_batches(path), FakeChain()
+    poster = start(tmp_path, chain, FakeProver())
+    for batch in closed:
+        poster.add(batch)
+    chain.fails = {("propose", 2)}
+    with pytest.raises(TransactionFailed, match=r"\('propose', 2\) failed"):
+        poster.advance()
+    first, second = poster.records()[:2]
+    assert (first.status, first.propose_transaction) == (Status.PROPOSED, "0xp1") and second.status is Status.CLOSED
+    assert chain.epochs and len(chain.proposed) == 1
+    chain.fails = set()
+    assert len(poster.post()) == len(closed) and [record.propose_transaction for record in poster.records()] == [f"0xp{i + 1}" for i in range(len(closed))]
+    poster.close()
+
+
+def test_a_proof_that_layer_1_refuses_does_not_keep_data_from_it(path: Path, tmp_path: Path) -> None:
+    class Refusing(FakeChain):
+        def prove(self, batch: PostedBatch, proof: Proof) -> FakeSent:
+            raise Reverted("eth_estimateGas", 3, "the vault is short")
+
+    closed, chain = closed_batches(path), Refusing()
+    poster = start(tmp_path, chain, FakeProver())
+    poster.add(closed[0])
+    with pytest.raises(Reverted, match="the vault is short"):
+        poster.post()
+    for batch in closed[1:]:
+        poster.add(batch)
+    with pytest.raises(Reverted, match="the vault is short"):
+        poster.advance()
+    assert len(chain.proposed) == len(closed) and not poster.is_idle
+    assert {record.status for record in poster.records()[1:]} == {Status.PROPOSED}
+    poster.close()
+
+
+def test_a_proposal_whose_answer_was_lost_is_known_from_layer_1(path: Path, tmp_path: Path) -> None:
+    closed, chain = closed_batches(path), FakeChain()
+    poster = start(tmp_path, chain, FakeProver())
+    poster.add(closed[0])
+    chain.submit_epoch(epoch(1)).landed()
+    chain.propose(poster.posted(1)).landed()
+    poster.advance()
+    assert [record.status for record in poster.records()] in ([Status.PROPOSED], [Status.PROVED], [Status.VERIFIED])
+    assert chain.blocks[1] == [("propose", 1)]
+    poster.close()
+
+
+def test_a_round_is_no_longer_than_what_a_node_keeps_of_one_wallet(path: Path, tmp_path: Path) -> None:
+    """Epochs of a quiet weekend, with layer 1 away."""
+    chain = FakeChain()
+    poster = start(tmp_path, chain, FakeProver())
+    for number in range(5, 3 * TRANSACTIONS_MAX):
+        poster.add_epoch(epoch(number))
+    poster.advance()
+    assert chain.epochs == list(range(1, 3 * TRANSACTIONS_MAX - 1)) and [len(block) for block in chain.blocks] == [16, 16, 14]
+    poster.close()
+
+
+def test_nothing_is_asked_of_a_layer_1_that_stands_when_nothing_is_new(path: Path, tmp_path: Path) -> None:
+    class Standing(FakeChain):
+        """Counts questions; a block is a block."""
+
+        def head(self) -> str:
+            return f"{len(self.blocks)}"
+
+        def final_batch(self) -> int:
+            self.asked += 1
+            return super().final_batch()
+
+    closed, chain, prover = closed_batches(path), Standing(), SlowProver()
+    poster = start(tmp_path, chain, prover)
+    poster.add(closed[0])
+    poster.advance()
+    poster.advance()
+    asked = chain.asked
+    for _ in range(5):
+        assert poster.advance() == []
+    assert chain.asked == asked and len(chain.proposed) == 1
+    poster.add_epoch(epoch(5))
+    poster.advance()
+    assert 4 in chain.epochs
+    poster.add(closed[1])
+    poster.advance()
+    assert len(chain.proposed) == 2
+    prover.go.set()
+    poster.wait(20)
+    assert [record.number for record in [*poster.advance(), *poster.post()]] == [1, 2]
+    poster.close()
 
 
 def test_another_history_is_refused(path: Path, tmp_path: Path) -> None:
@@ -244,7 +449,7 @@ def test_another_table_of_the_same_number_on_layer_1_is_told(path: Path, tmp_pat
     chain = FakeChain()
     poster = start(tmp_path, chain, FakeProver())
     poster.add(closed_batches(path)[0])
-    chain.submit_epoch(dataclasses.replace(epoch(1), risk_root=9))
+    chain.submit_epoch(dataclasses.replace(epoch(1), risk_root=9)).landed()
     with pytest.raises(PosterError, match=r"epoch 1: layer 1 has another table on record, hash [0-9a-f]{64}, expected [0-9a-f]{64} of time 1000001 ms"):
         poster.post()
     assert chain.proposed == []
@@ -290,7 +495,10 @@ def test_a_restart_does_not_ask_for_every_epoch_there_ever_was(path: Path, tmp_p
     again = Poster(opened(tmp_path), FACTS, chain, FakeProver(), after_batch=len(closed))
     again.advance()
     last = again.records()[-1].epoch
-    assert last > 1 and asked == list(range(last + 1, 5)) and chain.epochs == [1, 2, 3, 4]
+    assert last > 1 and set(asked) == set(range(last + 1, 5)) and chain.epochs == [1, 2, 3, 4]
+    asked.clear()
+    again.advance()
+    assert asked == []
     again.close()
 
 
@@ -311,7 +519,7 @@ def test_epochs_wait_for_a_batch_that_layer_1_does_not_take(path: Path, tmp_path
     poster = start(tmp_path, chain, FakeProver())
     poster.add(closed_batches(path)[0])
 
-    def refused(batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+    def refused(batch: PostedBatch, certificates: Sequence[bytes] = ()) -> FakeSent:
         raise TransactionFailed("no room")
 
     chain.propose = refused  # type: ignore[method-assign]
@@ -327,7 +535,7 @@ def test_epochs_survive_a_restart_as_signed(path: Path, tmp_path: Path) -> None:
     seen: list[SignedEpoch] = []
 
     class Keeps(FakeChain):
-        def submit_epoch(self, epoch: SignedEpoch) -> Landed:
+        def submit_epoch(self, epoch: SignedEpoch) -> FakeSent:
             seen.append(epoch)
             return super().submit_epoch(epoch)
 

@@ -22,12 +22,13 @@ from straddle.sequencer import placing
 from straddle.sequencer.batch_file import BatchFile, PosterError, Status, StoredBatch
 from straddle.sequencer.kept import IN_MEMORY
 from straddle.sequencer.placing import QuorumAway, WithCommittee
-from straddle.sequencer.poster import Landed, Poster
+from straddle.sequencer.poster import Poster
+from straddle.sequencer.round import Landed
 from straddle.sequencer.sequencer import ClosedBatch
 from straddle.sequencer.settling import ProveWhenChallenged
 
 from . import market
-from .test_poster import FACTS, PRESET, Died, FakeChain, FakeProver, closed_batches, epoch, opened
+from .test_poster import FACTS, PRESET, Died, FakeChain, FakeProver, FakeSent, closed_batches, epoch, opened
 
 # ---------------------------------------------------------------- a proof when challenged
 
@@ -48,40 +49,48 @@ class OptimisticChain(FakeChain):
     def final_batch(self) -> int:
         return len(self.final)
 
-    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> FakeSent:
         if batch.effects.batch_number > len(self.final) + self.slots:  # as Rollup.vy, _append
             raise Reverted("eth_estimateGas", 3, "Rollup: too many proposals")
         return super().propose(batch, certificates)
 
-    def prove(self, batch: PostedBatch, proof: Proof) -> Landed:
-        self._step()
+    def prove(self, batch: PostedBatch, proof: Proof) -> FakeSent:
         number = batch.effects.batch_number
-        assert len(self.final) < number <= len(self.proposed) and number not in self.proofs
-        assert self.proposed[number - 1].header_hash == batch.header_hash and proof.public[1] == batch.witness.public.z
-        self.proofs[number] = proof
-        self.challenges.pop(number, None)
-        if number == len(self.final) + 1:
-            self.final.append(number)
-        self._step()
-        return Landed(f"0xv{number}", 200)
+
+        def run() -> None:
+            self.require(len(self.final) < number <= len(self.proposed) and number not in self.proofs)
+            self.require(self.proposed[number - 1].header_hash == batch.header_hash and proof.public[1] == batch.witness.public.z)
+            self.proofs[number] = proof
+            self.challenges.pop(number, None)
+            if number == len(self.final) + 1:
+                self.final.append(number)
+
+        return self.send(("prove", number), run, Landed(f"0xv{number}", 200))
 
     def challenged(self, numbers: Sequence[int]) -> list[int]:
         return sorted((number for number in numbers if number in self.challenges), key=lambda number: self.challenges[number])
 
     def may_finalise(self, number: int) -> bool:
-        assert number == len(self.final) + 1
+        assert len(self.final) < number <= len(self.proposed)
         return number in self.proofs or (number <= self.over and number not in self.challenges)
 
-    def finalise(self, batch: PostedBatch) -> Landed:
-        self._step()
+    def finalise(self, batch: PostedBatch) -> FakeSent:
         number = batch.effects.batch_number
-        assert self.may_finalise(number) and self.proposed[number - 1].header_hash == batch.header_hash
-        self.final.append(number)
-        self._step()
-        return Landed(f"0xf{number}", 50)
 
-    def collect(self) -> None:
-        self.collected += 1
+        def run() -> None:
+            self.require(number == len(self.final) + 1 and self.may_finalise(number) and self.proposed[number - 1].header_hash == batch.header_hash)
+            self.final.append(number)
+
+        return self.send(("finalise", number), run, Landed(f"0xf{number}", 50))
+
+    def may_collect(self) -> bool:
+        return len(self.final) > self.collected
+
+    def collect(self) -> FakeSent:
+        def run() -> None:
+            self.collected = len(self.final)
+
+        return self.send(("collect", 0), run, Landed("0xc", 10))
 
 
 def optimistic(folder: Path, chain: OptimisticChain, prover: FakeProver, closed: Sequence[ClosedBatch], *, early: bool = False) -> Poster:
@@ -128,7 +137,7 @@ def test_challenges_are_answered_while_nothing_can_be_proposed(path: Path, tmp_p
     class Refusing(OptimisticChain):
         refuses = True
 
-        def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+        def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> FakeSent:
             if self.refuses and batch.effects.batch_number == 3:
                 raise Reverted("eth_estimateGas", 3, "Rollup: frozen")
             return super().propose(batch)
@@ -193,12 +202,12 @@ def test_what_layer_1_does_not_hold_is_not_offered(path: Path, tmp_path: Path) -
     closed, chain, prover = closed_batches(path), OptimisticChain(slots=2), FakeProver()
     poster = optimistic(tmp_path, chain, prover, closed[:2])
     prover.prove = lambda witness: (_ for _ in ()).throw(RuntimeError("no prover"))  # type: ignore[method-assign]
-    poster.advance()
-    poster.add(closed[2])
-    poster.wait(20)
-    with pytest.raises(RuntimeError, match="no prover"):
-        poster.advance()
-    assert len(chain.proposed) == 2
+    for count in (2, 3):
+        with pytest.raises(RuntimeError, match="no prover"):
+            poster.post()
+        assert len(chain.proposed) == 2
+        if count == 2:
+            poster.add(closed[2])
     del prover.prove  # type: ignore[method-assign]
     poster.post()
     assert len(chain.proposed) == 3 and chain.final == [1, 2] == prover.batches
@@ -227,6 +236,7 @@ def test_wherever_the_node_dies_a_challenge_is_answered_once(path: Path, tmp_pat
         chain.die_at = moment
         with pytest.raises(Died):
             run(folder, chain, prover)
+        chain.forget(moment)
         run(folder, chain, prover)
         assert chain.final == whole.final and list(chain.proofs) == prover.batches == [2]
 
@@ -245,10 +255,8 @@ def test_a_reorg_that_undoes_finality_is_made_good(path: Path, tmp_path: Path) -
 class Layer1WithoutWitnesses(OptimisticChain):
     """Keeps of a proposal what layer 1 does."""
 
-    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
-        landed = super().propose(batch, certificates)
-        self.proposed[-1] = dataclasses.replace(batch, witness=None)  # type: ignore[arg-type]
-        return landed
+    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> FakeSent:
+        return super().propose(dataclasses.replace(batch, witness=None), certificates)  # type: ignore[arg-type]
 
 
 def witnesses_in_memory() -> int:
@@ -349,15 +357,14 @@ class ValidiumChain(FakeChain):
         self.seconds = 0.0
         """What posting a copy takes."""
 
-    def propose(self, batch: PostedBatch, certificates: Sequence[bytes] = ()) -> Landed:
+    def check_place(self, batch: PostedBatch, certificates: Sequence[bytes]) -> None:
         parent = self.proposed[-1].header_hash if self.proposed else genesis_header_hash(FACTS.genesis_root)
         number, words, body = batch.effects.batch_number, batch.effects_words, batch.body_words
         z = challenge(FACTS.chain_id, FACTS.rollup, FACTS.vk_id, number, parent, words, body, batch.witness.public.c, batch.place)
-        assert z == batch.witness.public.z
-        assert len(certificates) == (6 if batch.place.data is Data.COMMITTEE else 0)
+        self.require(z == batch.witness.public.z)
+        self.require(len(certificates) == (6 if batch.place.data is Data.COMMITTEE else 0))
         before_in_calldata = bool(self.proposed) and self.proposed[-1].place.data is Data.CALLDATA
-        assert batch.place.data is Data.COMMITTEE or before_in_calldata or batch.effects.old_state_root in self.copies
-        return super().propose(batch)
+        self.require(batch.place.data is Data.COMMITTEE or before_in_calldata or batch.effects.old_state_root in self.copies)
 
     def has_snapshot(self, state_root: int) -> bool:
         return state_root in self.copies
@@ -366,10 +373,10 @@ class ValidiumChain(FakeChain):
         return self.seconds
 
     def post_snapshot(self, state_root: int, data: bytes) -> None:
-        self._step()
+        self.step()
         assert state_root not in self.copies
         self.copies[state_root] = data
-        self._step()
+        self.step()
 
     @property
     def places(self) -> list[Data]:
@@ -460,6 +467,7 @@ def test_wherever_the_node_dies_the_quorum_away_it_goes_on(path: Path, tmp_path:
         validium.chain.die_at = moment
         with pytest.raises(Died):
             run(validium)
+        validium.chain.forget(moment)
         run(validium)
         assert [number for number, _ in validium.chain.proven] == [batch.batch.number for batch in closed]
 
