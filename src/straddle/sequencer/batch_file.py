@@ -222,11 +222,12 @@ class BatchFile:
         found = self._decoded(_proof, "SELECT proof FROM batches WHERE number = ? AND proof <> ''", number)
         return found[0] if found else None
 
-    def save_proof(self, number: int, proof: Proof) -> None:
-        """Keep the proof of a known batch."""
+    def save_proof(self, number: int, header_hash: bytes, proof: Proof) -> bool:
+        """Keep the proof of a known batch; False: it has another header by now."""
         words = {name: [hex(word) for word in values] for name, values in asdict(proof).items()}
         with self._writing():
-            self._db.execute("UPDATE batches SET proof = ? WHERE number = ?", (json.dumps(words), number))
+            changed = self._db.execute("UPDATE batches SET proof = ? WHERE number = ? AND header_hash = ?", (json.dumps(words), number, header_hash.hex()))
+        return changed.rowcount > 0
 
     def save_witness(self, number: int, effects: Sequence[int], witness: Witness) -> None:
         """Keep what a batch is posted and proved from; insert or replace. `effects` are its words."""

@@ -33,7 +33,7 @@ from straddle.sequencer.batch_file import BatchFile, BatchRecord, PosterError, S
 from straddle.sequencer.foreign import other_batch, unknown_batch
 from straddle.sequencer.kept import Kept, KeptBatches
 from straddle.sequencer.placing import OnLayer1, Placing
-from straddle.sequencer.round import TRANSACTIONS_MAX, Landed, Round, Sent
+from straddle.sequencer.round import TRANSACTIONS_MAX, Landed, Round, RoundOver, Sent
 from straddle.sequencer.sequencer import ClosedBatch
 from straddle.sequencer.settling import Pending, ProveAlways, Settling
 
@@ -274,7 +274,7 @@ class Poster:
     def _note_final(self, final: int) -> None:
         """The kept batches that layer 1 turned out to have made final."""
         for status in (Status.CLOSED, Status.PROPOSED, Status.PROVED):
-            for number in self._file.numbers(status, self._kept.numbers.start):
+            for number in self._file.numbers(status):
                 if number <= final:
                     self._file.update(number, status=Status.VERIFIED)
 
@@ -284,14 +284,15 @@ class Poster:
         self._go_back(final + 1)
         pending = self._kept.after(final, self._settling.slots)
         standing = pending[: max(0, self._ask_proposed() - final)]
-        if standing:  # a header binds those before it: the newest speaks for all
-            self._check_header(standing[-1])
+        if standing and not self._agrees(standing[-1]):  # a header binds those before it: the newest speaks for all
+            self._find_places(standing)
         self._note_proposed(final + 1, final + len(standing))
         self._collect_proofs()
         self._start_proofs(self._settling.wanted(standing))
         with Round() as sent:
             if standing:
-                with sent.part():  # data goes on whatever becomes of finality
+                room = TRANSACTIONS_MAX if len(standing) == len(pending) else TRANSACTIONS_MAX // 2
+                with sent.part(room):  # data goes on whatever becomes of finality, however much of it there is
                     self._settling.settle(standing, self._finished_proof, sent)
             for kept in pending[len(standing) :]:
                 self._propose(kept, sent)
@@ -341,10 +342,23 @@ class Poster:
         facts = self._facts
         return ChainFacts(facts.chain_id, facts.rollup, facts.vk_id, parent, facts.beneficiary, data)
 
+    def _agrees(self, kept: Kept) -> bool:
+        """Layer 1 has this node's batch."""
+        return self._layer1.header_hash(kept.number) == kept.header_hash
+
     def _check_header(self, kept: Kept) -> None:
-        found = self._layer1.header_hash(kept.number)
-        if found != kept.header_hash:
-            raise other_batch(kept.number, found, kept.header_hash)
+        if not self._agrees(kept):
+            raise other_batch(kept.number, self._layer1.header_hash(kept.number), kept.header_hash)
+
+    def _find_places(self, standing: Sequence[Kept]) -> None:
+        """A proposal that was given up, since the batch was to lie elsewhere by then, may have been mined after all: it stands where it is."""
+        for kept in standing:
+            other = Data.COMMITTEE if kept.data is Data.CALLDATA else Data.CALLDATA
+            if self._placing.data is Data.COMMITTEE and not self._agrees(kept):
+                there = self._bind(kept.posted.witness, kept.parent_header_hash, other)
+                if self._layer1.header_hash(kept.number) == there.header_hash:
+                    self._rebind(kept, other)
+            self._check_header(kept)
 
     def _submit_early(self, sent: Round) -> None:
         """Every signed epoch but the newest, which a crash may still replace: after hours without a trade the next batch does not wait for all of them."""
@@ -359,6 +373,8 @@ class Poster:
         for signed in self._file.epochs(parent_epoch, epoch):
             self._submit_epoch(signed, sent)
         if epoch not in sent.epochs and self._layer1.epoch_hash(epoch) is None:
+            if self._file.epochs(epoch - 1, epoch):  # layer 1 went back since it was asked what stands
+                raise RoundOver
             raise PosterError(f"epoch {epoch}: neither on layer 1 nor signed here, expected it before its first batch")
 
     def _submit_epoch(self, signed: SignedEpoch, sent: Round) -> bool:
@@ -380,7 +396,7 @@ class Poster:
             if len(self._proofs) >= 2 * self._workers:
                 return
             if item.number not in self._proofs and self._file.proof(item.number) is None:
-                self._proofs[item.number] = self._executor.submit(self._prove, item.number, item.posted.witness)
+                self._proofs[item.number] = self._executor.submit(self._prove, item.number, item.posted)
 
     def _collect_proofs(self) -> None:
         """Those that are finished are kept already; what the prover raised comes through."""
@@ -394,10 +410,11 @@ class Poster:
         """The batch's proof when it is made and noted."""
         return None if number in self._proofs else self._file.proof(number)
 
-    def _prove(self, number: int, witness: Witness) -> None:
-        """The proof, made once and kept (in a worker's thread)."""
-        result = self._prover.prove(witness)
-        self._file.save_proof(number, result.proof)
+    def _prove(self, number: int, posted: PostedBatch) -> None:
+        """The proof, made once and kept (in a worker's thread), unless the batch lies elsewhere by now."""
+        result = self._prover.prove(posted.witness)
+        if not self._file.save_proof(number, posted.header_hash, result.proof):
+            return
         self._file.update(number, status=Status.PROVED, prove_wall_seconds=result.wall_seconds, prove_cpu_seconds=result.cpu_seconds)
 
 

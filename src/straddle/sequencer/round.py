@@ -44,6 +44,7 @@ class Round:
     def __init__(self) -> None:
         self._sent: list[tuple[Sent, Callable[[Landed], None]]] = []
         self._refusal: Exception | None = None
+        self._most = TRANSACTIONS_MAX
         self.epochs: set[int] = set()
         """Whose tables are among them."""
 
@@ -61,14 +62,17 @@ class Round:
         return False
 
     @contextmanager
-    def part(self) -> Iterator[None]:
-        """Transactions that are of no concern to those after the part: a refusal ends the part, and is raised at the round's end."""
+    def part(self, most: int = TRANSACTIONS_MAX) -> Iterator[None]:
+        """At most so many transactions that are of no concern to those after the part: a refusal ends the part, and is raised at the round's end."""
+        self._most = self.count + most
         try:
             yield
         except RoundOver:
             pass
         except REFUSALS as error:
             self._refusal = self._refusal or error
+        finally:
+            self._most = TRANSACTIONS_MAX
 
     @property
     def count(self) -> int:
@@ -80,7 +84,7 @@ class Round:
 
         RoundOver: it has to wait for those before. A refusal says nothing while they are on their way, since it may build on them: the next round tries again.
         """
-        if self.count >= TRANSACTIONS_MAX:
+        if self.count >= self._most:
             raise RoundOver
         try:
             sent = send()

@@ -109,7 +109,7 @@ class ProveWhenChallenged:
         early = pending[: max(0, len(pending) - self._unproved)]
         return [
             *(by_number[number] for number in challenged),
-            *(item for item in early if item.number not in challenged and not self._on_layer1(item.number)),
+            *(item for item in early if item.number not in challenged),
         ]
 
     def settle(self, pending: Sequence[Pending], proof_of: ProofOf, sent: Round) -> None:
@@ -117,7 +117,7 @@ class ProveWhenChallenged:
         answered = set()
         for item in self.wanted(pending):
             proof = proof_of(item.number)
-            if proof is not None:
+            if proof is not None and not self._layer1.may_finalise(item.number):  # proven: by us before a crash, or by another
                 sent.send(partial(_prove, self._layer1, item, proof), partial(_note_proof, self._file, item.number, Status.PROVED))
                 answered.add(item.number)
         for item in pending:
@@ -132,9 +132,6 @@ class ProveWhenChallenged:
 
     def _note_finality(self, number: int, landed: Landed) -> None:
         self._file.update(number, status=Status.VERIFIED, finalise_transaction=landed.transaction_hash, finalise_gas=landed.gas)
-
-    def _on_layer1(self, number: int) -> bool:
-        return bool(self._file.known(number).prove_transaction)
 
 
 def _prove(layer1: ProvingLayer1, item: Pending, proof: Proof) -> Sent:

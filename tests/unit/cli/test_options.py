@@ -77,7 +77,11 @@ def test_a_status_that_is_none_is_told(answer: dict[str, object], said: str) -> 
 def test_a_name_with_brackets_is_shown_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Brackets are the terminal's markup."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
-    monkeypatch.setattr(committee, "time", SimpleNamespace(sleep=lambda seconds: signal.raise_signal(signal.SIGINT)))
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(committee, "time", SimpleNamespace(sleep=interrupt))
     result = CliRunner().invoke(app, ["member", "--deployment", "no[/]ne", "--l1", NOBODY, "--folder", str(tmp_path)])
     assert result.exit_code == 0 and "waits for no[/]ne" in result.output.replace("\n", "") and "stopped" in result.output, result.output
     shown = io.StringIO()

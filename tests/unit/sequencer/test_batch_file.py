@@ -67,7 +67,8 @@ def test_what_other_threads_write_while_batches_are_rebound_is_durable_whatever_
     """The writer journals an epoch as soon as it is saved: were it part of another's open transaction, a crash or a failure there would lose it."""
     for number in (1, 2):
         file.save(record(number))
-        file.save_proof(number, PROOF)
+        assert file.save_proof(number, b"\xaa", PROOF)
+        assert not file.save_proof(number, b"\xab", PROOF)  # of another header
     begun, returned, seen = threading.Event(), threading.Event(), list[Any]()
 
     def save() -> None:
