@@ -137,10 +137,11 @@ class Posting:
         pause = LOOK_S
         try:
             while not self.stopping.wait(pause):
+                newest_epoch = poster.newest_epoch  # asked first: then every batch on an earlier table is among the closed ones
                 while not self._closed.empty():
                     poster.add(self._closed.get())
                 try:
-                    poster.advance(rounds=1)  # what was closed while its block was waited for goes with the next
+                    poster.advance(rounds=1, newest_epoch=newest_epoch)  # what was closed while its block was waited for goes with the next
                     if self._moved:
                         self._moved = False
                         self._keep_chain()

@@ -134,6 +134,8 @@ class Poster:
         """Newest final batch when layer 1 was last asked."""
         self._early = file.known(self._final).epoch if self._final else 0
         """Epochs up to this one were on layer 1 when it was last asked; those before the newest final batch are not asked for again."""
+        self.newest_epoch = max((signed.epoch for signed in file.epochs(self._early)), default=self._early)
+        """The newest signed one. When it is signed, the batches on tables before the last one are closed."""
         self._news = threading.Event()
         """Epochs or batches came since layer 1 was last asked."""
         self._idle_at = ""
@@ -166,6 +168,7 @@ class Poster:
         """The next signed epoch, the one before it being in the journal. Kept, so that a restart can still submit it; one that did not get as far as the
         journal is replaced by its like."""
         self._file.save_epoch(epoch)
+        self.newest_epoch = epoch.epoch
         self._news.set()
 
     def epochs(self, after: int, last: int) -> list[SignedEpoch]:
@@ -206,11 +209,13 @@ class Poster:
             done += self.advance()
         return done
 
-    def advance(self, rounds: int = 1_000_000) -> list[BatchRecord]:
+    def advance(self, rounds: int = 1_000_000, newest_epoch: int | None = None) -> list[BatchRecord]:
         """As `post`, but proofs that are being made are left alone, and at most so many rounds; the records of those batches that became final.
 
-        Epochs go without a batch too. When nothing was left to do and nothing new came, neither here nor on layer 1, that is all that is asked there.
+        Epochs go without a batch too: those before `newest_epoch`, which is of a moment before the last batch was added (without: of now). When nothing was
+        left to do and nothing new came, neither here nor on layer 1, that is all that is asked there.
         """
+        until = self.newest_epoch if newest_epoch is None else newest_epoch
         self._collect_proofs()
         head = self._layer1.head()
         if head == self._idle_at and not self._news.is_set():
@@ -221,7 +226,7 @@ class Poster:
         oldest = self._kept.numbers.start
         before = {number for number in self._file.numbers(Status.VERIFIED, oldest) if number <= final}
         for _ in range(rounds):
-            if not self._go_on(final):
+            if not self._go_on(final, until):
                 self._idle_at = head
                 break
             final = self._ask_final()
@@ -278,7 +283,7 @@ class Poster:
                 if number <= final:
                     self._file.update(number, status=Status.VERIFIED)
 
-    def _go_on(self, final: int) -> bool:
+    def _go_on(self, final: int, newest_epoch: int) -> bool:
         """One round: whatever can go by now, after the newest final batch. Whether there was anything."""
         self._note_final(final)
         self._go_back(final + 1)
@@ -297,7 +302,7 @@ class Poster:
             for kept in pending[len(standing) :]:
                 self._propose(kept, sent)
             if len(standing) == len(pending):  # what binds whoever goes on from here is not sent before a batch that layer 1 may not take
-                self._submit_early(sent)
+                self._submit_early(newest_epoch, sent)
         return sent.count > 0
 
     def _ask_proposed(self) -> int:
@@ -360,10 +365,11 @@ class Poster:
                     self._rebind(kept, other)
             self._check_header(kept)
 
-    def _submit_early(self, sent: Round) -> None:
-        """Every signed epoch but the newest, which a crash may still replace: after hours without a trade the next batch does not wait for all of them."""
+    def _submit_early(self, newest_epoch: int, sent: Round) -> None:
+        """Every signed epoch before the newest, which a crash may still replace: after hours without a trade the next batch does not wait for all of them. Nor
+        those after it: a batch on a table in between may be closed and not added, and where a table moves layer 1's clock it would be too late for it."""
         there = True
-        for signed in self._file.epochs(self._early)[:-1]:
+        for signed in self._file.epochs(self._early, newest_epoch - 1):
             there = self._submit_epoch(signed, sent) and there
             if there:
                 self._early = signed.epoch

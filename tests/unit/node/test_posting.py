@@ -23,6 +23,8 @@ class Poster:
         self.posting, self.script = posting, script
         self.added: list[Any] = []
         self.earlier: list[BatchRecord] = []
+        self.told: list[tuple[int, int]] = []
+        """At each advance: the newest epoch, and how many batches were added."""
 
     def records(self, first: int, limit: int) -> list[BatchRecord]:
         return [record for record in self.earlier if record.number >= first][:limit]
@@ -31,9 +33,11 @@ class Poster:
         self.added.append(closed)
 
     is_idle = True
+    newest_epoch = 0
 
-    def advance(self, rounds: int) -> None:
+    def advance(self, rounds: int, newest_epoch: int) -> None:
         assert rounds == 1
+        self.told.append((newest_epoch, len(self.added)))
         step = self.script.pop(0) if self.script else None
         if isinstance(step, BaseException):
             raise step
@@ -72,6 +76,25 @@ def test_a_connection_that_fails_is_told_and_tried_again(quick: None) -> None:
     posting.stop()
     assert "no answer" in problems and failures == [] and poster.added == ["batch"]
     assert [item.status for item in records] == [Status.PROPOSED, Status.VERIFIED] and kept == [1, 2]
+
+
+def test_tables_go_no_further_than_when_the_closed_batches_were_counted(quick: None) -> None:
+    """The writer signs two tables, with a batch on the first, while the thread takes in batches."""
+    posting = Posting(lambda error: None, lambda item: None, lambda: None)
+
+    class Slow(Poster):
+        def add(self, closed: Any) -> None:
+            super().add(closed)
+            self.newest_epoch = 7
+
+    poster = Slow(posting, [])
+    poster.newest_epoch = 5
+    posting.open(poster)  # type: ignore[arg-type]
+    posting.start()
+    posting.add("batch")  # type: ignore[arg-type]
+    wait_for(lambda: (7, 1) in poster.told)
+    posting.stop()
+    assert sorted(set(poster.told) - {(5, 0)}) == [(5, 1), (7, 1)]
 
 
 def test_a_contradiction_ends_the_node(quick: None) -> None:

@@ -475,6 +475,23 @@ def test_epochs_go_without_a_batch_but_for_the_newest(path: Path, tmp_path: Path
     poster.close()
 
 
+def test_epochs_go_no_further_than_the_batches_that_were_added(path: Path, tmp_path: Path) -> None:
+    """One that moves layer 1's clock would come too early for a batch that is closed and not added."""
+    chain = FakeChain()
+    poster = start(tmp_path, chain, FakeProver())
+    known = poster.newest_epoch
+    poster.add_epoch(epoch(5))
+    poster.add_epoch(epoch(6))
+    poster.advance(newest_epoch=known)
+    assert (known, chain.epochs) == (4, [1, 2, 3])
+    poster.advance()
+    assert chain.epochs == [1, 2, 3, 4, 5]
+    poster.close()
+    again = Poster(opened(tmp_path), FACTS, chain, FakeProver())
+    assert again.newest_epoch == 6
+    again.close()
+
+
 def test_a_restart_does_not_ask_for_every_epoch_there_ever_was(path: Path, tmp_path: Path) -> None:
     """An exchange of a year has half a million, and layer 1 is asked for each by itself."""
     chain, asked = FakeChain(), list[int]()
