@@ -11,7 +11,7 @@ from rich.errors import MarkupError
 
 from straddle import __version__
 from straddle.primitives.errors import Actionable
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 from straddle.primitives.urls import checked_url
 
 TIMEOUT_S = 10.0
@@ -25,8 +25,7 @@ def fetch_status(url: str) -> dict[str, Any]:
     """GET /status. NodeUnreachable says what came instead."""
     try:
         response = httpx.get(checked_url("--url", url) + "/status", timeout=TIMEOUT_S, trust_env=False)
-        check_nesting(response.content)
-        found = response.json()
+        found = decode_json(response.content)
     except httpx.HTTPError as error:
         raise NodeUnreachable(f"--url {url}: no node answers: {type(error).__name__} {error}. Start one with `straddle up`") from error
     except ValueError as error:

@@ -14,7 +14,7 @@ from straddle.committee.offer import Offer, OfferError
 from straddle.l1.certificates import certificate_digest, signer_of
 from straddle.l1.deployment import Deployment
 from straddle.primitives.errors import Actionable
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 from straddle.primitives.urls import checked_url
 
 TIMEOUT_S = 10.0
@@ -87,8 +87,7 @@ class MemberClient:
     def _call(self, method: str, path: str, offer: Offer | None = None, *, missing: bool = False) -> Any:
         try:
             response = self._client.request(method, path, json=None if offer is None else offer.plain)
-            check_nesting(response.content)
-            found = response.json()
+            found = decode_json(response.content)
         except httpx.HTTPError as error:
             raise MemberUnreachable(f"{self.url}: no member answers: {type(error).__name__} {error}") from error
         except ValueError as error:

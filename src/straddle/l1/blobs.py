@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 from straddle.commitments.blob import BLOB_BYTES, BlobError, blob_hash, cell_proofs, kzg_commitment, versioned_hash
 from straddle.l1.rpc import ConnectionFailed, Rpc, RpcError
 from straddle.primitives.files import write_atomically
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 
 MAX_BLOBS = 6
 """Of one transaction (EIP-7594)."""
@@ -140,8 +140,7 @@ class BeaconBlobs:
     def _get(self, path: str, name: str) -> Any:
         try:
             response = self._client.get(self._url + path)
-            check_nesting(response.content)
-            answer = response.json()
+            answer = decode_json(response.content)
         except (httpx.RequestError, ValueError) as error:
             raise BlobMissing(f"blob {name}: no answer from the beacon node: {type(error).__name__} {error}") from error
         if response.status_code != httpx.codes.OK or not isinstance(answer, dict) or "data" not in answer:

@@ -14,7 +14,7 @@ from eth_abi.exceptions import DecodingError
 
 from straddle.l1 import answers
 from straddle.primitives.errors import Actionable
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 from straddle.primitives.urls import checked_url
 
 Checked = TypeVar("Checked")
@@ -88,8 +88,7 @@ class Rpc:
         response = self._client.post(self.url, json=request)
         status = f"{self.url} answered with status {response.status_code}"
         try:
-            check_nesting(response.content)
-            answer = response.json()
+            answer = decode_json(response.content)
         except ValueError as error:
             raise ConnectionFailed(f"{method}: {status} and no JSON") from error
         if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):

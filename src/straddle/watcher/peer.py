@@ -8,7 +8,7 @@ import httpx
 
 from straddle.l1.deployment import Deployment
 from straddle.primitives.errors import Actionable
-from straddle.primitives.nesting import check_nesting
+from straddle.primitives.nesting import decode_json
 from straddle.primitives.urls import checked_url
 from straddle.watcher.store import Store
 
@@ -83,8 +83,7 @@ class Peer:
     def _call(self, path: str, *, missing: bool = False) -> Any:
         try:
             response = self._client.get(path)
-            check_nesting(response.content)
-            found = response.json()
+            found = decode_json(response.content)
         except httpx.HTTPError as error:
             raise PeerError(f"--peer {self.url}: no watcher answers: {type(error).__name__} {error}. Start one with `straddle watch --serve PORT`") from error
         except ValueError as error:

@@ -158,20 +158,32 @@ class FakeChain:
         number = batch.effects.batch_number
         return self.send(("prove", number), run, Landed(f"0xv{number}", 200))
 
+    def image(self) -> dict[str, object]:
+        """What a transaction changes."""
+        return {name: copy.copy(value) for name, value in vars(self).items() if isinstance(value, list | dict)}
+
+    def run_waiting(self) -> None:
+        """What the node thinks that its next block will do."""
+        for waiting in self.pool if self.has_pending else ():
+            waiting.run()
+
+    def check_refusal(self, call: tuple[str, int]) -> None:
+        """Nothing is offered that could not hold."""
+        assert self.pool, f"{call}: nothing waits that it could build on"
+
     def send(self, call: tuple[str, int], run: Callable[[], None], result: Landed) -> FakeSent:
         """Taken when it holds on what layer 1 has, with what waits; the same call again is the same transaction."""
         self.step()
         for same in self.pool:
             if same.call == call:
                 return same
-        before = {name: copy.copy(value) for name, value in vars(self).items() if isinstance(value, list | dict)}
+        before = self.image()
         try:
-            for waiting in self.pool if self.has_pending else ():
-                waiting.run()
+            self.run_waiting()
             run()
-        except Reverted as refusal:
-            assert self.pool, f"{call}: nothing waits that it could build on"
-            raise refusal
+        except Reverted:
+            self.check_refusal(call)
+            raise
         finally:
             vars(self).update(before)
         sent = FakeSent(self, call, run, result)

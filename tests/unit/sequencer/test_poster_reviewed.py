@@ -19,7 +19,6 @@ from straddle.proving.vector import PostedBatch
 from straddle.proving.witness import Witness
 from straddle.sequencer.batch_file import Status, StoredBatch
 from straddle.sequencer.poster import Poster
-from straddle.sequencer.round import Landed
 from straddle.sequencer.sequencer import ClosedBatch, Sequencer
 from straddle.sequencer.settling import ProveWhenChallenged
 
@@ -286,25 +285,15 @@ class Wild(FakeChain):
         if 0.13 <= event < 0.17:
             raise TransactionFailed("the answer was lost")
 
-    def send(self, call: tuple[str, int], run: Callable[[], None], result: Landed) -> FakeSent:
-        self.step()
-        for same in self.pool:
-            if same.call == call:
-                return same
-        before = self.image()
-        try:
-            for waiting in self.pool:
-                try:
-                    waiting.run()
-                except Reverted:
-                    continue
-            run()
-        finally:
-            vars(self).update(before)
-        sent = FakeSent(self, call, run, result)
-        self.pool.append(sent)
-        self.step()
-        return sent
+    def run_waiting(self) -> None:
+        for waiting in self.pool:
+            try:
+                waiting.run()
+            except Reverted:
+                continue
+
+    def check_refusal(self, call: tuple[str, int]) -> None:
+        """After a reorg anything may be refused."""
 
 
 class WildOptimistic(Wild, OptimisticChain):
